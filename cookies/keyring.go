@@ -1,0 +1,108 @@
+package cookies
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	keySize = 32
+	maxKeys = 8
+
+	// sealVersion is the first character of everything sealed. Another way of
+	// sealing will have another.
+	sealVersion = "1"
+
+	// maxSealed bounds what Open looks at, in characters.
+	maxSealed = 64 << 10
+)
+
+// A KeyRing seals small values, so that they can be given to a client who can
+// neither read nor change them. It uses AES-256-GCM with a random nonce. The
+// first key seals and all keys open, so a key is replaced by putting the new
+// one before it, and taking it away when nothing that it sealed matters any
+// more. One key should seal no more than four thousand million values.
+//
+// A KeyRing does not change and may be used from several goroutines at once.
+// It prints as the number of its keys.
+type KeyRing struct {
+	aeads []cipher.AEAD
+}
+
+// NewKeyRing returns a KeyRing of one to eight keys, the newest first. A key
+// has exactly 32 bytes, from a cryptographic random number generator and not
+// from a pass phrase. The slices are not retained.
+func NewKeyRing(keys ...[]byte) (*KeyRing, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("cookies: NewKeyRing: no key")
+	}
+	if len(keys) > maxKeys {
+		return nil, fmt.Errorf("cookies: NewKeyRing: %d keys, more than %d", len(keys), maxKeys)
+	}
+	ring := new(KeyRing)
+	for i, key := range keys {
+		if len(key) != keySize {
+			return nil, fmt.Errorf("cookies: NewKeyRing: key %d has %d bytes, not %d", i+1, len(key), keySize)
+		}
+		if string(key) == string(make([]byte, keySize)) {
+			return nil, fmt.Errorf("cookies: NewKeyRing: key %d is all zeros", i+1)
+		}
+		if j := slices.IndexFunc(keys[:i], func(k []byte) bool { return string(k) == string(key) }); j >= 0 {
+			return nil, fmt.Errorf("cookies: NewKeyRing: key %d repeats key %d", i+1, j+1)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, fmt.Errorf("cookies: NewKeyRing: key %d: %w", i+1, err)
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			return nil, fmt.Errorf("cookies: NewKeyRing: key %d: %w", i+1, err)
+		}
+		ring.aeads = append(ring.aeads, aead)
+	}
+	return ring, nil
+}
+
+// Seal encrypts plain, which may have up to 48,000 bytes, and returns text of
+// the base64url alphabet that is good in cookies and URLs. It opens only under
+// the same name. Seal panics on a KeyRing that [NewKeyRing] did not make.
+func (k *KeyRing) Seal(name string, plain []byte) string {
+	sealed := k.aeads[0].Seal(nil, nil, plain, additional(name))
+	return sealVersion + base64.RawURLEncoding.EncodeToString(sealed)
+}
+
+// Open returns what was sealed under name by one of the keys. Its error says
+// neither what is wrong nor anything of the value.
+func (k *KeyRing) Open(name, sealed string) ([]byte, error) {
+	text, ok := strings.CutPrefix(sealed, sealVersion)
+	// The decoder passes over line breaks and, unless strict, over stray bits at
+	// the end: one value would have many texts.
+	if !ok || len(text) > maxSealed || strings.ContainsAny(text, "\r\n") {
+		return nil, errNotOpened
+	}
+	box, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, errNotOpened
+	}
+	for _, aead := range k.aeads {
+		if plain, err := aead.Open(nil, nil, box, additional(name)); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, errNotOpened
+}
+
+var errNotOpened = errors.New("cookies: sealed by none of the keys under this name, or changed since")
+
+func additional(name string) []byte { return []byte(sealVersion + name) }
+
+// String returns how many keys there are.
+func (k KeyRing) String() string { return fmt.Sprintf("cookies.KeyRing{%d keys}", len(k.aeads)) }
+
+// GoString returns how many keys there are.
+func (k KeyRing) GoString() string { return k.String() }
