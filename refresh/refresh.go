@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -23,13 +24,10 @@ type Tokens struct {
 	RefreshExpiry time.Time
 }
 
-// String keeps the tokens out of logs.
-func (t Tokens) String() string {
-	return "refresh.Tokens{expiry " + t.Expiry.UTC().Format(time.RFC3339) + "}"
+// Format keeps the tokens out of logs.
+func (t Tokens) Format(w fmt.State, _ rune) {
+	fmt.Fprintf(w, "refresh.Tokens{expiry %s}", t.Expiry.UTC().Format(time.RFC3339))
 }
-
-// GoString keeps the tokens out of logs printed with %#v.
-func (t Tokens) GoString() string { return t.String() }
 
 // A Refresher exchanges the tokens of a login for new ones.
 //

@@ -1,0 +1,360 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// A book is what a Coordinator remembers of logins: which tokens are the newest
+// of each, and which older ones still lead there.
+type book struct {
+	grace, keep time.Duration
+
+	// unseen counts the entries of awaited, so that a request which needs
+	// nothing pays one load.
+	unseen atomic.Int64
+
+	mu      sync.Mutex // guards everything below, and all logins, pages and calls
+	closed  bool
+	calls   map[key]*call              // under way, by refresh token
+	pages   *simplelru.LRU[key, *page] // by refresh token
+	pinned  map[key]*page              // had to leave pages while a response needs them
+	refused *simplelru.LRU[key, refusal]
+	awaited map[string]*login // by the newest access token, until it has been presented
+	sweepAt int
+}
+
+// A call is one question to the provider, and those who wait for its answer.
+type call struct {
+	login  *login
+	old    Tokens
+	joined int
+	done   chan struct{} // closed when err is set and the book written
+	err    error
+}
+
+// A login is all that shares one sign-in: a chain of tokens, each the successor
+// of the one before.
+type login struct {
+	newest     Tokens
+	generation int
+	pages      []*page
+	until      time.Time // when it may be forgotten
+	ended      bool
+	held       int // Renewals not yet released
+}
+
+// A page leads from one refresh token to its login.
+type page struct {
+	key        key
+	login      *login
+	generation int
+	until      time.Time // of use until then; set once to arrival plus grace
+}
+
+type refusal struct {
+	err   error
+	until time.Time
+}
+
+func (b *book) open(grace, keep time.Duration) {
+	b.grace, b.keep = grace, keep
+	b.calls = make(map[key]*call)
+	b.awaited = make(map[string]*login)
+	b.pinned = make(map[key]*page)
+	b.sweepAt = 1024
+	// The sizes are constants above zero: the only error there is.
+	b.pages, _ = simplelru.NewLRU(maxBook, b.evicted)
+	b.refused, _ = simplelru.NewLRU[key, refusal](maxRefusals, nil)
+}
+
+// enter returns the newest tokens of old's login where they are newer than old,
+// and otherwise the call that will bring them, which it has started by start
+// where there was none.
+func (b *book) enter(old Tokens, start func(*call)) (*Renewal, *call, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l, err := b.find(old)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case l == nil:
+		l = &login{newest: old}
+	case l.newest.Access != old.Access:
+		return b.renewal(l), nil, nil
+	}
+	id := keyOf(l.newest.Refresh)
+	k, running := b.calls[id]
+	switch {
+	case running && k.joined >= maxJoined, !running && len(b.calls) >= maxCalls:
+		return nil, nil, errBusy
+	case running:
+		k.joined++
+	case b.closed:
+		return nil, nil, errClosed
+	default:
+		k = &call{login: l, old: l.newest, joined: 1, done: make(chan struct{})}
+		b.calls[id] = k
+		start(k)
+	}
+	return nil, k, nil
+}
+
+// leave ends a call with what it has brought. It returns true where that is no
+// longer wanted.
+func (b *book) leave(k *call, next Tokens, err error) (unwanted bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case k.login.ended:
+		unwanted, k.err = err == nil, errEnded
+	case err == nil:
+		b.succeed(k.login, k.old, next)
+	case errors.Is(err, ErrDenied):
+		b.refused.Add(keyOf(k.old.Refresh), refusal{err, time.Now().Add(refusalLife)})
+		k.err = err
+	default:
+		k.err = err
+	}
+	delete(b.calls, keyOf(k.old.Refresh))
+	close(k.done)
+	return unwanted
+}
+
+func (b *book) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+}
+
+// hold returns what l has come to.
+func (b *book) hold(l *login) (*Renewal, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l.ended {
+		return nil, errEnded
+	}
+	return b.renewal(l), nil
+}
+
+func (b *book) renewal(l *login) *Renewal {
+	l.held++
+	return &Renewal{Tokens: l.newest, book: b, login: l}
+}
+
+// find returns the login that old leads to, nil if none is known, or the error
+// with which it has been refused.
+func (b *book) find(old Tokens) (*login, error) {
+	now := time.Now()
+	b.arrived(old.Access, now)
+	k := keyOf(old.Refresh)
+	if r, ok := b.refused.Get(k); ok {
+		if now.Before(r.until) {
+			return nil, r.err
+		}
+		b.refused.Remove(k)
+	}
+	p, ok := b.page(k)
+	if !ok {
+		return nil, nil
+	}
+	l := p.login
+	if l.ended {
+		return nil, errEnded
+	}
+	if p.generation == l.generation && l.generation > 0 {
+		b.arrive(l, now) // the newest refresh token itself has come back
+	}
+	if p.generation < l.generation && !now.Before(p.until) {
+		// Too old to be a request that was under way: the provider decides,
+		// and takes it for reuse if it keeps to RFC 9700.
+		b.drop(p)
+		return nil, nil
+	}
+	return l, nil
+}
+
+func (b *book) page(k key) (*page, bool) {
+	if p, ok := b.pages.Get(k); ok {
+		return p, true
+	}
+	p, ok := b.pinned[k]
+	return p, ok
+}
+
+// succeed notes that old has been exchanged for next.
+func (b *book) succeed(l *login, old, next Tokens) {
+	now := time.Now()
+	delete(b.awaited, l.newest.Access)
+	l.newest = next
+	l.generation++
+	l.until = now.Add(b.keep)
+	b.write(l, keyOf(old.Refresh), l.generation-1, l.until)
+	b.write(l, keyOf(next.Refresh), l.generation, l.until)
+	b.awaited[next.Access] = l
+	b.unseen.Store(int64(len(b.awaited)))
+	b.sweep(now)
+}
+
+// write makes refresh token k lead to l.
+func (b *book) write(l *login, k key, generation int, until time.Time) {
+	if p, ok := b.page(k); ok {
+		if p.login == l { // a provider that does not rotate, or the page of the generation before
+			p.generation, p.until = generation, until
+			return
+		}
+		b.drop(p)
+	}
+	p := &page{key: k, login: l, generation: generation, until: until}
+	l.pages = append(l.pages, p)
+	b.pages.Add(k, p)
+}
+
+// end marks the login of t as over and returns its newest tokens.
+func (b *book) end(t Tokens) Tokens {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	id := keyOf(t.Refresh)
+	newest := t
+	if p, ok := b.page(id); ok && !p.login.ended {
+		newest = p.login.newest
+		b.finish(p.login, now)
+	}
+	if k, ok := b.calls[id]; ok { // its first refresh: no page leads there yet
+		b.finish(k.login, now)
+	}
+	b.refused.Add(id, refusal{errEnded, now.Add(b.keep)})
+	return newest
+}
+
+// finish ends l; its pages stay, so that all of its tokens are refused.
+func (b *book) finish(l *login, now time.Time) {
+	l.ended = true
+	l.until = now.Add(b.keep)
+	delete(b.awaited, l.newest.Access)
+	b.unseen.Store(int64(len(b.awaited)))
+	l.newest = Tokens{}
+}
+
+// errEnded is the refusal of a login that its user has ended here.
+var errEnded = fmt.Errorf("%w: signed out", ErrDenied)
+
+func (b *book) presented(access string) {
+	if b.unseen.Load() == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.arrived(access, time.Now())
+}
+
+func (b *book) arrived(access string, now time.Time) {
+	if l, ok := b.awaited[access]; ok {
+		b.arrive(l, now)
+	}
+}
+
+// arrive notes that the newest tokens of l are where they belong. Older ones are
+// of use for grace from now; a later sight does not lengthen that.
+func (b *book) arrive(l *login, now time.Time) {
+	if _, first := b.awaited[l.newest.Access]; !first {
+		return
+	}
+	delete(b.awaited, l.newest.Access)
+	b.unseen.Store(int64(len(b.awaited)))
+	end := now.Add(b.grace)
+	l.until = end
+	for _, p := range l.pages {
+		if p.generation < l.generation && end.Before(p.until) {
+			p.until = end
+		}
+	}
+}
+
+// sweep forgets what has had its time, often enough that what is kept stays
+// within twice what is needed, and seldom enough to cost nothing per call.
+func (b *book) sweep(now time.Time) {
+	if b.pages.Len() < b.sweepAt {
+		return
+	}
+	for _, p := range b.pages.Values() {
+		if l := p.login; l.held == 0 && !now.Before(l.until) ||
+			p.generation < l.generation && !now.Before(p.until) {
+			b.drop(p)
+		}
+	}
+	b.sweepAt = max(1024, 2*b.pages.Len())
+}
+
+func (b *book) drop(p *page) {
+	b.pages.Remove(p.key) // calls evicted
+	delete(b.pinned, p.key)
+	b.forget(p)
+}
+
+// evicted is called when a page leaves pages, by drop or for want of room.
+func (b *book) evicted(k key, p *page) {
+	l := p.login
+	if l.held > 0 && p.generation == l.generation && !l.ended {
+		// A response that is being written needs to learn of successors.
+		b.pinned[k] = p
+		return
+	}
+	b.forget(p)
+}
+
+// forget takes a page that leads nowhere any more from its login.
+func (b *book) forget(p *page) {
+	l := p.login
+	l.pages = slices.DeleteFunc(l.pages, func(q *page) bool { return q == p })
+	if p.generation == l.generation {
+		delete(b.awaited, l.newest.Access)
+		b.unseen.Store(int64(len(b.awaited)))
+	}
+}
+
+// A Renewal is a renewed login in the hands of one response.
+type Renewal struct {
+	// Tokens are the newest of the login at the time of the call.
+	Tokens Tokens
+
+	book  *book
+	login *login
+	once  sync.Once
+}
+
+// Newest returns the newest tokens that are known of the login now. It returns
+// false if the login has ended since. A response asks at its last moment: what
+// it was given when it began may have been exchanged again while it was made,
+// and must not replace its own successor in the browser.
+func (r *Renewal) Newest(context.Context) (Tokens, bool) {
+	r.book.mu.Lock()
+	defer r.book.mu.Unlock()
+	return r.login.newest, !r.login.ended
+}
+
+// Release says that the response has been written. It may be called more than once.
+func (r *Renewal) Release() {
+	r.once.Do(func() {
+		r.book.mu.Lock()
+		defer r.book.mu.Unlock()
+		r.login.held--
+		if r.login.held > 0 {
+			return
+		}
+		for _, p := range slices.Clone(r.login.pages) {
+			if r.book.pinned[p.key] == p {
+				delete(r.book.pinned, p.key)
+				r.book.forget(p)
+			}
+		}
+	})
+}

@@ -1,0 +1,231 @@
+package refresh
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A Coordinator is a [Refresher] that asks another one once per refresh token,
+// however many callers present that token, at once or later.
+//
+// Providers that rotate refresh tokens take the second use of one for theft and
+// end the login (RFC 9700 section 4.14.2). A browser makes such second uses all
+// the time: it sends twenty requests with the same cookies, it hangs up before
+// the answer with the new cookies has arrived, it closes a tab. So a Coordinator
+//
+//   - lets all callers with one refresh token wait for one call,
+//   - remembers the result for those who come later, until the new tokens have
+//     been presented by anyone (only then are they known to have arrived) and
+//     for Grace after that,
+//   - gives everybody the newest tokens of the login, not those that followed
+//     the old ones,
+//   - runs the call apart from the request that caused it, so that a client
+//     that hangs up loses nothing,
+//   - and lets a [Coordinator.Revoke] win against a call in flight.
+//
+// The zero value of every field but Refresher is its default. A Coordinator is
+// used by pointer, by any number of goroutines, and not copied or changed after
+// its first use. It coordinates within one process.
+type Coordinator struct {
+	// Refresher is asked for new tokens. Required.
+	Refresher Refresher
+
+	// Grace is how long old tokens are still answered with the newest ones after
+	// these have been presented for the first time: the time in which requests
+	// that were under way can arrive. Default 30 s; negative: none.
+	Grace time.Duration
+
+	// Keep is how long old tokens are answered with the newest ones while these
+	// have not been presented: the time in which a browser whose answer was lost
+	// can come back. Default 24 h; negative: none.
+	Keep time.Duration
+
+	// Timeout is how long one caller waits. Default 5 s.
+	//
+	// The call itself gets twice this time. An answer that comes after the
+	// caller has given up is a rotation that must not be lost: it is remembered,
+	// and the next caller gets it at once.
+	Timeout time.Duration
+
+	once  sync.Once
+	wait  time.Duration // Timeout or its default
+	book  book
+	slots chan struct{}  // bounds the calls that are at the provider
+	wg    sync.WaitGroup // calls and revocations under way
+}
+
+// Defaults of the Coordinator's fields.
+const (
+	defaultGrace   = 30 * time.Second
+	defaultKeep    = 24 * time.Hour
+	defaultTimeout = 5 * time.Second
+)
+
+// Bounds that keep a flood of made-up refresh tokens, or a provider that does
+// not answer, from taking the process with it.
+const (
+	maxCalls    = 16384  // refresh tokens waiting for the provider
+	maxAtOnce   = 1024   // of these, at the provider at the same time
+	maxJoined   = 100000 // callers waiting for one call
+	maxBook     = 65536  // refresh tokens of which a successor is remembered
+	maxRefusals = 4096   // refresh tokens that have been refused
+)
+
+// refusalLife is how long a refusal is given to others with the same refresh
+// token, so that a page's twenty requests are one question to the provider.
+const refusalLife = 10 * time.Second
+
+// Both are temporary: the login stays.
+var (
+	errBusy   = errors.New("refresh: too many refreshes under way")
+	errClosed = errors.New("refresh: the Coordinator is closed")
+)
+
+func (c *Coordinator) init() {
+	c.once.Do(func() {
+		c.wait = defaultTimeout
+		if c.Timeout > 0 {
+			c.wait = c.Timeout
+		}
+		c.slots = make(chan struct{}, maxAtOnce)
+		c.book.open(max(0, cmp.Or(c.Grace, defaultGrace)), max(0, cmp.Or(c.Keep, defaultKeep)))
+	})
+}
+
+// Refresh returns the newest tokens of the login that old belongs to, asking
+// the Refresher where old is the newest known.
+//
+// It waits for Timeout at most, and less if ctx ends. It returns an error that
+// wraps [ErrDenied] if the login is over.
+func (c *Coordinator) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
+	r, err := c.Renew(ctx, old)
+	if err != nil {
+		return Tokens{}, err
+	}
+	defer r.Release()
+	return r.Tokens, nil
+}
+
+// Renew is Refresh for a caller that passes the tokens on in a response of its
+// own: until the Renewal is released, it tells what has become of the login.
+func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
+	c.init()
+	if c.Refresher == nil {
+		return nil, errors.New("refresh: Coordinator.Refresher is nil")
+	}
+	if old.Refresh == "" {
+		return nil, fmt.Errorf("%w: there is no refresh token", ErrDenied)
+	}
+	detached := context.WithoutCancel(ctx) // keeps the values (traces), not the end
+	r, k, err := c.book.enter(old, func(k *call) {
+		c.wg.Go(func() { c.run(detached, k) })
+	})
+	if r != nil || err != nil {
+		return r, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.wait, errWaited)
+	defer cancel()
+	select {
+	case <-k.done:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("refresh: stopped waiting for the provider: %w", context.Cause(ctx))
+	}
+	if k.err != nil {
+		return nil, k.err
+	}
+	return c.book.hold(k.login)
+}
+
+// errWaited distinguishes a caller's end of patience from a client that left.
+var errWaited = errors.New("the time for it has passed")
+
+// run asks the provider and writes the answer into the book.
+func (c *Coordinator) run(ctx context.Context, k *call) {
+	asking, cancel := context.WithTimeout(ctx, 2*c.wait)
+	defer cancel()
+	next, err := c.ask(asking, k.old)
+	if c.book.leave(k, next, err) {
+		// Signed out meanwhile: what the provider gave is not left lying about.
+		revoking, cancel := context.WithTimeout(ctx, c.wait)
+		defer cancel()
+		_ = c.revoke(revoking, next) // nobody waits for this any more
+	}
+}
+
+// ask calls the Refresher and checks what it returns.
+func (c *Coordinator) ask(ctx context.Context, old Tokens) (next Tokens, err error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return Tokens{}, errBusy
+	}
+	defer func() {
+		// In a goroutine of ours a panic would end the whole program, and its
+		// value may hold a token. To the waiters it is a provider's bad minute.
+		if recover() != nil {
+			next, err = Tokens{}, errors.New("refresh: the Refresher panicked")
+		}
+	}()
+	next, err = c.Refresher.Refresh(ctx, old)
+	if err != nil {
+		return Tokens{}, err
+	}
+	if next.Access == "" {
+		return Tokens{}, errors.New("refresh: the Refresher returned no access token")
+	}
+	if next.Refresh == "" {
+		next.Refresh, next.RefreshExpiry = old.Refresh, old.RefreshExpiry
+	}
+	if next.ID == "" {
+		next.ID = old.ID
+	}
+	return next, nil
+}
+
+// Revoke ends the login that t belongs to: whoever presents any of its tokens
+// from now on is refused, and what a call in flight may still bring is revoked
+// in its turn. The newest tokens are revoked at the provider where the
+// Refresher is a [Revoker]; the error is the Revoker's, and the login is over
+// whatever it says.
+func (c *Coordinator) Revoke(ctx context.Context, t Tokens) error {
+	c.init()
+	newest := c.book.end(t)
+	return c.revoke(ctx, newest)
+}
+
+func (c *Coordinator) revoke(ctx context.Context, t Tokens) error {
+	r, ok := c.Refresher.(Revoker)
+	if !ok {
+		return nil
+	}
+	return r.Revoke(ctx, t)
+}
+
+// Presented tells that a client has sent this access token in a cookie: so the
+// tokens that came with it have arrived, and Grace begins for the older ones.
+// It costs a few nanoseconds where nothing waits for that.
+func (c *Coordinator) Presented(access string) {
+	c.init()
+	c.book.presented(access)
+}
+
+// Close waits until no call is under way. It stops none, since a call cut short
+// may be a rotation lost; each ends by itself within twice Timeout. Later calls
+// of Refresh that would need the provider fail.
+func (c *Coordinator) Close() error {
+	c.init()
+	c.book.close()
+	c.wg.Wait()
+	return nil
+}
+
+type key [sha256.Size]byte
+
+// keyOf names a refresh token in tables without holding it.
+func keyOf(refreshToken string) key { return sha256.Sum256([]byte(refreshToken)) }

@@ -1,0 +1,431 @@
+package refresh_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// strict is a provider that rotates and takes a second use for theft: then it
+// refuses the whole family for ever.
+type strict struct {
+	delay time.Duration // before it decides
+	after time.Duration // before its answer arrives
+	fail  atomic.Pointer[error] // what every call returns instead
+
+	mu      sync.Mutex
+	current map[string]int // by family: the generation that is good
+	reuse   int
+	calls   int
+	revoked []string
+}
+
+func start(family string) refresh.Tokens { return generation(family, 0) }
+
+func generation(family string, n int) refresh.Tokens {
+	return refresh.Tokens{Access: fmt.Sprintf("access-%s-%d", family, n), Refresh: fmt.Sprintf("%s.%d", family, n)}
+}
+
+func (p *strict) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+	p.mu.Lock()
+	p.calls++
+	if p.current == nil {
+		p.current = make(map[string]int)
+	}
+	p.mu.Unlock()
+	if p.delay > 0 {
+		select {
+		case <-time.After(p.delay):
+		case <-ctx.Done():
+			return refresh.Tokens{}, ctx.Err()
+		}
+	}
+	if err := p.fail.Load(); err != nil {
+		return refresh.Tokens{}, *err
+	}
+	defer func() { <-time.After(p.after) }()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	family, number, _ := strings.Cut(old.Refresh, ".")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return refresh.Tokens{}, err
+	}
+	if p.current[family] != n {
+		p.reuse++
+		p.current[family] = -1
+		return refresh.Tokens{}, fmt.Errorf("%w: reuse", refresh.ErrDenied)
+	}
+	p.current[family] = n + 1
+	return generation(family, n+1), nil
+}
+
+func (p *strict) Revoke(_ context.Context, t refresh.Tokens) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.revoked = append(p.revoked, t.Refresh)
+	family, _, _ := strings.Cut(t.Refresh, ".")
+	p.current[family] = -1
+	return nil
+}
+
+func (p *strict) setFail(err error) {
+	if err == nil {
+		p.fail.Store(nil)
+		return
+	}
+	p.fail.Store(&err)
+}
+
+func (p *strict) expect(t *testing.T, calls, reuse int) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls != calls || p.reuse != reuse {
+		t.Errorf("the provider saw %d calls and %d reuses, want %d and %d", p.calls, p.reuse, calls, reuse)
+	}
+}
+
+func mustRefresh(t *testing.T, c *refresh.Coordinator, old, want refresh.Tokens) {
+	t.Helper()
+	got, err := c.Refresh(t.Context(), old)
+	if err != nil {
+		t.Fatalf("refreshing generation %s: %v", old.Refresh, err)
+	}
+	if got != want {
+		t.Fatalf("refreshing generation %s gave %s, want %s", old.Refresh, got.Refresh, want.Refresh)
+	}
+}
+
+// coordinated runs f in virtual time with a coordinator over p.
+func coordinated(t *testing.T, c *refresh.Coordinator, f func(t *testing.T, c *refresh.Coordinator)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f(t, c)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestPromise01OneRefreshForAThousandCallers(t *testing.T) {
+	for _, spread := range []time.Duration{0, 100 * time.Millisecond, time.Hour} {
+		t.Run(spread.String(), func(t *testing.T) {
+			p := &strict{delay: 30 * time.Millisecond}
+			coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+				var wg sync.WaitGroup
+				for i := range 1000 {
+					wg.Go(func() {
+						<-time.After(spread * time.Duration(i) / 1000)
+						mustRefresh(t, c, start("u"), generation("u", 1))
+					})
+				}
+				wg.Wait()
+				p.expect(t, 1, 0)
+			})
+		})
+	}
+}
+
+func TestAResultIsRememberedUntilItHasArrivedAndGraceBeyond(t *testing.T) {
+	p := &strict{}
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		<-time.After(23 * time.Hour) // the lid was closed
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		c.Presented(generation("u", 1).Access)
+		<-time.After(29 * time.Second)
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		c.Presented(generation("u", 1).Access) // must not lengthen the time
+		<-time.After(2 * time.Second)
+		p.expect(t, 1, 0)
+		if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
+			t.Errorf("after grace the old refresh token gave %v, want the provider's refusal", err)
+		}
+		p.expect(t, 2, 1)
+	})
+}
+
+func TestAResultIsForgottenAfterKeep(t *testing.T) {
+	p := &strict{}
+	coordinated(t, &refresh.Coordinator{Refresher: p, Keep: time.Hour}, func(t *testing.T, c *refresh.Coordinator) {
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		<-time.After(time.Hour)
+		if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
+			t.Errorf("after Keep the old refresh token gave %v, want the provider's refusal", err)
+		}
+		p.expect(t, 2, 1)
+	})
+}
+
+func TestPresentingTheNewRefreshTokenIsArrivalToo(t *testing.T) {
+	p := &strict{}
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		<-time.After(time.Hour)
+		mustRefresh(t, c, generation("u", 1), generation("u", 2))
+		mustRefresh(t, c, start("u"), generation("u", 2)) // the newest, not its own successor
+		<-time.After(31 * time.Second)
+		if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
+			t.Errorf("generation 0 gave %v long after generation 1 had arrived", err)
+		}
+		if p.calls != 3 {
+			t.Errorf("%d calls, want 3", p.calls)
+		}
+	})
+}
+
+func TestPresentingOldTokensAgainAndAgainNeverForks(t *testing.T) {
+	p := &strict{}
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		for n := range 50 {
+			mustRefresh(t, c, generation("u", n), generation("u", n+1))
+			for back := range min(n, 3) {
+				mustRefresh(t, c, generation("u", n-back), generation("u", n+1))
+			}
+			<-time.After(5 * time.Second)
+		}
+		p.expect(t, 50, 0)
+	})
+}
+
+func TestAProviderThatDoesNotRotateIsAskedOncePerAccessToken(t *testing.T) {
+	var calls atomic.Int64
+	p := refresh.Func(func(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+		return refresh.Tokens{Access: fmt.Sprint("access-", calls.Add(1))}, nil
+	})
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		first := refresh.Tokens{Access: "access-0", Refresh: "constant", ID: "id", RefreshExpiry: time.Now().Add(time.Hour)}
+		for range 3 {
+			got, err := c.Refresh(t.Context(), first)
+			if err != nil || got.Access != "access-1" || got.Refresh != "constant" || got.ID != "id" || got.RefreshExpiry.IsZero() {
+				t.Fatalf("got %+v, %v: the old refresh token, its expiry and the ID token must stay", got, err)
+			}
+		}
+		second := refresh.Tokens{Access: "access-1", Refresh: "constant"}
+		if got, err := c.Refresh(t.Context(), second); err != nil || got.Access != "access-2" {
+			t.Fatalf("got %v, %v", got, err)
+		}
+		if got, err := c.Refresh(t.Context(), first); err != nil || got.Access != "access-2" {
+			t.Fatalf("an old access token gave %v, %v, want the newest", got, err)
+		}
+		if calls.Load() != 2 {
+			t.Errorf("%d calls, want 2", calls.Load())
+		}
+	})
+}
+
+func TestPromise03ARefreshOutlivesItsRequest(t *testing.T) {
+	p := &strict{delay: time.Second}
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-time.After(100 * time.Millisecond); cancel() }()
+		if _, err := c.Refresh(ctx, start("u")); !errors.Is(err, context.Canceled) || errors.Is(err, refresh.ErrDenied) {
+			t.Fatalf("the client that hung up got %v", err)
+		}
+		<-time.After(time.Hour)
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		p.expect(t, 1, 0)
+	})
+}
+
+func TestAnAnswerAfterTheCallersPatienceIsNotLost(t *testing.T) {
+	p := &strict{delay: 7 * time.Second}
+	coordinated(t, &refresh.Coordinator{Refresher: p, Timeout: 5 * time.Second}, func(t *testing.T, c *refresh.Coordinator) {
+		begin := time.Now()
+		_, err := c.Refresh(t.Context(), start("u"))
+		if err == nil || errors.Is(err, refresh.ErrDenied) || time.Since(begin) != 5*time.Second {
+			t.Fatalf("after %v: %v, want a temporary error after 5 s", time.Since(begin), err)
+		}
+		mustRefresh(t, c, start("u"), generation("u", 1)) // waits 2 s more for the same call
+		p.expect(t, 1, 0)
+	})
+}
+
+func TestAProviderThatNeverAnswersCostsTimeoutAndNoGoroutine(t *testing.T) {
+	p := &strict{delay: 24 * time.Hour}
+	coordinated(t, &refresh.Coordinator{Refresher: p, Timeout: 2 * time.Second}, func(t *testing.T, c *refresh.Coordinator) {
+		begin := time.Now()
+		if _, err := c.Refresh(t.Context(), start("u")); err == nil || time.Since(begin) != 2*time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+		if err := c.Close(); err != nil || time.Since(begin) != 4*time.Second {
+			t.Errorf("Close returned %v after %v, want when the call's own time is over", err, time.Since(begin))
+		}
+	})
+}
+
+func TestPromise02TemporaryErrorsAreNotRemembered(t *testing.T) {
+	p := &strict{}
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		p.setFail(errors.New("502"))
+		if _, err := c.Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
+			t.Fatalf("got %v, want a temporary error", err)
+		}
+		p.setFail(nil)
+		mustRefresh(t, c, start("u"), generation("u", 1)) // the first request after it
+	})
+}
+
+func TestARefusalIsSharedBriefly(t *testing.T) {
+	p := &strict{}
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		p.setFail(fmt.Errorf("%w: invalid_grant", refresh.ErrDenied))
+		for range 20 {
+			if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
+				t.Fatal(err)
+			}
+		}
+		p.expect(t, 1, 0)
+		p.setFail(nil)
+		<-time.After(11 * time.Second)
+		mustRefresh(t, c, start("u"), generation("u", 1))
+	})
+}
+
+func TestAFloodOfMadeUpTokensDoesNotPushResultsOut(t *testing.T) {
+	p := &strict{}
+	c := &refresh.Coordinator{Refresher: p}
+	mustRefresh(t, c, start("good"), generation("good", 1))
+	p.setFail(fmt.Errorf("%w: invalid_grant", refresh.ErrDenied))
+	for i := range 5000 {
+		if _, err := c.Refresh(t.Context(), start(fmt.Sprint("made-up-", i))); !errors.Is(err, refresh.ErrDenied) {
+			t.Fatal(err)
+		}
+	}
+	p.setFail(nil)
+	mustRefresh(t, c, start("good"), generation("good", 1))
+}
+
+func TestPromise05LogoutWins(t *testing.T) {
+	p := &strict{after: time.Second}
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		for _, tt := range []struct {
+			name   string
+			before int // refreshes before the one in flight
+		}{
+			{"with the first refresh in flight", 0},
+			{"with a later refresh in flight and the old cookies", 1},
+		} {
+			for n := range tt.before {
+				mustRefresh(t, c, generation(tt.name, n), generation(tt.name, n+1))
+			}
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.Refresh(t.Context(), generation(tt.name, tt.before))
+				done <- err
+			}()
+			synctest.Wait()
+			if err := c.Revoke(t.Context(), start(tt.name)); err != nil {
+				t.Error(err)
+			}
+			if err := <-done; !errors.Is(err, refresh.ErrDenied) {
+				t.Errorf("%s: the refresh gave %v, want ErrDenied", tt.name, err)
+			}
+			synctest.Wait()
+			for n := range 3 {
+				if _, err := c.Refresh(t.Context(), generation(tt.name, n)); !errors.Is(err, refresh.ErrDenied) {
+					t.Errorf("%s: generation %d gave %v after the logout", tt.name, n, err)
+				}
+			}
+		}
+		// What the provider gave after the logout has been taken back.
+		want := map[string]bool{
+			"with the first refresh in flight.1":                   true,
+			"with a later refresh in flight and the old cookies.2": true,
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, r := range p.revoked {
+			delete(want, r)
+		}
+		if len(want) > 0 {
+			t.Errorf("never revoked: %v (revoked: %v)", want, p.revoked)
+		}
+	})
+}
+
+func TestARenewalKnowsTheNewest(t *testing.T) {
+	p := &strict{}
+	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+		slow, err := c.Renew(t.Context(), start("u"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n < 50; n++ { // a long answer beside short lives
+			<-time.After(time.Minute)
+			mustRefresh(t, c, generation("u", n), generation("u", n+1))
+			// Others come and go, so that what nobody holds is swept out.
+			for i := range 50 {
+				other := fmt.Sprintf("other-%d-%d", n, i)
+				mustRefresh(t, c, start(other), generation(other, 1))
+			}
+		}
+		if got, ok := slow.Newest(t.Context()); !ok || got != generation("u", 50) {
+			t.Errorf("the slow response would write generation %s (%v), want 50", got.Refresh, ok)
+		}
+		if err := c.Revoke(t.Context(), generation("u", 50)); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := slow.Newest(t.Context()); ok {
+			t.Error("the slow response would sign the user in again")
+		}
+		slow.Release()
+		slow.Release()
+	})
+}
+
+func TestAPanicInTheRefresherIsAProvidersBadMinute(t *testing.T) {
+	panics := refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) { panic("secret") })
+	coordinated(t, &refresh.Coordinator{Refresher: panics}, func(t *testing.T, c *refresh.Coordinator) {
+		_, err := c.Refresh(t.Context(), start("u"))
+		if err == nil || errors.Is(err, refresh.ErrDenied) || err.Error() != "refresh: the Refresher panicked" {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestWhatACoordinatorRefusesAtOnce(t *testing.T) {
+	if _, err := (&refresh.Coordinator{}).Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
+		t.Errorf("without a Refresher: %v", err)
+	}
+	c := &refresh.Coordinator{Refresher: &strict{}}
+	if _, err := c.Refresh(t.Context(), refresh.Tokens{Access: "a"}); !errors.Is(err, refresh.ErrDenied) {
+		t.Errorf("without a refresh token: %v", err)
+	}
+	empty := refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) { return refresh.Tokens{}, nil })
+	if _, err := (&refresh.Coordinator{Refresher: empty}).Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
+		t.Errorf("a Refresher that returns nothing: %v", err)
+	}
+	mustRefresh(t, c, start("u"), generation("u", 1))
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustRefresh(t, c, start("u"), generation("u", 1)) // what is known needs no provider
+	if _, err := c.Refresh(t.Context(), start("v")); err == nil || errors.Is(err, refresh.ErrDenied) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func BenchmarkPresented(b *testing.B) {
+	c := &refresh.Coordinator{Refresher: &strict{}}
+	for i := range 1000 {
+		if _, err := c.Refresh(b.Context(), start(fmt.Sprint(i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	access := string(make([]byte, 1000))
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Presented(access)
+	}
+}
