@@ -1,0 +1,224 @@
+// Package discovery finds the endpoints of an OpenID Connect provider or OAuth
+// 2.0 authorization server from its issuer URL.
+//
+// A [Provider] needs nothing but the issuer. It asks when it is first used, so
+// that a program starts while its provider is down, and keeps what it learned:
+//
+//	provider := &discovery.Provider{Issuer: "https://accounts.example.com"}
+//	m, err := provider.Metadata(ctx)
+//	if err != nil {
+//		return err
+//	}
+//	fmt.Println(m.TokenEndpoint)
+//
+// Share one Provider between everything that talks to the same issuer:
+// signing in, refreshing and the verification of tokens.
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
+)
+
+const (
+	defaultTimeout = 5 * time.Second
+	maxBody        = 256 << 10
+	maxRedirects   = 5
+
+	keep       = 24 * time.Hour  // a document is fetched again when it is older
+	retryFirst = time.Second     // pause after a failure with no document at hand
+	retryAgain = 5 * time.Minute // pause after a failure with an old document at hand
+)
+
+// A Provider is a source of the metadata of one issuer.
+//
+// The document is fetched at the first use from the issuer's URL followed by
+// /.well-known/openid-configuration (OpenID Connect Discovery 1.0, section 4),
+// kept for a day, and then fetched again beside the callers, who get the old
+// one meanwhile. A failure is given to everyone who waits for it and to those
+// who come within a second, and never replaces a document at hand.
+//
+// Use a Provider by pointer and do not change its fields after the first use.
+// Its methods are safe for concurrent use. It needs no closing: nothing that it
+// starts lives longer than Timeout.
+type Provider struct {
+	// Issuer is the issuer's URL, exactly as the provider writes it, with or
+	// without a trailing slash. It must be https, or http on a loopback host,
+	// without query or fragment.
+	Issuer string
+
+	// Client reaches the provider. Only its Transport is used; redirects are
+	// followed within the same scheme and host only. Default: a client with
+	// [http.DefaultTransport].
+	Client *http.Client
+
+	// Timeout bounds one fetch, from the connection to the last byte. Default
+	// 5 s.
+	Timeout time.Duration
+
+	mu      sync.Mutex
+	known   *Metadata
+	due     time.Time // no fetch before; zero: at once
+	failure error     // of the last fetch, while known is nil
+	running *flight
+}
+
+// A flight is one fetch and everyone who waits for it. Its results are set
+// before done is closed.
+type flight struct {
+	done chan struct{}
+	meta *Metadata
+	err  error
+}
+
+// Validate reports a mistake in the configuration, naming the field.
+func (p *Provider) Validate() error {
+	if p.Issuer == "" {
+		return errors.New("discovery: Issuer is empty")
+	}
+	if err := endpoint.Check(p.Issuer); err != nil {
+		return fmt.Errorf("discovery: Issuer %w", err)
+	}
+	if strings.Contains(p.Issuer, "?") {
+		return errors.New("discovery: Issuer contains a query")
+	}
+	if p.Timeout < 0 {
+		return errors.New("discovery: Timeout is negative")
+	}
+	return nil
+}
+
+// Metadata returns the provider's metadata. It waits for a fetch only while
+// none has succeeded, and no longer than ctx allows: the fetch itself goes on,
+// for the others who wait and for the next caller.
+func (p *Provider) Metadata(ctx context.Context) (Metadata, error) {
+	p.mu.Lock()
+	if p.running == nil && !time.Now().Before(p.due) {
+		if err := p.Validate(); err != nil {
+			p.mu.Unlock()
+			return Metadata{}, err
+		}
+		p.start(ctx)
+	}
+	known, failure, running := p.known, p.failure, p.running
+	p.mu.Unlock()
+
+	switch {
+	case known != nil:
+		return known.clone(), nil
+	case running == nil:
+		return Metadata{}, failure
+	}
+	select {
+	case <-running.done:
+		if running.err != nil {
+			return Metadata{}, running.err
+		}
+		return running.meta.clone(), nil
+	case <-ctx.Done():
+		return Metadata{}, fmt.Errorf("discovery: %s: %w", p.Issuer, ctx.Err())
+	}
+}
+
+// start begins a fetch that outlives the caller who happened to be first. The
+// caller holds p.mu.
+func (p *Provider) start(ctx context.Context) {
+	f := &flight{done: make(chan struct{})}
+	p.running = f
+	timeout := p.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	go func() {
+		defer cancel()
+		f.meta, f.err = p.fetch(ctx)
+		if f.err != nil {
+			f.err = fmt.Errorf("discovery: %s: %w", p.Issuer, f.err)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.land(f)
+		close(f.done)
+	}()
+}
+
+// land takes over the result of f. The caller holds p.mu.
+func (p *Provider) land(f *flight) {
+	p.running = nil
+	now := time.Now()
+	switch {
+	case f.err == nil:
+		p.known, p.failure, p.due = f.meta, nil, now.Add(keep)
+	case p.known != nil:
+		p.due = now.Add(retryAgain)
+	default:
+		p.failure, p.due = f.err, now.Add(retryFirst)
+	}
+}
+
+func (p *Provider) fetch(ctx context.Context) (*Metadata, error) {
+	// A terminating slash is not doubled: OpenID Connect Discovery 1.0,
+	// section 4.1. The issuer itself keeps it.
+	at := strings.TrimSuffix(p.Issuer, "/") + "/.well-known/openid-configuration"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return nil, errors.New("the issuer does not make a URL")
+	}
+	req.Header.Set("Accept", "application/json")
+
+	resp, err := p.client().Do(req)
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("answered %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("the answer broke off: %w", err)
+	}
+	if len(body) > maxBody {
+		return nil, fmt.Errorf("the answer is longer than %d bytes", maxBody)
+	}
+	return parse(p.Issuer, body)
+}
+
+// client is the configured transport under our own rule for redirects: another
+// host could name endpoints of its own, and the document that came from there
+// would still carry the right issuer.
+func (p *Provider) client() *http.Client {
+	c := &http.Client{CheckRedirect: func(req *http.Request, via []*http.Request) error {
+		first := via[0].URL
+		switch {
+		case req.URL.Scheme != first.Scheme || req.URL.Host != first.Host:
+			return errors.New("redirected to another host")
+		case len(via) > maxRedirects:
+			return errors.New("redirected too often")
+		}
+		return nil
+	}}
+	if p.Client != nil {
+		c.Transport = p.Client.Transport
+	}
+	return c
+}
+
+// plain takes the method and URL off an error of net/http: the issuer is
+// named already.
+func plain(err error) error {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		return ue.Err
+	}
+	return err
+}

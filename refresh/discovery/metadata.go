@@ -1,0 +1,81 @@
+package discovery
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
+)
+
+// Metadata is what a provider says of itself: the members that this module
+// uses, of OpenID Connect Discovery 1.0, section 3, and RFC 8414, section 2.
+//
+// An endpoint that the provider does not have is empty. Those that it has are
+// absolute https URLs; http ones only where the issuer is an http URL itself.
+type Metadata struct {
+	Issuer                string `json:"issuer"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+	EndSessionEndpoint    string `json:"end_session_endpoint"` // OpenID Connect RP-Initiated Logout 1.0, section 2.1
+	JWKSURI               string `json:"jwks_uri"`
+
+	// IDTokenSigningAlgs are the JWS algorithms that ID tokens may be signed
+	// with; empty where the provider does not tell.
+	IDTokenSigningAlgs []string `json:"id_token_signing_alg_values_supported"`
+
+	// IssParameterSupported says that an authorization response always carries
+	// its issuer, so that one without it is not genuine (RFC 9207, section 3).
+	IssParameterSupported bool `json:"authorization_response_iss_parameter_supported"`
+}
+
+func (m *Metadata) clone() Metadata {
+	c := *m
+	c.IDTokenSigningAlgs = slices.Clone(m.IDTokenSigningAlgs)
+	return c
+}
+
+// parse reads a metadata document and holds it against the issuer that it was
+// asked of.
+func parse(issuer string, body []byte) (*Metadata, error) {
+	m := new(Metadata)
+	if err := json.Unmarshal(body, m); err != nil {
+		return nil, errors.New("the answer is not a metadata document in JSON")
+	}
+	// Exactly equal, or one provider could speak for another: OpenID Connect
+	// Discovery 1.0, section 4.3, and RFC 8414, section 3.3.
+	if m.Issuer != issuer {
+		return nil, fmt.Errorf("the document is for another issuer, %.200q", m.Issuer)
+	}
+	for _, e := range []struct{ name, url string }{
+		{"authorization_endpoint", m.AuthorizationEndpoint},
+		{"token_endpoint", m.TokenEndpoint},
+		{"revocation_endpoint", m.RevocationEndpoint},
+		{"end_session_endpoint", m.EndSessionEndpoint},
+		{"jwks_uri", m.JWKSURI},
+	} {
+		if e.url == "" {
+			continue
+		}
+		if err := endpoint.Check(e.url); err != nil {
+			return nil, fmt.Errorf("%s %w", e.name, err)
+		}
+		// An issuer out on the network has no business with plain http on
+		// this machine.
+		if scheme(e.url) == "http" && scheme(issuer) != "http" {
+			return nil, fmt.Errorf("%s must be https", e.name)
+		}
+	}
+	return m, nil
+}
+
+func scheme(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme
+}

@@ -1,0 +1,166 @@
+package refresh
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// maxRetryAfter keeps a provider's mistake from locking users out for days.
+const maxRetryAfter = time.Hour
+
+// A ProviderError is a provider's refusal. It wraps [ErrDenied] where it ends
+// the login.
+type ProviderError struct {
+	// Status is the status code of the answer. Some providers refuse with 200.
+	Status int
+
+	// Code is the error code of the answer (RFC 6749, section 5.2), if it is
+	// a registered one, else empty.
+	Code string
+
+	// RetryAfter is how long the provider asks to be left alone, at most an
+	// hour; 0 where it does not say.
+	RetryAfter time.Duration
+
+	denied bool
+}
+
+// Error names the status and the code, and shows nothing else of the answer:
+// descriptions and bodies may repeat a token.
+func (e *ProviderError) Error() string {
+	if e.Code == "" {
+		return fmt.Sprintf("refresh: the provider refused with status %d", e.Status)
+	}
+	return fmt.Sprintf("refresh: the provider refused with status %d, %s", e.Status, e.Code)
+}
+
+// Unwrap returns [ErrDenied] where the login is over, else nil.
+func (e *ProviderError) Unwrap() error {
+	if e.denied {
+		return ErrDenied
+	}
+	return nil
+}
+
+// codes are the registered ones that a token or revocation endpoint answers
+// with. Any other text could be anything, and is not repeated.
+var codes = []string{
+	// RFC 6749, sections 4.1.2.1 and 5.2.
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+	"unsupported_grant_type", "invalid_scope", "access_denied", "server_error",
+	"temporarily_unavailable",
+	// RFC 7009, section 2.2.1; RFC 6750, section 3.1; RFC 8628, section 3.5.
+	"unsupported_token_type", "invalid_token", "insufficient_scope",
+	"authorization_pending", "slow_down", "expired_token",
+	// RFC 8707, section 2; RFC 9449, section 5; OpenID Connect Core 1.0, section 3.1.2.6.
+	"invalid_target", "invalid_dpop_proof", "use_dpop_nonce",
+	"interaction_required", "login_required", "account_selection_required", "consent_required",
+}
+
+// notTheUser are the codes that speak of the client or of the provider. A
+// wrong client secret must not sign out everyone.
+var notTheUser = []string{
+	"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+	"server_error", "temporarily_unavailable",
+}
+
+// providerError reads a refusal from a response and its body.
+func providerError(resp *http.Response, body []byte) *ProviderError {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	e := &ProviderError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	if json.Unmarshal(body, &answer) == nil && slices.Contains(codes, answer.Error) {
+		e.Code = answer.Error
+	}
+	return e
+}
+
+// ends reports whether a refusal at the token endpoint says that what was
+// presented will never be good again. Providers differ in how they say so: some
+// send invalid_grant with 403, some a 400 or 401 with another code or none.
+func (e *ProviderError) ends() bool {
+	switch {
+	case e.Status == http.StatusTooManyRequests || e.Status >= 500:
+		return false
+	case e.Code == "invalid_grant":
+		return true
+	case e.Status == http.StatusBadRequest || e.Status == http.StatusUnauthorized:
+		return !slices.Contains(notTheUser, e.Code)
+	}
+	return false
+}
+
+// tokenError turns an error of package oauth2 into ours. Theirs quote whole
+// bodies, and never get further than this.
+func tokenError(err error) error {
+	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		e := providerError(refused.Response, refused.Body)
+		e.denied = e.ends()
+		return e
+	}
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return transportError(err)
+	}
+	return errors.New("refresh: the provider's answer is not a token response")
+}
+
+// transportError says why there was no answer. The errors of net/http can
+// quote what a broken server sent, and a transport's own can say anything, so
+// only the kinds that cannot hold a token are kept.
+func transportError(err error) error {
+	const what = "refresh: no answer from the provider"
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf(what+": %w", context.DeadlineExceeded)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf(what+": %w", context.Canceled)
+	case errors.Is(err, errTooLong):
+		return errTooLong
+	}
+	for _, known := range []error{io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch} {
+		if errors.Is(err, known) {
+			return fmt.Errorf(what+": %w", known)
+		}
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return fmt.Errorf(what+": %w", e)
+	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fmt.Errorf(what+": %w", e)
+	}
+	if e, ok := errors.AsType[syscall.Errno](err); ok {
+		return fmt.Errorf(what+": %w", e)
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return errors.New(what + ": time-out")
+	}
+	return errors.New(what + ": the connection failed")
+}
+
+// retryAfter reads the header of that name (RFC 9110, section 10.2.3).
+func retryAfter(value string) time.Duration {
+	if value == "" {
+		return 0
+	}
+	wait := time.Duration(0)
+	if n, err := strconv.Atoi(value); err == nil {
+		wait = time.Duration(min(n, int(maxRetryAfter/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		wait = time.Until(at)
+	}
+	return min(max(wait, 0), maxRetryAfter)
+}

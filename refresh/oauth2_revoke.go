@@ -1,0 +1,81 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Revoke ends the login at the provider (RFC 7009): it revokes the refresh
+// token, which takes the access tokens of the same grant with it where the
+// provider can do so, or the access token where there is no refresh token.
+// Where the provider has no revocation endpoint, or t has no token, there is
+// nothing to do and no error. None of its errors wraps [ErrDenied].
+func (o *OAuth2) Revoke(ctx context.Context, t Tokens) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	form := url.Values{"token": {t.Refresh}, "token_type_hint": {"refresh_token"}}
+	if t.Refresh == "" {
+		form = url.Values{"token": {t.Access}, "token_type_hint": {"access_token"}}
+	}
+	if form.Get("token") == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout())
+	defer cancel()
+	at := o.RevokeURL
+	if at == "" && o.Discovery != nil {
+		m, err := o.Discovery.Metadata(ctx)
+		if err != nil {
+			return fmt.Errorf("refresh: %w", err)
+		}
+		at = m.RevocationEndpoint
+	}
+	if at == "" {
+		return nil
+	}
+	req, err := o.form(ctx, at, form)
+	if err != nil {
+		return err
+	}
+	resp, err := o.client().Do(req)
+	if err != nil {
+		return transportError(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body) // bounded and in memory already
+	if err != nil {
+		return transportError(err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return providerError(resp, body)
+	}
+	return nil
+}
+
+// form is a request with the client's credentials, sent as package oauth2
+// sends them to the token endpoint.
+func (o *OAuth2) form(ctx context.Context, at string, form url.Values) (*http.Request, error) {
+	basic := o.ClientSecret != "" && !o.SecretInForm
+	if !basic {
+		form.Set("client_id", o.ClientID)
+		if o.ClientSecret != "" {
+			form.Set("client_secret", o.ClientSecret)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, errors.New("refresh: OAuth2.RevokeURL is not a URL")
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if basic {
+		// Encoded first: RFC 6749, section 2.3.1.
+		req.SetBasicAuth(url.QueryEscape(o.ClientID), url.QueryEscape(o.ClientSecret))
+	}
+	return req, nil
+}

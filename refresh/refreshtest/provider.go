@@ -1,0 +1,228 @@
+// Package refreshtest has what it takes to test code that refreshes logins: a
+// provider that fails in all the ways that real ones do, and the test that
+// every [refresh.Store] must pass.
+//
+// A [Provider] is a small OpenID Connect provider that signs anybody in. It
+// serves discovery, keys, authorization, tokens, revocation and end of
+// session, so that a whole program can be run against it. On a socket:
+//
+//	provider := &refreshtest.Provider{}
+//	srv := refreshtest.NewServer(provider)
+//	defer srv.Close()
+//	// srv.URL is the issuer.
+//
+// And without one, for a bubble of testing/synctest, where time is virtual:
+//
+//	provider := &refreshtest.Provider{}
+//	tokens := &refresh.OAuth2{
+//		ClientID: "client",
+//		TokenURL: provider.URL("/token"),
+//		Client:   provider.Client(),
+//	}
+//
+// It is for tests. Nothing about it is safe for anything else.
+package refreshtest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/signer"
+)
+
+// A Provider is a fake provider. The zero value is ready: a public client
+// called "client", strict rotation, access tokens of five minutes.
+//
+// It is an [http.Handler] with the paths /.well-known/openid-configuration,
+// /jwks, /authorize, /token, /revoke and /logout. The authorization endpoint
+// signs in at once whoever login_hint names, or else Subject.
+//
+// Use it by pointer and do not change its fields after the first use. Its
+// methods are safe for concurrent use.
+type Provider struct {
+	// Issuer is the provider's URL. Default: the server's, after [NewServer],
+	// else https://provider.test.
+	Issuer string
+
+	// ClientID and ClientSecret are the one client's. With a secret, it must be
+	// sent, by either method of RFC 6749, section 2.3.1. Default: "client" and
+	// none.
+	ClientID, ClientSecret string
+
+	// Subject signs in where login_hint names nobody. Default: "alice".
+	Subject string
+
+	// Audience is in the access tokens. Default: "api".
+	Audience string
+
+	// AccessLife is how long access tokens and ID tokens live, in whole
+	// seconds. Default 5 min.
+	AccessLife time.Duration
+
+	// RefreshLife is how long a login can be refreshed at all; it is told as
+	// refresh_expires_in. Default: for ever, and not told.
+	RefreshLife time.Duration
+
+	// Rotation is what happens to a refresh token that is used. Default:
+	// [Strict].
+	Rotation Rotation
+
+	// Grace is how long after its first use a refresh token may be used again,
+	// with [GraceSame] and [GraceNew]. Default 30 s.
+	Grace time.Duration
+
+	// Refusal is how a dead refresh token is refused. Default:
+	// [InvalidGrant].
+	Refusal Refusal
+
+	mu     sync.Mutex
+	key    *signer.Key
+	logins map[string]*login // by ID
+	tokens map[string]*token // by refresh token
+	codes  map[string]*code
+	access map[string]*login // by access token, for revocation
+	faults faults
+	stats  Stats
+	active int // calls at the token endpoint now
+}
+
+// Rotation is what a provider does with a refresh token that has been used.
+type Rotation int
+
+const (
+	// Strict takes a refresh token once. A second use is taken for theft and
+	// ends the login.
+	Strict Rotation = iota
+
+	// GraceSame gives the same successor again for a while.
+	GraceSame
+
+	// GraceNew gives yet another successor for a while, so that a login forks.
+	GraceNew
+
+	// Reusable never replaces a refresh token, and leaves it out of answers.
+	Reusable
+)
+
+// Stats counts what a provider has seen.
+type Stats struct {
+	Calls           int // at the token endpoint
+	Exchanged       int // codes that gave tokens
+	Refreshed       int // refreshes that were granted, even if the answer was lost
+	Refused         int // calls that were refused as such: the token, the code or the client was no good
+	Reused          int // refresh tokens used again when they should not have been
+	FamiliesRevoked int // logins that ended because of that
+	Revoked         int // logins that ended by the revocation endpoint or the end of the session
+	Peak            int // most calls that the token endpoint was working on at one time
+}
+
+// NewServer serves p on a loopback socket. The server's URL becomes p's Issuer
+// where there is none. The caller closes the server.
+func NewServer(p *Provider) *httptest.Server {
+	srv := httptest.NewServer(p)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Issuer == "" {
+		p.Issuer = srv.URL
+	}
+	return srv
+}
+
+// URL returns the provider's URL of path, such as "/token".
+func (p *Provider) URL(path string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.issuer() + path
+}
+
+// Stats returns the counts so far.
+func (p *Provider) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats
+}
+
+// ServeHTTP implements [http.Handler].
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/.well-known/openid-configuration":
+		p.serveMetadata(w)
+	case "/jwks":
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		w.Write(p.signer().JWKS())
+	case "/authorize":
+		p.serveAuthorize(w, r)
+	case "/token":
+		p.serveToken(w, r)
+	case "/revoke":
+		p.serveRevoke(w, r)
+	case "/logout":
+		p.serveLogout(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (p *Provider) serveMetadata(w http.ResponseWriter) {
+	issuer := p.URL("")
+	writeJSON(w, http.StatusOK, map[string]any{
+		"issuer":                                         issuer,
+		"authorization_endpoint":                         issuer + "/authorize",
+		"token_endpoint":                                 issuer + "/token",
+		"revocation_endpoint":                            issuer + "/revoke",
+		"end_session_endpoint":                           issuer + "/logout",
+		"jwks_uri":                                       issuer + "/jwks",
+		"response_types_supported":                       []string{"code"},
+		"subject_types_supported":                        []string{"public"},
+		"id_token_signing_alg_values_supported":          []string{"ES256"},
+		"code_challenge_methods_supported":               []string{"S256"},
+		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post", "none"},
+		"authorization_response_iss_parameter_supported": true,
+	})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v) // an error means that the client has left
+}
+
+// The defaults. The caller holds p.mu where a field may still be set.
+
+func (p *Provider) issuer() string {
+	if p.Issuer == "" {
+		return "https://provider.test"
+	}
+	return p.Issuer
+}
+
+func (p *Provider) clientID() string { return or(p.ClientID, "client") }
+
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+func (p *Provider) signer() *signer.Key {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.signerLocked()
+}
+
+func (p *Provider) signerLocked() *signer.Key {
+	if p.key == nil {
+		key, err := signer.New()
+		if err != nil {
+			panic(err) // the machine has no random numbers
+		}
+		p.key = key
+	}
+	return p.key
+}
