@@ -1,7 +1,6 @@
 package refresh
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +15,7 @@ import (
 // of each, and which older ones still lead there.
 type book struct {
 	grace, keep time.Duration
+	together    bool // replicas know more than this book
 
 	// unseen counts the entries of awaited, so that a request which needs
 	// nothing pays one load.
@@ -64,8 +64,8 @@ type refusal struct {
 	until time.Time
 }
 
-func (b *book) open(grace, keep time.Duration) {
-	b.grace, b.keep = grace, keep
+func (b *book) open(grace, keep time.Duration, together bool) {
+	b.grace, b.keep, b.together = grace, keep, together
 	b.calls = make(map[key]*call)
 	b.awaited = make(map[string]*login)
 	b.pinned = make(map[key]*page)
@@ -87,10 +87,15 @@ func (b *book) enter(old Tokens, start func(*call)) (*Renewal, *call, error) {
 		return nil, nil, err
 	case l == nil:
 		l = &login{newest: old}
+	case b.together:
+		// The book knows what this process has seen; what is the newest, and
+		// whether the user has signed out elsewhere, the call finds out.
 	case l.newest.Access != old.Access:
 		return b.renewal(l), nil, nil
+	default:
+		old = l.newest
 	}
-	id := keyOf(l.newest.Refresh)
+	id := keyOf(old.Refresh)
 	k, running := b.calls[id]
 	switch {
 	case running && k.joined >= maxJoined, !running && len(b.calls) >= maxCalls:
@@ -100,7 +105,7 @@ func (b *book) enter(old Tokens, start func(*call)) (*Renewal, *call, error) {
 	case b.closed:
 		return nil, nil, errClosed
 	default:
-		k = &call{login: l, old: l.newest, joined: 1, done: make(chan struct{})}
+		k = &call{login: l, old: old, joined: 1, done: make(chan struct{})}
 		b.calls[id] = k
 		start(k)
 	}
@@ -126,6 +131,23 @@ func (b *book) leave(k *call, next Tokens, err error) (unwanted bool) {
 	delete(b.calls, keyOf(k.old.Refresh))
 	close(k.done)
 	return unwanted
+}
+
+// newest returns the newest tokens of l that this process knows.
+func (b *book) newest(l *login) Tokens {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return l.newest
+}
+
+// whileOpen calls f unless the book is closed, and tells whether it did.
+func (b *book) whileOpen(f func()) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		f()
+	}
+	return !b.closed
 }
 
 func (b *book) close() {
@@ -191,6 +213,9 @@ func (b *book) page(k key) (*page, bool) {
 
 // succeed notes that old has been exchanged for next.
 func (b *book) succeed(l *login, old, next Tokens) {
+	if l.newest.Access == next.Access && l.generation > 0 {
+		return // another replica's tokens, which have been here before
+	}
 	now := time.Now()
 	delete(b.awaited, l.newest.Access)
 	l.newest = next
@@ -319,42 +344,4 @@ func (b *book) forget(p *page) {
 		delete(b.awaited, l.newest.Access)
 		b.unseen.Store(int64(len(b.awaited)))
 	}
-}
-
-// A Renewal is a renewed login in the hands of one response.
-type Renewal struct {
-	// Tokens are the newest of the login at the time of the call.
-	Tokens Tokens
-
-	book  *book
-	login *login
-	once  sync.Once
-}
-
-// Newest returns the newest tokens that are known of the login now. It returns
-// false if the login has ended since. A response asks at its last moment: what
-// it was given when it began may have been exchanged again while it was made,
-// and must not replace its own successor in the browser.
-func (r *Renewal) Newest(context.Context) (Tokens, bool) {
-	r.book.mu.Lock()
-	defer r.book.mu.Unlock()
-	return r.login.newest, !r.login.ended
-}
-
-// Release says that the response has been written. It may be called more than once.
-func (r *Renewal) Release() {
-	r.once.Do(func() {
-		r.book.mu.Lock()
-		defer r.book.mu.Unlock()
-		r.login.held--
-		if r.login.held > 0 {
-			return
-		}
-		for _, p := range slices.Clone(r.login.pages) {
-			if r.book.pinned[p.key] == p {
-				delete(r.book.pinned, p.key)
-				r.book.forget(p)
-			}
-		}
-	})
 }

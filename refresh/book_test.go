@@ -13,7 +13,7 @@ import (
 // had no room for the login meanwhile.
 func TestAHeldLoginStaysWhenTheBookIsFull(t *testing.T) {
 	var b book
-	b.open(time.Second, time.Hour)
+	b.open(time.Second, time.Hour, false)
 	b.pages, _ = simplelru.NewLRU(4, b.evicted)
 	exchange := func(family string, n int) {
 		t.Helper()
@@ -53,7 +53,7 @@ func TestAHeldLoginStaysWhenTheBookIsFull(t *testing.T) {
 func TestWhatHasHadItsTimeIsSwept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b book
-		b.open(30*time.Second, time.Hour)
+		b.open(30*time.Second, time.Hour, false)
 		for i := range 4000 {
 			old := Tokens{Access: fmt.Sprint("a", i), Refresh: fmt.Sprint("r", i)}
 			_, k, err := b.enter(old, func(*call) {})

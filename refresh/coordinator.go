@@ -30,10 +30,19 @@ import (
 //
 // The zero value of every field but Refresher is its default. A Coordinator is
 // used by pointer, by any number of goroutines, and not copied or changed after
-// its first use. It coordinates within one process.
+// its first use. Without a Store it coordinates within one process.
 type Coordinator struct {
 	// Refresher is asked for new tokens. Required.
 	Refresher Refresher
+
+	// Store is shared by all replicas that serve the same users, and lets them
+	// coordinate as one. What is put there is sealed under the refresh token
+	// that it belongs to. Where the Store fails, each replica coordinates for
+	// itself until it is back. Default nil: this process only.
+	Store Store
+
+	// Degraded is told of errors of the Store. It must return soon. Default nil.
+	Degraded func(ctx context.Context, err error)
 
 	// Grace is how long old tokens are still answered with the newest ones after
 	// these have been presented for the first time: the time in which requests
@@ -53,6 +62,8 @@ type Coordinator struct {
 	Timeout time.Duration
 
 	once  sync.Once
+	sh    *shared // nil without a Store
+	sight sight
 	wait  time.Duration // Timeout or its default
 	book  book
 	slots chan struct{}  // bounds the calls that are at the provider
@@ -93,7 +104,12 @@ func (c *Coordinator) init() {
 			c.wait = c.Timeout
 		}
 		c.slots = make(chan struct{}, maxAtOnce)
-		c.book.open(max(0, cmp.Or(c.Grace, defaultGrace)), max(0, cmp.Or(c.Keep, defaultKeep)))
+		grace, keep := max(0, cmp.Or(c.Grace, defaultGrace)), max(0, cmp.Or(c.Keep, defaultKeep))
+		c.book.open(grace, keep, c.Store != nil)
+		if c.Store != nil {
+			c.sh = &shared{store: c.Store, grace: grace, keep: keep, claim: 3 * c.wait, op: min(time.Second, c.wait/4)}
+			c.sight.open()
+		}
 	})
 }
 
@@ -125,6 +141,9 @@ func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
 	r, k, err := c.book.enter(old, func(k *call) {
 		c.wg.Go(func() { c.run(detached, k) })
 	})
+	if c.sh != nil && old.Access != "" && c.sight.first(old.Access) {
+		c.tellArrival(old.Access)
+	}
 	if r != nil || err != nil {
 		return r, err
 	}
@@ -138,27 +157,39 @@ func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
 	if k.err != nil {
 		return nil, k.err
 	}
-	return c.book.hold(k.login)
+	return c.hold(k)
 }
 
 // errWaited distinguishes a caller's end of patience from a client that left.
 var errWaited = errors.New("the time for it has passed")
 
-// run asks the provider and writes the answer into the book.
+// run asks for new tokens and writes the answer into the book.
 func (c *Coordinator) run(ctx context.Context, k *call) {
-	asking, cancel := context.WithTimeout(ctx, 2*c.wait)
-	defer cancel()
-	next, err := c.ask(asking, k.old)
+	var next Tokens
+	var err error
+	if c.sh != nil {
+		next, err = c.askTogether(ctx, k)
+	} else {
+		next, err = c.ask(ctx, k.old)
+	}
 	if c.book.leave(k, next, err) {
-		// Signed out meanwhile: what the provider gave is not left lying about.
-		revoking, cancel := context.WithTimeout(ctx, c.wait)
-		defer cancel()
-		_ = c.revoke(revoking, next) // nobody waits for this any more
+		c.takeBack(ctx, next)
 	}
 }
 
-// ask calls the Refresher and checks what it returns.
+// takeBack revokes what came after the user had signed out, so that it is not
+// left lying about. Nobody waits for it any more.
+func (c *Coordinator) takeBack(ctx context.Context, t Tokens) {
+	ctx, cancel := context.WithTimeout(ctx, c.wait)
+	defer cancel()
+	_ = c.revoke(ctx, t)
+}
+
+// ask calls the Refresher, in the time that a call has, and checks what it
+// returns.
 func (c *Coordinator) ask(ctx context.Context, old Tokens) (next Tokens, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*c.wait)
+	defer cancel()
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
@@ -196,6 +227,9 @@ func (c *Coordinator) ask(ctx context.Context, old Tokens) (next Tokens, err err
 func (c *Coordinator) Revoke(ctx context.Context, t Tokens) error {
 	c.init()
 	newest := c.book.end(t)
+	if c.sh != nil && t.Refresh != "" {
+		newest = c.endTogether(ctx, t, newest)
+	}
 	return c.revoke(ctx, newest)
 }
 
@@ -213,6 +247,9 @@ func (c *Coordinator) revoke(ctx context.Context, t Tokens) error {
 func (c *Coordinator) Presented(access string) {
 	c.init()
 	c.book.presented(access)
+	if c.sh != nil && c.sight.first(access) {
+		c.tellArrival(access)
+	}
 }
 
 // Close waits until no call is under way. It stops none, since a call cut short

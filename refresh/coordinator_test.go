@@ -18,8 +18,8 @@ import (
 // strict is a provider that rotates and takes a second use for theft: then it
 // refuses the whole family for ever.
 type strict struct {
-	delay time.Duration // before it decides
-	after time.Duration // before its answer arrives
+	delay time.Duration         // before it decides
+	after time.Duration         // before its answer arrives
 	fail  atomic.Pointer[error] // what every call returns instead
 
 	mu      sync.Mutex

@@ -35,3 +35,13 @@ type Store interface {
 	// nil are a mistake of the caller, and an error.
 	Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error)
 }
+
+// A Watcher is a [Store] that can tell of changes, so that who waits for one
+// need not look again and again.
+type Watcher interface {
+	// Watch returns a channel that receives, or is closed, soon after the value
+	// under key has changed, and a function that ends the watch and must be
+	// called. It is a hint: a change may go untold, and who waits looks by
+	// itself once in a while.
+	Watch(ctx context.Context, key string) (changed <-chan struct{}, stop func(), err error)
+}

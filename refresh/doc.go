@@ -1,0 +1,44 @@
+// Package refresh exchanges the tokens of a login for new ones: at an OAuth 2.0
+// token endpoint with [OAuth2], or anywhere else with a [Refresher] of one's
+// own, and once per refresh token with a [Coordinator].
+//
+// It knows nothing of requests and cookies. The package middleware puts it to
+// use for browsers; a program that calls an API for its user can use it alone:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"errors"
+//		"log"
+//		"os"
+//
+//		"github.com/tokenlife/tokenlife/refresh"
+//		"github.com/tokenlife/tokenlife/refresh/discovery"
+//	)
+//
+//	func main() {
+//		c := &refresh.Coordinator{Refresher: &refresh.OAuth2{
+//			ClientID:  "cli",
+//			Discovery: &discovery.Provider{Issuer: "https://login.example"},
+//		}}
+//		defer c.Close()
+//		tokens, err := c.Refresh(context.Background(), refresh.Tokens{Refresh: os.Getenv("REFRESH_TOKEN")})
+//		switch {
+//		case errors.Is(err, refresh.ErrDenied):
+//			log.Fatal("please sign in again")
+//		case err != nil:
+//			log.Fatal(err) // the tokens are still good: try later
+//		}
+//		log.Print("signed in until ", tokens.Expiry)
+//	}
+//
+// # What can be lost
+//
+// A provider that rotates refresh tokens and gives no grace to the old one can
+// lose a login where nobody can help it: it has accepted a refresh token, and
+// its answer reaches no process of ours, because the connection broke or the
+// machine went down at that moment. The remedy is at the provider: a grace time
+// (Cognito calls it the retry grace period, Auth0 the reuse interval), of ten
+// seconds or more.
+package refresh

@@ -1,0 +1,111 @@
+package refresh
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// A record is what replicas tell each other, through a Store, of one refresh
+// token. It stands under a hash of that token, and a result in it is sealed with
+// a key that only the token gives: who reads the store has no token, and nobody
+// has a key to look after.
+//
+// One byte says what it is, eight say when it was written (Unix milliseconds),
+// and the rest is the owner of a claim or a sealed result.
+type record []byte
+
+// What a record can be. The letters are what the store holds: they stay.
+const (
+	claimed  = 'c' // a replica is at the provider with it
+	replaced = 'r' // it has been exchanged
+	refused  = 'd' // the provider has refused it
+	ended    = 'e' // its user has signed out
+)
+
+const (
+	recordHeader = 9
+	ownerSize    = 16
+)
+
+// kind returns what r is, and 0 for no record or one that makes no sense.
+func (r record) kind() byte {
+	if len(r) < recordHeader {
+		return 0
+	}
+	return r[0]
+}
+
+// since returns when r was written, by the clock of who wrote it.
+func (r record) since() time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(r[1:recordHeader])))
+}
+
+func newRecord(kind byte, rest []byte) record {
+	r := binary.BigEndian.AppendUint64([]byte{kind}, uint64(time.Now().UnixMilli()))
+	return append(r, rest...)
+}
+
+// newClaim returns a claim that no other replica makes.
+func newClaim() record {
+	owner := make([]byte, ownerSize)
+	_, _ = rand.Read(owner) // it never returns an error
+	return newRecord(claimed, owner)
+}
+
+// newResult seals the tokens that a refresh token has been exchanged for.
+func newResult(refreshToken string, next Tokens) (record, error) {
+	plain, err := json.Marshal(next)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := sealer(refreshToken)
+	if err != nil {
+		return nil, err
+	}
+	return newRecord(replaced, aead.Seal(nil, nil, plain, nil)), nil
+}
+
+var errUnreadable = errors.New("refresh: a record in the store that cannot be read")
+
+// open returns the tokens that r holds for a refresh token.
+func (r record) open(refreshToken string) (next Tokens, err error) {
+	aead, err := sealer(refreshToken)
+	if err != nil {
+		return Tokens{}, err
+	}
+	plain, err := aead.Open(nil, nil, r[recordHeader:], nil)
+	if err != nil || json.Unmarshal(plain, &next) != nil || next.Access == "" || next.Refresh == "" {
+		return Tokens{}, errUnreadable
+	}
+	return next, nil
+}
+
+// sealer returns AES-256-GCM under a key that is derived from a refresh token
+// (RFC 5869): the key is used for the one result of that token, or a few of them
+// where the provider does not rotate.
+func sealer(refreshToken string) (cipher.AEAD, error) {
+	k, err := hkdf.Key(sha256.New, []byte(refreshToken), nil, "tokenlife refresh result", 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(k)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// storeKey names a token in a store without telling it. What is a word for what
+// stands there.
+func storeKey(what, token string) string {
+	sum := sha256.Sum256([]byte("tokenlife " + what + "\x00" + token))
+	return what + "." + base64.RawURLEncoding.EncodeToString(sum[:])
+}

@@ -1,0 +1,116 @@
+package refresh
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Renewal is a renewed login in the hands of one response.
+type Renewal struct {
+	// Tokens are the newest of the login at the time of the call.
+	Tokens Tokens
+
+	book  *book
+	login *login
+	sh    *shared // nil without a Store
+
+	mu       sync.Mutex // guards what follows
+	look     *time.Timer
+	released bool
+}
+
+// hold returns what a call has brought, for one response.
+func (c *Coordinator) hold(k *call) (*Renewal, error) {
+	r, err := c.book.hold(k.login)
+	if err != nil || c.sh == nil {
+		return r, err
+	}
+	r.sh = c.sh
+	// In the store a result that has arrived stands for grace, which a slow
+	// response may outlast: so it keeps itself up to date.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.look = time.AfterFunc(c.sh.pace(), r.keepUp)
+	return r, nil
+}
+
+// pace is how often a slow response looks what has become of its login.
+func (s *shared) pace() time.Duration { return max(s.grace/3, time.Second) }
+
+func (r *Renewal) keepUp() {
+	r.follow(context.Background())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.released {
+		r.look.Reset(r.sh.pace())
+	}
+}
+
+// follow asks the store what has become of the login.
+func (r *Renewal) follow(ctx context.Context) {
+	known := r.book.newest(r.login)
+	if known.Refresh == "" {
+		return // it has ended
+	}
+	newest, rec, _, err := r.sh.follow(ctx, known)
+	if err == nil {
+		r.book.learn(r.login, newest, rec.kind() == ended)
+	}
+}
+
+// Newest returns the newest tokens that are known of the login now. It returns
+// false if the login has ended since. A response asks at its last moment: what
+// it was given when it began may have been exchanged again while it was made,
+// and must not replace its own successor in the browser.
+func (r *Renewal) Newest(ctx context.Context) (Tokens, bool) {
+	if r.sh != nil {
+		r.follow(ctx)
+	}
+	newest := r.book.newest(r.login)
+	return newest, newest.Refresh != ""
+}
+
+// Release says that the response has been written. It may be called more than once.
+func (r *Renewal) Release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.released {
+		return
+	}
+	r.released = true
+	if r.look != nil {
+		r.look.Stop()
+	}
+	r.book.release(r.login)
+}
+
+// learn notes what other replicas know of l.
+func (b *book) learn(l *login, newest Tokens, over bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case l.ended:
+	case over:
+		b.finish(l, time.Now())
+	case newest.Access != l.newest.Access:
+		b.succeed(l, l.newest, newest)
+	}
+}
+
+// release lets go of l for one response.
+func (b *book) release(l *login) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l.held--
+	if l.held > 0 {
+		return
+	}
+	for _, p := range slices.Clone(l.pages) {
+		if b.pinned[p.key] == p {
+			delete(b.pinned, p.key)
+			b.forget(p)
+		}
+	}
+}

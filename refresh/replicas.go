@@ -1,0 +1,194 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync/atomic"
+)
+
+// errRefused is the refusal of a provider that another replica has asked.
+var errRefused = fmt.Errorf("%w: the provider has refused it to another replica", ErrDenied)
+
+// askTogether returns the newest tokens that any replica knows of the login, and
+// asks the provider on behalf of all where those presented are the newest.
+func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) {
+	waiting, cancel := context.WithTimeoutCause(ctx, 2*c.wait, errWaited)
+	defer cancel()
+	for {
+		t, r, stale, err := c.sh.follow(waiting, k.old)
+		switch {
+		case err != nil:
+			return c.askAlone(ctx, k, err)
+		case r.kind() == ended:
+			return Tokens{}, errEnded
+		case stale:
+			// Too old to be a request that was under way: the provider decides,
+			// and takes it for reuse if it keeps to RFC 9700.
+			return c.ask(ctx, k.old)
+		case t.Access != k.old.Access:
+			return t, nil
+		case r.kind() == refused:
+			return Tokens{}, errRefused
+		case r.kind() == claimed:
+			if err := c.sh.await(waiting, t, r); err != nil {
+				return Tokens{}, fmt.Errorf("refresh: waiting for another replica: %w", err)
+			}
+			continue
+		}
+		claim := newClaim()
+		owned, err := c.sh.swap(waiting, storeKey("refresh", t.Refresh), r, claim, c.sh.claim)
+		if err != nil {
+			return c.askAlone(ctx, k, err)
+		}
+		if owned {
+			return c.askForAll(ctx, t, claim, r)
+		}
+	}
+}
+
+// askForAll asks the provider under a claim; was is what stood in its place.
+func (c *Coordinator) askForAll(ctx context.Context, t Tokens, claim, was record) (Tokens, error) {
+	renewing, stop := context.WithCancel(ctx)
+	c.wg.Go(func() { c.sh.renewClaim(renewing, t, claim) })
+	next, err := c.ask(ctx, t)
+	stop()
+	switch key := storeKey("refresh", t.Refresh); {
+	case err == nil:
+		return next, c.tellResult(ctx, t, claim, next)
+	case errors.Is(err, ErrDenied):
+		// A sibling may have won where our claim was lost: its result is worth
+		// more than the refusal that it has caused.
+		newer, r, _, ferr := c.sh.follow(ctx, t)
+		if ferr == nil && r.kind() != ended && newer.Access != t.Access {
+			return newer, nil
+		}
+		_, _ = c.sh.swap(ctx, key, claim, newRecord(refused, nil), refusalLife)
+	default:
+		// The next one may try at once. If this fails, the claim runs out.
+		_, _ = c.sh.swap(ctx, key, claim, was, c.sh.keep)
+	}
+	return Tokens{}, err
+}
+
+// tellResult puts what the provider gave where all replicas find it. Where that
+// cannot be done now, who waits here need not wait for it: it is tried on. The
+// only error is that the user has signed out meanwhile.
+func (c *Coordinator) tellResult(ctx context.Context, t Tokens, claim record, next Tokens) error {
+	at, err := c.sh.settle(ctx, t, claim, next)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errEnded):
+		c.takeBack(ctx, next)
+		return err
+	}
+	c.degraded(ctx, err)
+	c.insistOnResult(ctx, t, at, next)
+	return nil
+}
+
+// insistOnResult tries on, as long as others may hold back because of a claim.
+func (c *Coordinator) insistOnResult(ctx context.Context, t Tokens, at record, next Tokens) {
+	c.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, c.sh.claim)
+		defer cancel()
+		err := c.sh.insist(ctx, func() (err error) {
+			at, err = c.sh.settle(ctx, t, at, next)
+			return err
+		})
+		if errors.Is(err, errEnded) {
+			c.takeBack(ctx, next)
+		}
+	})
+}
+
+// askAlone goes on without the Store, with what this process knows.
+func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens, error) {
+	c.degraded(ctx, err)
+	newest := c.book.newest(k.login)
+	if newest.Access != k.old.Access {
+		return newest, nil
+	}
+	next, err := c.ask(ctx, newest)
+	if err == nil {
+		c.insistOnResult(ctx, newest, nil, next) // the Store may be back in a moment
+	}
+	return next, err
+}
+
+// endTogether ends the login of t for all replicas and returns its newest
+// tokens, which are known here if the Store cannot be asked.
+func (c *Coordinator) endTogether(ctx context.Context, t, known Tokens) Tokens {
+	ending, cancel := context.WithTimeout(ctx, c.sh.op)
+	defer cancel()
+	newest := known
+	err := c.sh.insist(ending, func() (err error) { newest, err = c.sh.end(ending, t); return err })
+	if err != nil {
+		c.degraded(ctx, err)
+	}
+	if err != nil || newest.Access == t.Access {
+		return known
+	}
+	return newest
+}
+
+// tellArrival lets older tokens' time run out in the Store as well. It is only
+// for that, and is left undone where much else is under way.
+func (c *Coordinator) tellArrival(access string) {
+	select {
+	case c.sight.busy <- struct{}{}:
+	default:
+		c.sight.forget(access)
+		return
+	}
+	started := c.book.whileOpen(func() {
+		c.wg.Go(func() {
+			defer func() { <-c.sight.busy }()
+			if err := c.sh.arrived(context.Background(), access); err != nil {
+				c.sight.forget(access)
+				c.degraded(context.Background(), err)
+			}
+		})
+	})
+	if !started {
+		<-c.sight.busy
+	}
+}
+
+func (c *Coordinator) degraded(ctx context.Context, err error) {
+	if c.Degraded != nil {
+		c.Degraded(ctx, err)
+	}
+}
+
+// sight remembers which access tokens this process has seen. It forgets when it
+// likes, which costs one look at the Store.
+type sight struct {
+	seed  maphash.Seed
+	slots []atomic.Uint64
+	busy  chan struct{}
+}
+
+func (s *sight) open() {
+	s.seed = maphash.MakeSeed()
+	s.slots = make([]atomic.Uint64, 1<<15)
+	s.busy = make(chan struct{}, 64)
+}
+
+func (s *sight) slot(access string) (*atomic.Uint64, uint64) {
+	h := maphash.String(s.seed, access) | 1
+	return &s.slots[(h>>1)%uint64(len(s.slots))], h
+}
+
+// first tells whether access is seen for the first time, as far as is remembered.
+func (s *sight) first(access string) bool {
+	slot, h := s.slot(access)
+	return slot.Load() != h && slot.Swap(h) != h
+}
+
+func (s *sight) forget(access string) {
+	slot, h := s.slot(access)
+	slot.CompareAndSwap(h, 0)
+}
