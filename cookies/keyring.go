@@ -3,7 +3,11 @@ package cookies
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,15 +27,50 @@ const (
 )
 
 // A KeyRing seals small values, so that they can be given to a client who can
-// neither read nor change them. It uses AES-256-GCM with a random nonce. The
-// first key seals and all keys open, so a key is replaced by putting the new
-// one before it, and taking it away when nothing that it sealed matters any
-// more. One key should seal no more than four thousand million values.
+// neither read nor change them. It uses AES-256-GCM with a nonce that is a keyed
+// hash of the name and the value (as in RFC 5297): what is the same is sealed
+// the same, so that answers under way together give a browser one and the same
+// cookie. The first key seals and all keys open, so a key is replaced by
+// putting the new one before it, and taking it away when nothing that it sealed
+// matters any more. One key should seal no more than four thousand million
+// values.
 //
 // A KeyRing does not change and may be used from several goroutines at once.
 // It prints as the number of its keys.
 type KeyRing struct {
-	aeads []cipher.AEAD
+	keys []sealingKey
+}
+
+// A sealingKey is what follows from one key: one for each purpose.
+type sealingKey struct {
+	aead  cipher.AEAD
+	nonce []byte // the key of the hash that gives nonces
+}
+
+func newSealingKey(key []byte) (k sealingKey, err error) {
+	seal, err := hkdf.Key(sha256.New, key, nil, "tokenlife cookies: seal", keySize)
+	if err != nil {
+		return k, err
+	}
+	if k.nonce, err = hkdf.Key(sha256.New, key, nil, "tokenlife cookies: nonce", keySize); err != nil {
+		return k, err
+	}
+	block, err := aes.NewCipher(seal)
+	if err != nil {
+		return k, err
+	}
+	k.aead, err = cipher.NewGCM(block)
+	return k, err
+}
+
+// nonceFor returns the nonce for a value under a name. The name's length goes
+// before it, so that no other name and value are hashed as the same bytes.
+func (k sealingKey) nonceFor(name string, plain []byte) []byte {
+	h := hmac.New(sha256.New, k.nonce)
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(name))))
+	h.Write([]byte(name))
+	h.Write(plain)
+	return h.Sum(nil)[:k.aead.NonceSize()]
 }
 
 // NewKeyRing returns a KeyRing of one to eight keys, the newest first. A key
@@ -55,15 +94,11 @@ func NewKeyRing(keys ...[]byte) (*KeyRing, error) {
 		if j := slices.IndexFunc(keys[:i], func(k []byte) bool { return string(k) == string(key) }); j >= 0 {
 			return nil, fmt.Errorf("cookies: NewKeyRing: key %d repeats key %d", i+1, j+1)
 		}
-		block, err := aes.NewCipher(key)
+		k, err := newSealingKey(key)
 		if err != nil {
 			return nil, fmt.Errorf("cookies: NewKeyRing: key %d: %w", i+1, err)
 		}
-		aead, err := cipher.NewGCMWithRandomNonce(block)
-		if err != nil {
-			return nil, fmt.Errorf("cookies: NewKeyRing: key %d: %w", i+1, err)
-		}
-		ring.aeads = append(ring.aeads, aead)
+		ring.keys = append(ring.keys, k)
 	}
 	return ring, nil
 }
@@ -72,8 +107,10 @@ func NewKeyRing(keys ...[]byte) (*KeyRing, error) {
 // the base64url alphabet that is good in cookies and URLs. It opens only under
 // the same name. Seal panics on a KeyRing that [NewKeyRing] did not make.
 func (k *KeyRing) Seal(name string, plain []byte) string {
-	sealed := k.aeads[0].Seal(nil, nil, plain, additional(name))
-	return sealVersion + base64.RawURLEncoding.EncodeToString(sealed)
+	newest := k.keys[0]
+	nonce := newest.nonceFor(name, plain)
+	box := newest.aead.Seal(nonce, nonce, plain, additional(name)) // the nonce goes before
+	return sealVersion + base64.RawURLEncoding.EncodeToString(box)
 }
 
 // Open returns what was sealed under name by one of the keys. Its error says
@@ -89,8 +126,12 @@ func (k *KeyRing) Open(name, sealed string) ([]byte, error) {
 	if err != nil {
 		return nil, errNotOpened
 	}
-	for _, aead := range k.aeads {
-		if plain, err := aead.Open(nil, nil, box, additional(name)); err == nil {
+	for _, key := range k.keys {
+		size := key.aead.NonceSize()
+		if len(box) < size {
+			break
+		}
+		if plain, err := key.aead.Open(nil, box[:size], box[size:], additional(name)); err == nil {
 			return plain, nil
 		}
 	}
@@ -102,7 +143,7 @@ var errNotOpened = errors.New("cookies: sealed by none of the keys under this na
 func additional(name string) []byte { return []byte(sealVersion + name) }
 
 // String returns how many keys there are.
-func (k KeyRing) String() string { return fmt.Sprintf("cookies.KeyRing{%d keys}", len(k.aeads)) }
+func (k KeyRing) String() string { return fmt.Sprintf("cookies.KeyRing{%d keys}", len(k.keys)) }
 
 // GoString returns how many keys there are.
 func (k KeyRing) GoString() string { return k.String() }

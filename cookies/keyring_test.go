@@ -83,8 +83,18 @@ func TestOpenRefusesAllButTheOneText(t *testing.T) {
 	if strings.Trim(sealed, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 		t.Errorf("sealed text %q is not of the base64url alphabet", sealed)
 	}
-	if again := k.Seal("name", []byte("plain text of some length")); again == sealed {
-		t.Error("the same text twice")
+	if again := k.Seal("name", []byte("plain text of some length")); again != sealed {
+		t.Error("two texts of one value under one name")
+	}
+	// Another value or name has another nonce, in the first sixteen characters.
+	for _, other := range []string{
+		k.Seal("name", []byte("plain text of some lengtH")),
+		k.Seal("namep", []byte("lain text of some length")),
+		ring(t, 2).Seal("name", []byte("plain text of some length")),
+	} {
+		if other[:17] == sealed[:17] {
+			t.Errorf("%q and %q share a nonce", other, sealed)
+		}
 	}
 	tests := []struct{ name, under, sealed string }{
 		{"another name", "nam", sealed},

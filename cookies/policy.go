@@ -109,7 +109,7 @@ func (p Policy) Validate() error {
 	default:
 		return fmt.Errorf("cookies: Policy.SameSite: %d is none of net/http's modes", p.SameSite)
 	}
-	if p.Keys != nil && len(p.Keys.aeads) == 0 {
+	if p.Keys != nil && len(p.Keys.keys) == 0 {
 		return errors.New("cookies: Policy.Keys: a KeyRing without keys; NewKeyRing makes one")
 	}
 	if p.Lifetime != 0 && p.Lifetime < time.Second {
