@@ -1,0 +1,40 @@
+package verify
+
+import (
+	"crypto/rsa"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// An algorithm is a signature algorithm of RFC 7518 section 3.1 or RFC 8037,
+// and the kind of key that it goes with.
+type algorithm struct {
+	bit    uint16 // its place in a set of algorithms
+	kty    string
+	crv    string // empty for RSA
+	method jwt.SigningMethod
+}
+
+// algorithms are all that can be configured. HMAC is missing because a key set
+// that anybody may read cannot hold a secret, and "none" because it is none.
+var algorithms = map[string]*algorithm{
+	"RS256": {1 << 0, "RSA", "", jwt.SigningMethodRS256},
+	"RS384": {1 << 1, "RSA", "", jwt.SigningMethodRS384},
+	"RS512": {1 << 2, "RSA", "", jwt.SigningMethodRS512},
+	"PS256": {1 << 3, "RSA", "", saltOfHashLength(jwt.SigningMethodPS256)},
+	"PS384": {1 << 4, "RSA", "", saltOfHashLength(jwt.SigningMethodPS384)},
+	"PS512": {1 << 5, "RSA", "", saltOfHashLength(jwt.SigningMethodPS512)},
+	"ES256": {1 << 6, "EC", "P-256", jwt.SigningMethodES256},
+	"ES384": {1 << 7, "EC", "P-384", jwt.SigningMethodES384},
+	"ES512": {1 << 8, "EC", "P-521", jwt.SigningMethodES512},
+	"EdDSA": {1 << 9, "OKP", "Ed25519", jwt.SigningMethodEdDSA},
+}
+
+// saltOfHashLength is m with the salt length that RFC 7518 section 3.5 demands;
+// golang-jwt by itself verifies any.
+func saltOfHashLength(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
+	return &jwt.SigningMethodRSAPSS{
+		SigningMethodRSA: m.SigningMethodRSA,
+		Options:          &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.Hash},
+	}
+}

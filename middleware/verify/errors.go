@@ -1,0 +1,37 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrExpired says that a token is past its expiry and that nothing else is
+// wrong with its claims. [JWT.Verify] returns the token beside it, so that its
+// subject can be compared with that of a successor; nothing may be granted on
+// it, as its signature has not been looked at.
+var ErrExpired = errors.New("verify: token expired")
+
+// ErrInvalid says that a token is refused and always will be: it is malformed,
+// forged, of another issuer, for another audience, signed with a key that its
+// issuer does not publish, or not yet valid. Errors that wrap it say which.
+//
+// An error that is neither ErrInvalid nor [ErrExpired] says that it could not
+// be told: the issuer's keys could not be had, or the context ended.
+var ErrInvalid = errors.New("verify: token refused")
+
+// A refusal is a reason for [ErrInvalid]. Being a constant it costs nothing to
+// return, however many hostile tokens arrive, and it cannot carry a piece of one.
+type refusal string
+
+func (r refusal) Error() string { return "verify: token refused: " + string(r) }
+func (r refusal) Unwrap() error { return ErrInvalid }
+
+const (
+	errIssuer  = refusal("of another issuer")
+	errNotSeen = refusal("no key of this ID")
+)
+
+// unknown is the error of a verification that could not be decided.
+func unknown(issuer string, cause error) error {
+	return fmt.Errorf("verify: keys of %s: %w", issuer, cause)
+}

@@ -1,0 +1,132 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// verify decides on a token that is not remembered.
+//
+// What the token says is read first and can only refuse it; then comes the key,
+// then the signature, and what is left after that is true.
+func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) error {
+	p, ok := split(raw)
+	if !ok {
+		return refusal("not three parts")
+	}
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
+	var h header
+	if b.header, ok = decodeSegment(b.header, p.header); !ok {
+		return refusal("header is not base64url")
+	}
+	if err := h.parse(b.header); err != nil {
+		return err
+	}
+	if b.payload, ok = decodeSegment(b.payload, p.payload); !ok {
+		return refusal("payload is not base64url")
+	}
+	if j.only != nil && j.only.cannotKnow(&h, b.payload, now) {
+		return errNotSeen
+	}
+	var c claims
+	if err := c.parse(b.payload); err != nil {
+		return err
+	}
+	if b.signature, ok = decodeSegment(b.signature, p.signature); !ok {
+		return refusal("signature is not base64url")
+	}
+
+	r, k, err := j.decide(ctx, &h, &c, now)
+	switch {
+	case errors.Is(err, ErrExpired):
+		m := c.remembered(k, newShared(r, &c))
+		m.token(raw, t)
+		if err := r.check(t); err != nil {
+			return err
+		}
+		return ErrExpired
+	case err != nil:
+		return err
+	}
+	if err := k.verify(&h, p.signed, b.signature); err != nil {
+		return err
+	}
+	m := c.remembered(k, j.memory.share(r, &c))
+	m.token(raw, t)
+	if err := r.check(t); err != nil {
+		return err
+	}
+	j.memory.add(raw, p.header, m)
+	return nil
+}
+
+// decide finds the issuer, judges what the token says, and finds the key that
+// it names.
+func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (*rules, *key, error) {
+	for again := false; ; again = true {
+		t, err := j.tenant(ctx, c.iss)
+		switch {
+		case errors.Is(err, ErrInvalid):
+			return nil, nil, fmt.Errorf("%w: %w", errIssuer, err)
+		case err != nil:
+			return nil, nil, fmt.Errorf("verify: issuer: %w", err)
+		case t == nil:
+			return nil, nil, errIssuer
+		}
+		r := t.rules.Load()
+		if err := r.judge(h, c, now); err != nil {
+			return r, nil, err
+		}
+		k, err := t.keys.find(ctx, now, h)
+		if !again && (errors.Is(err, errClosed) || t.rules.Load() != r) {
+			// The set has just been pushed out of the LRU, and there is room
+			// for another one; or Lookup has changed its mind meanwhile.
+			continue
+		}
+		switch {
+		case err != nil:
+			return r, nil, unknown(t.keys.issuer, err)
+		case k == nil:
+			return r, nil, errNotSeen
+		}
+		return r, k, nil
+	}
+}
+
+// cannotKnow reports whether a token is to be refused because of the key that
+// it names, without a closer look: the keys are fresh and have no such key, and
+// have been fetched too recently to be fetched for it again. A token that may
+// be expired is looked at more closely, as its key may well be gone.
+func (t *tenant) cannotKnow(h *header, payload []byte, now time.Time) bool {
+	keys := t.keys
+	if !h.hasKid || !keys.fresh(now) || int64(now.Sub(keys.base)) >= keys.quiet.Load() {
+		return false
+	}
+	if keys.current.Load().key(h) != nil {
+		return false
+	}
+	exp, ok := expHint(payload)
+	return ok && now.Unix() < exp
+}
+
+// check asks the issuer's own Check, and empties t if the answer is no.
+func (r *rules) check(t *Token) error {
+	if r.Check == nil {
+		return nil
+	}
+	if err := r.Check(t); err != nil {
+		*t = Token{}
+		return fmt.Errorf("%w: %w", refusal("check"), err)
+	}
+	return nil
+}
+
+// remembered is what is kept of the claims.
+func (c *claims) remembered(k *key, s *shared) *remembered {
+	names := make([]byte, 0, 128)
+	names = append(append(names, c.sub...), c.jti...)
+	return &remembered{names: string(names), subject: int32(len(c.sub)), exp: c.exp, iat: c.iat, key: k, shared: s}
+}

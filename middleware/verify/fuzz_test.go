@@ -1,0 +1,111 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// FuzzVerify: whatever the bytes, Verify does not panic and reveals nothing; a
+// token that it accepts is the one encoding of what it says, and golang-jwt
+// accepts it too and reads the same subject.
+func FuzzVerify(f *testing.F) {
+	s, j, _ := newPair(f, "EdDSA")
+	header := `{"alg":"EdDSA","kid":"key-1"}`
+	good := s.token(map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()})
+	f.Add(header, payloadOf(good), 0, byte(0))
+	f.Add(header, payloadOf(good), len(good)-1, byte(1))
+	f.Add(`{"alg":"EdDSA","kid":"key-1","crit":[]}`, `{"sub":"a","Sub":"b"}`, 3, byte('\n'))
+	f.Fuzz(func(t *testing.T, header, payload string, at int, flip byte) {
+		// Signing what the fuzzer says takes it past the signature.
+		raw := []byte(s.sign(header, payload))
+		if at >= 0 && at < len(raw) {
+			raw[at] ^= flip
+		}
+		token, err := j.Verify(context.Background(), string(raw))
+		if err != nil {
+			silent(t, err, string(raw))
+			return
+		}
+		parts := strings.Split(token.Raw, ".")
+		for _, part := range parts {
+			decoded, ok := decodeSegment(nil, part)
+			if !ok || b64(decoded) != part {
+				t.Error("an accepted token has a second encoding")
+			}
+		}
+		var claims jwt.RegisteredClaims
+		if _, err := jwt.ParseWithClaims(token.Raw, &claims, func(*jwt.Token) (any, error) { return s.private.Public(), nil },
+			jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithIssuer(testURL), jwt.WithAudience(testAudience),
+			jwt.WithExpirationRequired(), jwt.WithStrictDecoding(), jwt.WithLeeway(defaultLeeway)); err != nil {
+			t.Errorf("golang-jwt refuses what was accepted: %v", err)
+		}
+		if claims.Subject != token.Subject || claims.ID != token.ID {
+			t.Error("golang-jwt reads another token")
+		}
+	})
+}
+
+// FuzzMembers: what the scanner takes for JSON is JSON to encoding/json too,
+// and holds the same members.
+func FuzzMembers(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1,"b":[true,null,{"c":"\u00e9\ud83d\ude00"}]}`, `{"a":1,"A":2}`, ` {"":-0.5e+7} `, "{\"\xff\":1}"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		n := 0
+		found := make(map[string]string)
+		if !members(data, func(name, value []byte) bool {
+			n++
+			found[string(name)] = string(value)
+			isStrings(value)
+			return true
+		}) {
+			return
+		}
+		var reference map[string]json.RawMessage
+		if err := json.Unmarshal(data, &reference); err != nil {
+			t.Fatalf("encoding/json refuses it: %v", err)
+		}
+		if n != len(found) || len(found) != len(reference) {
+			t.Fatalf("%d members, of %d names; encoding/json finds %d", n, len(found), len(reference))
+		}
+		for name, value := range reference {
+			if found[name] != string(value) {
+				t.Errorf("member %q is %s, encoding/json reads %s", name, found[name], value)
+			}
+		}
+	})
+}
+
+// FuzzParseKeys: no document makes the reader panic or exceed its bounds, and
+// every key that it takes is one that may be taken.
+func FuzzParseKeys(f *testing.F) {
+	f.Add(jwks(newSigner("ES256", "a"), newSigner("EdDSA", "b"), newSigner("RS256", "c")))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		keys, err := parseKeys(data)
+		if err != nil {
+			return
+		}
+		if len(keys) == 0 || len(keys) > maxKeys {
+			t.Errorf("%d keys and no error", len(keys))
+		}
+		for id, k := range keys {
+			fits := 0
+			for _, alg := range algorithms {
+				if k.fits(alg) {
+					fits++
+				}
+			}
+			if fits == 0 || k.KID != id || k.public == nil || fmt.Sprint(k.D, k.K, k.P) != "" {
+				t.Errorf("key %q fits %d algorithms: %T", id, fits, k.public)
+			}
+		}
+	})
+}

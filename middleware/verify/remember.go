@@ -1,0 +1,199 @@
+package verify
+
+import (
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+const (
+	maxHeaders = 256  // distinct JOSE headers that are told from unknown ones
+	maxShared  = 1024 // distinct combinations of issuer, client, audience and scope
+)
+
+// A memory remembers tokens that have been verified. Refused tokens are not in
+// it: they can push nothing out.
+//
+// A token is known again by every byte of it: by its first segment, which is
+// compared as it stands, as there are few of them; and by the SHA-256 of the
+// rest. A first segment that is not known cannot be a remembered token's, which
+// makes the refusal of made-up headers cheap.
+type memory struct {
+	tokens *lru.Cache[[sha256.Size]byte, *remembered]
+	shared *lru.Cache[string, *shared]
+
+	headers atomic.Pointer[map[string]int32] // first segments, numbered from 1
+	last    atomic.Pointer[numbered]         // the latest of them, which most tokens have
+	mu      sync.Mutex                       // serialises changes of headers
+}
+
+// A numbered is a first segment and its number. The number 0 stands for all
+// those that came when there was no room for more.
+type numbered struct {
+	header string
+	number int32
+}
+
+// A remembered is what is kept of a token. At 100,000 of them every byte counts:
+// what many tokens have in common is kept once, and the payload not at all.
+type remembered struct {
+	names    string // sub, then jti
+	subject  int32  // the length of sub
+	header   int32  // the number of the first segment
+	exp, iat int64  // Unix seconds
+	key      *key
+	shared   *shared
+}
+
+// A shared is what many tokens have in common.
+type shared struct {
+	rules            *rules
+	clientID         string
+	audience, scopes []string
+	hasIssuedAt      bool
+}
+
+// newMemory returns a memory for size tokens, or nil for none.
+func newMemory(size int) *memory {
+	if size <= 0 {
+		return nil
+	}
+	m := new(memory)
+	// An error can only say that the size is not positive.
+	m.tokens, _ = lru.New[[sha256.Size]byte, *remembered](size)
+	m.shared, _ = lru.New[string, *shared](maxShared)
+	m.headers.Store(&map[string]int32{})
+	return m
+}
+
+// digest returns the SHA-256 of a token, without its first segment if that has
+// a number.
+func digest(raw string, header numbered) [sha256.Size]byte {
+	if header.number != 0 {
+		raw = raw[len(header.header):]
+	}
+	// Without unsafe raw would be copied for each request, at a tenth of the
+	// price of the sum itself. Sum256 reads what it is given, and keeps nothing.
+	return sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))
+}
+
+// find returns what is remembered of a token, or nil.
+func (m *memory) find(raw string) *remembered {
+	dot := strings.IndexByte(raw, '.')
+	if m == nil || dot < 0 {
+		return nil
+	}
+	header, ok := m.number(raw[:dot])
+	if !ok {
+		return nil
+	}
+	if r, ok := m.tokens.Get(digest(raw, header)); ok && r.header == header.number {
+		return r
+	}
+	return nil
+}
+
+// number returns the number of a first segment. It reports false if no token
+// with it can be remembered.
+func (m *memory) number(header string) (numbered, bool) {
+	if last := m.last.Load(); last != nil && last.header == header {
+		return *last, true
+	}
+	headers := *m.headers.Load()
+	number, ok := headers[header]
+	return numbered{header, number}, ok || len(headers) == maxHeaders
+}
+
+// add remembers a token that has been verified.
+func (m *memory) add(raw, header string, r *remembered) {
+	if m == nil {
+		return
+	}
+	n, ok := m.number(header)
+	if !ok {
+		n = m.addHeader(header)
+	}
+	r.header = n.number
+	m.tokens.Add(digest(raw, n), r)
+}
+
+func (m *memory) addHeader(header string) numbered {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n, ok := m.number(header); ok {
+		return n
+	}
+	headers := maps.Clone(*m.headers.Load())
+	n := &numbered{strings.Clone(header), int32(len(headers) + 1)} // cloned so as not to keep the whole token
+	headers[n.header] = n.number
+	m.headers.Store(&headers)
+	m.last.Store(n)
+	return *n
+}
+
+// share returns what the token has in common with others, once for all of them.
+func (m *memory) share(r *rules, c *claims) *shared {
+	if m == nil {
+		return newShared(r, c)
+	}
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
+	id := append(b.shared[:0], r.URL...)
+	for _, part := range [...][]byte{c.aud, c.scope, c.scp, c.clientID, c.azp} {
+		id = append(append(id, 0), part...) // 0 is in none of them
+	}
+	if c.hasIat {
+		id = append(id, 0)
+	}
+	b.shared = id
+	if s, ok := m.shared.Get(string(id)); ok && s.rules == r {
+		return s
+	}
+	s := newShared(r, c)
+	m.shared.Add(string(id), s)
+	return s
+}
+
+func newShared(r *rules, c *claims) *shared {
+	client := c.clientID
+	if len(client) == 0 {
+		client = c.azp
+	}
+	// Clipped, so that what a caller appends goes elsewhere.
+	return &shared{
+		rules:       r,
+		clientID:    string(client),
+		audience:    slices.Clip(stringsOf(c.aud, false)),
+		scopes:      slices.Clip(slices.Concat(stringsOf(c.scope, true), stringsOf(c.scp, true))),
+		hasIssuedAt: c.hasIat,
+	}
+}
+
+// token writes what is remembered into t, every field of it.
+func (m *remembered) token(raw string, t *Token) {
+	s := m.shared
+	t.Raw = raw
+	t.Issuer = s.rules.URL
+	t.Subject = m.names[:m.subject]
+	t.ID = m.names[m.subject:]
+	t.ClientID = s.clientID
+	t.Audience = s.audience
+	t.Scopes = s.scopes
+	t.Expiry = time.Unix(m.exp, 0)
+	t.IssuedAt = time.Time{}
+	if s.hasIssuedAt {
+		t.IssuedAt = time.Unix(m.iat, 0)
+	}
+}
+
+// A buffer holds a token while it is looked at.
+type buffer struct{ header, payload, signature, shared []byte }
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}

@@ -1,0 +1,172 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+const defaultLeeway = 30 * time.Second
+
+var defaultAlgorithms = []string{"RS256", "ES256", "EdDSA"}
+
+// rules are an [Issuer] that has been checked and made ready for use. They do
+// not change.
+type rules struct {
+	Issuer
+	leeway         time.Duration
+	algorithms     uint16 // the bits of those accepted
+	types          []string
+	untyped        bool // a header without typ is accepted
+	skipAudience   bool
+	securityEvents bool // security event tokens are accepted
+}
+
+// rules checks the issuer's fields.
+func (i Issuer) rules() (*rules, error) {
+	if i.URL == "" {
+		return nil, errors.New("verify: Issuer.URL is empty")
+	}
+	fail := func(field, problem string) (*rules, error) {
+		return nil, fmt.Errorf("verify: issuer %s: %s %s", printable(i.URL), field, problem)
+	}
+	switch {
+	case i.KeysURL != "" && i.Keys != nil:
+		return fail("KeysURL and Keys", "are both set")
+	case i.KeysURL != "":
+		if err := checkURL(i.KeysURL); err != nil {
+			return fail("KeysURL", err.Error())
+		}
+	case i.Keys == nil:
+		if err := checkURL(i.URL); err != nil {
+			return fail("URL", err.Error()+", and neither KeysURL nor Keys is set")
+		}
+	}
+	switch {
+	case i.SkipAudienceCheck && len(i.Audience) > 0:
+		return fail("Audience and SkipAudienceCheck", "are both set")
+	case !i.SkipAudienceCheck && len(i.Audience) == 0:
+		return fail("Audience", "is empty, and SkipAudienceCheck is not set")
+	case slices.Contains(i.Audience, ""):
+		return fail("Audience", "has an empty string")
+	}
+
+	// The caller may go on to use its slices for something else.
+	i.Audience = slices.Clone(i.Audience)
+	r := &rules{Issuer: i, leeway: i.Leeway, skipAudience: i.SkipAudienceCheck}
+	if r.leeway == 0 {
+		r.leeway = defaultLeeway
+	}
+	r.leeway = max(r.leeway, 0)
+
+	names := i.Algorithms
+	if len(names) == 0 {
+		names = defaultAlgorithms
+	}
+	for _, name := range names {
+		alg := algorithms[name]
+		if alg == nil {
+			return fail("Algorithms", fmt.Sprintf("has %q, which is not supported", name))
+		}
+		r.algorithms |= alg.bit
+	}
+
+	if len(i.Types) == 0 {
+		r.types, r.untyped = []string{"JWT", "at+jwt"}, true
+	}
+	for _, typ := range i.Types {
+		typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+		switch typ {
+		case "":
+			r.untyped = true
+			continue
+		case "dpop+jwt":
+			return fail("Types", "has dpop+jwt, which is signed with a key of its own")
+		case "logout+jwt", "secevent+jwt":
+			r.securityEvents = true
+		}
+		r.types = append(r.types, typ)
+	}
+	return r, nil
+}
+
+func (r *rules) acceptsType(typ []byte) bool {
+	if len(typ) == 0 {
+		return r.untyped
+	}
+	for _, t := range r.types {
+		if strings.EqualFold(t, string(typ)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *rules) isFrom(iss []byte) bool {
+	if string(iss) == r.URL {
+		return true
+	}
+	for _, alias := range r.aliases {
+		if string(iss) == alias {
+			return true
+		}
+	}
+	return false
+}
+
+// isFor reports whether one of the names in aud is one of ours.
+func (r *rules) isFor(aud []byte) bool {
+	if len(aud) == 0 {
+		return false
+	}
+	ours := func(value []byte) bool {
+		name, ok := text(value)
+		return ok && slices.ContainsFunc(r.Audience, func(a string) bool { return a == string(name) })
+	}
+	if aud[0] == '"' {
+		return ours(aud)
+	}
+	found := false
+	elements(aud, func(element []byte) bool {
+		found = ours(element)
+		return !found
+	})
+	return found
+}
+
+// checkURL refuses what keys must not be fetched from.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return errors.New("is not a URL with a host")
+	case u.User != nil:
+		return errors.New("holds a user name or password")
+	case u.Fragment != "":
+		return errors.New("has a fragment")
+	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
+		return nil
+	}
+	return errors.New("is neither https nor http on a loopback host")
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// printable is an issuer's URL as an error may show it: without a password
+// that somebody has left in it.
+func printable(issuer string) string {
+	if u, err := url.Parse(issuer); err == nil {
+		return u.Redacted()
+	}
+	return "(not a URL)"
+}

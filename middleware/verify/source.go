@@ -1,0 +1,93 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/discovery"
+)
+
+// A source gets the keys of one issuer from where its rules say.
+type source struct {
+	rules     *rules
+	client    *http.Client
+	limits    *limits
+	discovery *discovery.Provider // nil where the rules say it all
+}
+
+func newSource(r *rules, client *http.Client, l *limits) *source {
+	s := &source{rules: r, client: client, limits: l}
+	if r.KeysURL == "" && r.Keys == nil {
+		s.discover()
+	}
+	return s
+}
+
+func (s *source) discover() {
+	s.discovery = &discovery.Provider{Issuer: s.rules.URL, Client: s.client, Timeout: s.limits.timeout}
+}
+
+// load is a [loadFunc].
+func (s *source) load(ctx context.Context, old *snapshot) (*snapshot, error) {
+	d, err := s.document(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	next := &snapshot{url: d.url, etag: d.etag, lifetime: s.limits.refresh}
+	if d.maxAge >= 0 {
+		next.lifetime = min(max(d.maxAge, minLifetime), s.limits.refresh)
+	}
+	if d.unchanged {
+		next.keys, next.etag = old.keys, old.etag
+		return next, nil
+	}
+	if next.keys, err = parseKeys(d.body); err != nil {
+		return nil, fmt.Errorf("key set: %w", err)
+	}
+	return next, nil
+}
+
+func (s *source) document(ctx context.Context, old *snapshot) (document, error) {
+	if s.rules.Keys != nil {
+		body, err := s.rules.Keys(ctx)
+		if err == nil && len(body) > maxDocument {
+			err = errors.New("document is larger than 1 MiB")
+		}
+		return document{body: body, maxAge: -1}, err
+	}
+	keysURL := s.rules.KeysURL
+	if s.discovery != nil {
+		m, err := s.discovery.Metadata(ctx)
+		if err != nil {
+			return document{}, err
+		}
+		if m.JWKSURI == "" {
+			return document{}, errors.New("discovery: the document names no jwks_uri")
+		}
+		if err := checkURL(m.JWKSURI); err != nil {
+			return document{}, fmt.Errorf("discovery: jwks_uri %w", err)
+		}
+		keysURL = m.JWKSURI
+	}
+	etag := ""
+	if old != nil && old.url == keysURL {
+		etag = old.etag
+	}
+	d, err := fetch(ctx, s.client, keysURL, etag)
+	if err != nil && s.discovery != nil {
+		// The keys may have moved since the issuer said where they are.
+		s.discover()
+	}
+	return d, err
+}
+
+// kidGap is how long an unknown key ID has to wait for the next fetch.
+func (s *source) kidGap() time.Duration {
+	if s.rules.Keys != nil {
+		return min(s.limits.cooldown, time.Second)
+	}
+	return s.limits.cooldown
+}

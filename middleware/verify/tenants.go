@@ -1,0 +1,124 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// A tenant is one issuer in use: its rules and its keys.
+type tenant struct {
+	rules atomic.Pointer[rules]
+	keys  *keySet
+}
+
+// newTenant returns the tenant of an issuer that the configuration names.
+func (j *JWT) newTenant(r *rules) *tenant {
+	t := new(tenant)
+	t.rules.Store(r)
+	from := newSource(r, j.client, &j.limits)
+	t.keys = newKeySet(j.ctx, &j.group, printable(r.URL), &j.limits, from.kidGap(), from.load)
+	return t
+}
+
+// newGuest returns the tenant of an issuer that Lookup has accepted. Whether it
+// still does is asked again when the keys are revalidated: what it says then
+// holds for all of the issuer's tokens, remembered or not.
+func (j *JWT) newGuest(url string, r *rules) *tenant {
+	t := new(tenant)
+	t.rules.Store(r)
+	from := newSource(r, j.client, &j.limits)
+	asked := time.Now()
+	load := func(ctx context.Context, old *snapshot) (*snapshot, error) {
+		// Not for each unknown key ID, as the tokens that are remembered have
+		// to be verified again afterwards.
+		again := time.Since(asked) >= j.limits.refresh/2
+		if again {
+			r, err := j.lookUp(ctx, url)
+			if errors.Is(err, ErrInvalid) {
+				j.guests.Remove(url) // which stops the set
+			}
+			if err != nil {
+				return nil, err
+			}
+			asked = time.Now()
+			from = newSource(r, j.client, &j.limits)
+			t.rules.Store(r)
+		}
+		next, err := from.load(ctx, old)
+		if err == nil && again {
+			next.renew()
+		}
+		return next, err
+	}
+	t.keys = newKeySet(j.ctx, &j.group, printable(r.URL), &j.limits, from.kidGap(), load)
+	return t
+}
+
+// renew makes new keys of those in s.
+func (s *snapshot) renew() {
+	keys := make(map[string]*key, len(s.keys))
+	for id, k := range s.keys {
+		keys[id] = newKey(k.JWKMarshal, k.public)
+	}
+	s.keys, s.anew = keys, true
+}
+
+// tenant returns the tenant whose tokens have iss, or nil.
+func (j *JWT) tenant(ctx context.Context, iss []byte) (*tenant, error) {
+	if t := j.fixed[string(iss)]; t != nil {
+		return t, nil
+	}
+	if j.Lookup == nil {
+		return nil, nil
+	}
+	url := string(iss)
+	if t, ok := j.guests.Get(url); ok {
+		return t, nil
+	}
+	// Asked beside the request, and once for all requests at a time: one that
+	// is given up takes no other with it.
+	answer := j.lookups.DoChan(url, func() (any, error) {
+		if t, ok := j.guests.Get(url); ok {
+			return t, nil
+		}
+		ctx, cancel := context.WithTimeout(j.ctx, j.limits.timeout)
+		defer cancel()
+		r, err := j.lookUp(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		t := j.newGuest(url, r)
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if j.ctx.Err() != nil {
+			return nil, errClosed
+		}
+		j.guests.Add(url, t)
+		return t, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-answer:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*tenant), nil
+	}
+}
+
+// lookUp asks Lookup. An answer that is no issuer of this name is a mistake of
+// the program's, and nothing is decided on it.
+func (j *JWT) lookUp(ctx context.Context, url string) (*rules, error) {
+	issuer, err := j.Lookup(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	r, err := issuer.rules()
+	if err == nil && !r.isFrom([]byte(url)) {
+		err = errors.New("verify: Lookup returned another issuer than it was asked for")
+	}
+	return r, err
+}
