@@ -1,0 +1,268 @@
+package middleware
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tokenlife/tokenlife/cookies"
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// A Verifier tells whether an access token is good. [verify.JWT] is one.
+//
+// It returns an error that wraps [verify.ErrExpired] for a token whose time is
+// over, with the token, and [verify.ErrInvalid] for one that was never good.
+// Every other error means that it could not tell, and is answered with 503. It
+// is called from several goroutines at once.
+//
+// A Verifier that also has the method VerifyTo of [verify.JWT] spares each
+// request an allocation.
+type Verifier interface {
+	Verify(ctx context.Context, raw string) (*verify.Token, error)
+}
+
+// VerifierFunc is a function that is a [Verifier].
+type VerifierFunc func(ctx context.Context, raw string) (*verify.Token, error)
+
+// Verify calls f.
+func (f VerifierFunc) Verify(ctx context.Context, raw string) (*verify.Token, error) {
+	return f(ctx, raw)
+}
+
+// Auth authenticates requests and keeps logins alive. Its zero value and a
+// Verifier check the access token that a request carries in its Authorization
+// header or in its cookie; with a Refresher, logins in cookies live on when
+// their access token ends.
+//
+// An Auth is used by pointer, by any number of goroutines, and not copied or
+// changed after its first use. Close it when the server has been shut down.
+type Auth struct {
+	// Verifier checks access tokens. Required.
+	Verifier Verifier
+
+	// Cookies says how a browser holds the tokens. The zero value is the safe
+	// choice: HttpOnly, Secure, SameSite=Lax, prefix __Host-, not sealed.
+	Cookies cookies.Policy
+
+	// Refresher brings new tokens. If it is not a [refresh.Coordinator], one in
+	// this process is put before it. Default nil: no login is kept alive.
+	Refresher refresh.Refresher
+
+	// Ahead is how long before its end an access token is due to be exchanged,
+	// and never more than a quarter of the token's life. It holds for the marker
+	// as well. Default: what Cookies.Ahead says, or 30 s; negative: not before
+	// its end.
+	Ahead time.Duration
+
+	// Replay is how many bytes of a request's body are kept, so that a handler
+	// that answers 401 can be run again with a new access token: once, for a
+	// login in cookies whose token was not new, if the handler has written
+	// nothing before and the method is safe or its 401 has a Bearer challenge.
+	// Upgrades and event streams are never run again. Default 64 KiB; negative:
+	// no handler is.
+	Replay int
+
+	// CrossOrigin refuses requests that change something and come from another
+	// origin, where a cookie decides. Default nil: every origin but the
+	// request's own is refused.
+	CrossOrigin *http.CrossOriginProtection
+
+	// ForwardToken puts the access token of a login in cookies into the request's
+	// Authorization header, for a handler that passes the request on. Default
+	// false.
+	ForwardToken bool
+
+	// Realm is the realm of the WWW-Authenticate challenge (RFC 9110 section
+	// 11.5). Default "api".
+	Realm string
+
+	// LoginURL is where page navigations without a login are sent, with the
+	// page in the parameter return_to. Default "": they are answered with 401.
+	LoginURL string
+
+	// OnError answers refused requests; err is a [*Refusal]. Default
+	// [WriteError].
+	OnError func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Observe is told what happens, in the goroutine of the request: it must
+	// return soon. Default nil.
+	Observe func(ctx context.Context, e Event)
+
+	once        sync.Once
+	invalid     error // what Validate found
+	coordinator *refresh.Coordinator
+	owned       bool // the coordinator is ours to close
+	verifyTo    func(context.Context, string, *verify.Token) error
+	policy      cookies.Policy // Cookies with Ahead
+	ahead       time.Duration
+	replay      int
+	background  sync.WaitGroup // refreshes beside handlers
+	earlyAfter  atomic.Int64   // Unix nanoseconds: until then none is begun
+	crossOrigin *http.CrossOriginProtection
+	challenges  challenges
+}
+
+// Validate returns what is wrong with a's fields. Require and its kin panic
+// with that error, which a program can so find at its start.
+func (a *Auth) Validate() error {
+	a.once.Do(func() { a.invalid = a.setUp() })
+	return a.invalid
+}
+
+func (a *Auth) setUp() error {
+	if a.Verifier == nil {
+		return errors.New("middleware: Auth.Verifier is nil")
+	}
+	if err := a.Cookies.Validate(); err != nil {
+		return fmt.Errorf("middleware: Auth.Cookies: %w", err)
+	}
+	if err := checkLoginURL(a.LoginURL); err != nil {
+		return fmt.Errorf("middleware: Auth.LoginURL: %w", err)
+	}
+	var err error
+	if a.challenges, err = newChallenges(a.Realm); err != nil {
+		return fmt.Errorf("middleware: Auth.Realm: %w", err)
+	}
+	if v, ok := a.Verifier.(interface {
+		VerifyTo(context.Context, string, *verify.Token) error
+	}); ok {
+		a.verifyTo = v.VerifyTo
+	}
+	// One margin rules both: the marker tells scripts when the token is due.
+	a.policy = a.Cookies
+	// The policy has no word for none but the shortest time there is.
+	a.policy.Ahead = cmp.Or(a.Ahead, a.Cookies.Ahead, defaultAhead)
+	a.ahead = max(0, a.policy.Ahead)
+	a.replay = cmp.Or(a.Replay, defaultReplay)
+	switch r := a.Refresher.(type) {
+	case nil:
+	case *refresh.Coordinator:
+		a.coordinator = r
+	default:
+		a.coordinator, a.owned = &refresh.Coordinator{Refresher: r}, true
+	}
+	a.crossOrigin = a.CrossOrigin
+	if a.crossOrigin == nil {
+		a.crossOrigin = http.NewCrossOriginProtection()
+	}
+	return nil
+}
+
+const defaultAhead = 30 * time.Second
+
+func (a *Auth) mustBeValid() {
+	if err := a.Validate(); err != nil {
+		panic(err)
+	}
+}
+
+// Close waits for refreshes under way. It closes the Coordinator if a made it
+// itself.
+func (a *Auth) Close() error {
+	if a.Validate() != nil {
+		return nil
+	}
+	a.background.Wait()
+	if a.owned {
+		return a.coordinator.Close()
+	}
+	return nil
+}
+
+// Require lets requests with a good access token pass to next, which finds it
+// with [FromContext], and refuses all others.
+//
+// A login in cookies whose access token has ended is refreshed first, and next
+// sees a request as if it had come with the new tokens. The new cookies are
+// added when next writes its header. Require panics if a is not valid, as
+// [Auth.Validate] tells.
+func (a *Auth) Require(next http.Handler) http.Handler {
+	return a.handler(next, func(v *visit, err error) error { return err })
+}
+
+// Optional lets requests without a login pass as well; [FromContext] tells the
+// one from the other. A login is kept alive as by Require. Refused are only
+// requests that claim something false: a bearer token that is not good, a
+// malformed header, a cross-origin request on cookies.
+func (a *Auth) Optional(next http.Handler) http.Handler {
+	return a.handler(next, func(v *visit, err error) error {
+		if v.bearer || isStatus(err, http.StatusBadRequest, http.StatusForbidden) {
+			return err
+		}
+		return nil
+	})
+}
+
+// RequireScope is Require for handlers that need all of the given scopes (RFC
+// 6750 section 3.1): it answers 403 where one is missing. It panics if no scope
+// is given.
+func (a *Auth) RequireScope(scopes ...string) func(next http.Handler) http.Handler {
+	if len(scopes) == 0 {
+		panic(errors.New("middleware: RequireScope without a scope"))
+	}
+	return func(next http.Handler) http.Handler {
+		return a.handler(next, func(v *visit, err error) error {
+			if err != nil {
+				return err
+			}
+			return a.needScopes(v.token, scopes)
+		})
+	}
+}
+
+// handler is the way of a request through a: what it comes to, whether that is
+// enough, and what the browser must learn of it.
+func (a *Auth) handler(next http.Handler, enough func(*visit, error) error) http.Handler {
+	a.mustBeValid()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{Context: r.Context()}
+		err := a.visit(r, v)
+		if errors.Is(err, refresh.ErrDenied) {
+			a.policy.Clear(w, r)
+		}
+		h := next
+		if err := enough(v, err); err != nil {
+			h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) })
+		}
+		if v.renewal == nil && v.early == nil && !a.mayReplay(r, v) {
+			h.ServeHTTP(w, a.pass(r, v, nil)) // the browser has nothing to learn
+			return
+		}
+		a.serve(w, r, v, h)
+	})
+}
+
+// Check decides as Require does, without a handler: it returns the request to
+// go on with, or a [*Refusal] to answer with. Cookies, renewed or cleared, are
+// set on w at once, so nothing may have been written yet.
+func (a *Auth) Check(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	if err := a.Validate(); err != nil {
+		return nil, err
+	}
+	v := &visit{Context: r.Context()}
+	err := a.visit(r, v)
+	if v.early != nil { // there is no later moment
+		if v.early.join(v) == nil {
+			a.carry(w, r, v.early.visit)
+		}
+		v.early.leave()
+	}
+	if v.renewal != nil {
+		a.carry(w, r, v)
+		v.renewal.Release()
+	}
+	if errors.Is(err, refresh.ErrDenied) {
+		a.policy.Clear(w, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.pass(r, v, nil), nil
+}

@@ -1,0 +1,81 @@
+// Package middleware authenticates requests to an http.Handler and keeps a
+// browser's login alive.
+//
+// The browser holds an access token and a refresh token in HttpOnly cookies,
+// and a marker that its scripts can read. A request whose access token has ended
+// is not refused: the tokens are exchanged on the way, the handler finds the new
+// ones, and the browser gets the new cookies with the answer. Clients without
+// cookies send their access token as Authorization: Bearer.
+//
+// A program that puts this before a handler it already has:
+//
+//	package main
+//
+//	import (
+//		"log"
+//		"net/http"
+//		"os"
+//
+//		"github.com/tokenlife/tokenlife/middleware"
+//		"github.com/tokenlife/tokenlife/middleware/verify"
+//		"github.com/tokenlife/tokenlife/refresh"
+//		"github.com/tokenlife/tokenlife/refresh/discovery"
+//	)
+//
+//	func main() {
+//		const issuer = "https://login.example"
+//		tokens, err := verify.New(verify.Issuer{URL: issuer, Audience: []string{"https://api.example"}})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		auth := &middleware.Auth{
+//			Verifier: tokens,
+//			Refresher: &refresh.OAuth2{
+//				ClientID:     "web",
+//				ClientSecret: os.Getenv("CLIENT_SECRET"),
+//				Discovery:    &discovery.Provider{Issuer: issuer},
+//			},
+//			LoginURL: "/auth/login",
+//		}
+//		mux := http.NewServeMux()
+//		mux.Handle("/", auth.Require(http.HandlerFunc(hello)))
+//		mux.Handle("/auth/refresh", auth.Refresh())
+//		mux.Handle("/auth/logout", auth.Logout(nil))
+//		log.Fatal(http.ListenAndServe("localhost:8080", mux))
+//	}
+//
+//	func hello(w http.ResponseWriter, r *http.Request) {
+//		token, _ := middleware.FromContext(r.Context())
+//		w.Write([]byte("hello " + token.Subject))
+//	}
+//
+// The package login has the handlers that sign a user in at an OpenID provider;
+// a service with users of its own calls [Auth.SignIn].
+//
+// # What a request is answered with
+//
+//   - No credential: 401 with the challenge Bearer (RFC 6750), or for a page
+//     navigation a redirect to LoginURL.
+//   - A bad or expired token and nothing to refresh it with, or a refresh token
+//     that the provider refuses: 401 with error="invalid_token". In the second
+//     case the cookies are cleared.
+//   - A missing scope: 403 with error="insufficient_scope".
+//   - Two Authorization headers, or a malformed bearer token: 400.
+//   - A request that changes something, or opens a WebSocket, from another
+//     origin, where a cookie would decide: 403, before anything else is done.
+//   - The provider or its keys out of reach, and no token that is still good: 503
+//     with Retry-After. The login stays.
+//
+// A bearer token in the Authorization header decides alone: the cookies beside
+// it are neither used nor refreshed.
+//
+// # What is promised
+//
+// One refresh token is presented to the provider once, however many requests
+// carry it, and all of them get the same new tokens; see [refresh.Coordinator]
+// for how long. Only the provider, a sign-out or the clock ends a login, no
+// time-out and no bad answer. Nobody gets the tokens of another subject. A
+// sign-out wins against a response under way, and so do newer tokens. An answer
+// with tokens in its cookies is never cached. No token, no cookie value and no
+// piece of one is in an error or an [Event].
+package middleware

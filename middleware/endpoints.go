@@ -1,0 +1,128 @@
+package middleware
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// Refresh returns the handler that scripts call, by POST, when the marker has
+// gone: it exchanges the tokens in the request's cookies and answers 204 with
+// the new cookies, 401 if the login is over, or 503 if that cannot be told now.
+// Any number of calls with the same cookies are one exchange.
+func (a *Auth) Refresh() http.Handler {
+	a.mustBeValid()
+	return onlyPost(func(w http.ResponseWriter, r *http.Request) {
+		noStore(w.Header())
+		v := &visit{Context: r.Context()}
+		if err := a.refreshNow(r, v); err != nil {
+			if errors.Is(err, refresh.ErrDenied) {
+				a.policy.Clear(w, r)
+			}
+			a.refuse(w, r, a.refusal(err))
+			return
+		}
+		a.carry(w, r, v)
+		v.renewal.Release()
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+// refreshNow exchanges the tokens of r's cookies, due or not.
+func (a *Auth) refreshNow(r *http.Request, v *visit) error {
+	old, unreadable := a.policy.Read(r)
+	if len(r.Header["Authorization"]) > 0 {
+		// A bearer token decides alone, and there is nothing to refresh it with.
+		if raw, err := bearerToken(r.Header); raw != "" || err != nil {
+			return errors.Join(errNoCredential, err)
+		}
+	}
+	if old.Refresh == "" || a.coordinator == nil {
+		return errors.Join(errNoCredential, unreadable)
+	}
+	if err := a.sameOrigin(r); err != nil {
+		return err
+	}
+	if old.Access != "" {
+		if err := a.verify(v, old.Access); err != nil && !errors.Is(err, verify.ErrExpired) {
+			v.token = nil // nobody knows whose it was
+		}
+	}
+	return a.renew(v, old, v.token, "asked")
+}
+
+// Session returns the handler that tells a page, by GET, whether it is signed
+// in: {"authenticated":true,"subject":"…","expires_in":1234}, with the seconds
+// that the access token has left. It keeps the login alive as Optional does.
+func (a *Auth) Session() http.Handler {
+	type session struct {
+		Authenticated bool   `json:"authenticated"`
+		Subject       string `json:"subject,omitempty"`
+		ExpiresIn     int    `json:"expires_in"`
+	}
+	return a.handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		noStore(w.Header())
+		var s session
+		if t, ok := FromContext(r.Context()); ok {
+			s = session{true, t.Subject, seconds(time.Until(t.Expiry))}
+		}
+		w.Header()["Content-Type"] = []string{"application/json"}
+		_ = json.NewEncoder(w).Encode(s)
+	}), func(_ *visit, err error) error {
+		if isStatus(err, http.StatusUnauthorized) {
+			return nil
+		}
+		return err
+	})
+}
+
+// Logout returns the handler that signs out, by POST: see [Auth.SignOut]. A
+// script is answered with 204. A page is sent on, with 303, to where after says:
+// it gets the request's parameter return_to if that is a path on this origin,
+// and "/" otherwise. A nil after goes there.
+func (a *Auth) Logout(after func(returnTo string) string) http.Handler {
+	a.mustBeValid()
+	return onlyPost(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.sameOrigin(r); err != nil {
+			a.refuse(w, r, a.refusal(err))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		to := ReturnTo(r.FormValue("return_to"))
+		a.SignOut(w, r)
+		if !wantsPage(r) {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		if after != nil {
+			to = after(to)
+		}
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusSeeOther)
+	})
+}
+
+const maxForm = 16 << 10
+
+// wantsPage tells whether a form was sent by a page, which then shows what it is
+// sent on to, and not by a script.
+func wantsPage(r *http.Request) bool {
+	get := *r
+	get.Method = http.MethodGet
+	return isNavigation(&get)
+}
+
+func onlyPost(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			return
+		}
+		h(w, r)
+	})
+}

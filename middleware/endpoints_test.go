@@ -1,0 +1,235 @@
+package middleware_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+func TestRefreshEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		h := w.Refresh()
+		res := serve(h, httptest.NewRequest("POST", "https://app.test/auth/refresh", nil))
+		wantStatus(t, res, 401)
+		wantCookies(t, res, 0)
+
+		b := w.signIn(t, "ann")
+		wantStatus(t, b.do(h, "GET", "/auth/refresh"), 405)
+		wantStatus(t, b.do(h, "POST", "/auth/refresh", "Sec-Fetch-Site", "cross-site"), 403)
+		wantStatus(t, b.do(h, "POST", "/auth/refresh", "Authorization", "Bearer x"), 401)
+		wantStatus(t, b.do(h, "POST", "/auth/refresh", "Authorization", "Bearer"), 400)
+		w.provider.expect(t, 0, 0)
+
+		// Whoever asks gets new tokens, due or not, and once.
+		before, marker := b.request("POST", "/auth/refresh"), b.get("tokenLife")
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				res := serve(h, before.Clone(t.Context()))
+				wantStatus(t, res, 204)
+				wantCookies(t, res, 3)
+				b.store(res)
+			})
+		}
+		wg.Wait()
+		w.provider.expect(t, 1, 0)
+		if now := b.get("tokenLife"); now == marker || now == "" {
+			t.Errorf("the marker went from %q to %q", marker, now)
+		}
+
+		w.provider.set(func(p *provider) { p.err = errors.New("test: down") })
+		res = b.do(h, "POST", "/auth/refresh")
+		wantStatus(t, res, 503)
+		wantCookies(t, res, 0)
+		if res.Header.Get("Retry-After") != "1" {
+			t.Errorf("Retry-After %q", res.Header.Get("Retry-After"))
+		}
+		w.provider.set(func(p *provider) { p.err = fmt.Errorf("%w: test", refresh.ErrDenied) })
+		wantStatus(t, b.do(h, "POST", "/auth/refresh"), 401)
+		if b.get("tokenLife") != "0" || b.get("__Host-refreshToken") != "" {
+			t.Errorf("a refused refresh leaves %v", b.jar)
+		}
+		closeWorld(t, w)
+	})
+}
+
+func TestSessionEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		h := w.Session()
+		const nobody = `{"authenticated":false,"expires_in":0}` + "\n"
+		res := serve(h, httptest.NewRequest("GET", "https://app.test/auth/session", nil))
+		if got := body(t, res); res.StatusCode != 200 || got != nobody || res.Header.Get("Cache-Control") != "private, no-store" {
+			t.Errorf("%d %q", res.StatusCode, got)
+		}
+		b := w.signIn(t, "ann")
+		<-time.After(10 * time.Second)
+		if got, want := body(t, b.do(h, "GET", "/")), `{"authenticated":true,"subject":"ann","expires_in":50}`+"\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		<-time.After(time.Hour) // the session endpoint keeps the login alive
+		if got, want := body(t, b.do(h, "GET", "/")), `{"authenticated":true,"subject":"ann","expires_in":60}`+"\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		<-time.After(time.Hour)
+		w.provider.set(func(p *provider) { p.err = errors.New("test: down") })
+		wantStatus(t, b.do(h, "GET", "/"), 503)
+		w.provider.set(func(p *provider) { p.err = fmt.Errorf("%w: test", refresh.ErrDenied) })
+		if got := body(t, b.do(h, "GET", "/")); got != nobody || b.get("tokenLife") != "0" {
+			t.Errorf("got %q, marker %q", got, b.get("tokenLife"))
+		}
+		closeWorld(t, w)
+	})
+}
+
+func TestLogoutEndpoint(t *testing.T) {
+	page := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "same-origin"}
+	for _, tt := range []struct {
+		name     string
+		path     string
+		headers  []string
+		after    func(string) string
+		status   int
+		location string
+	}{
+		{"a script", "/auth/logout", nil, nil, 204, ""},
+		{"a page", "/auth/logout", page, nil, 303, "/"},
+		{"a page in an old browser", "/auth/logout", []string{"Accept", "text/html,*/*"}, nil, 303, "/"},
+		{"a page that wants to go on", "/auth/logout?return_to=/bye?a=b", page, nil, 303, "/bye?a=b"},
+		{"a page that was told to go elsewhere", "/auth/logout?return_to=https://evil.test/", page, nil, 303, "/"},
+		{"a provider with a sign-out of its own", "/auth/logout?return_to=/bye", page, func(to string) string { return "https://idp.test/end?to=" + to }, 303, "https://idp.test/end?to=/bye"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld()
+			b := w.signIn(t, "ann")
+			h := w.Logout(tt.after)
+			wantStatus(t, b.do(h, "GET", tt.path), 405)
+			wantStatus(t, b.do(h, "POST", tt.path, "Sec-Fetch-Site", "cross-site"), 403)
+			if b.get("__Host-refreshToken") == "" {
+				t.Error("another site signed the user out")
+			}
+			res := b.do(h, "POST", tt.path, tt.headers...)
+			wantStatus(t, res, tt.status)
+			if got := res.Header.Get("Location"); got != tt.location {
+				t.Errorf("sent on to %q, want %q", got, tt.location)
+			}
+			if b.get("__Host-accessToken") != "" || b.get("__Host-refreshToken") != "" || b.get("tokenLife") != "0" {
+				t.Errorf("the browser still has %v", b.jar)
+			}
+			if got := fmt.Sprint(w.provider.revoked); got != "[ann~0~refresh-token]" {
+				t.Errorf("revoked %s", got)
+			}
+			wantStatus(t, b.do(h, "POST", tt.path, tt.headers...), tt.status) // twice does no harm
+			if w.saw(middleware.SignedOut) != 1 {
+				t.Errorf("events: %+v", w.events)
+			}
+		})
+	}
+}
+
+func TestAProviderOutOfReachKeepsNobodySignedIn(t *testing.T) {
+	w := newWorld()
+	b := w.signIn(t, "ann")
+	w.provider.revoking = errors.New("test: down")
+	old := b.request("GET", "/")
+	wantStatus(t, b.do(w.Logout(nil), "POST", "/"), 204)
+	if b.get("__Host-refreshToken") != "" || len(w.events) != 2 || w.events[1].Err == nil {
+		t.Errorf("%v, %+v", b.jar, w.events)
+	}
+	wantStatus(t, serve(w.Refresh(), func() *http.Request { r := old.Clone(t.Context()); r.Method = "POST"; return r }()), 401)
+}
+
+func TestSignInReplacesAnEarlierLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		b := w.signIn(t, "ann")
+		rec := httptest.NewRecorder()
+		if err := w.SignIn(rec, b.request("POST", "/login"), w.provider.login("bob")); err != nil {
+			t.Fatal(err)
+		}
+		b.store(rec.Result())
+		if got := body(t, b.do(w.Require(whoami), "GET", "/")); got != "bob" {
+			t.Errorf("signed in as %s", got)
+		}
+		if got := fmt.Sprint(w.provider.revoked); got != "[ann~0~refresh-token]" {
+			t.Errorf("revoked %s", got)
+		}
+		closeWorld(t, w)
+	})
+}
+
+func TestSignInSetsNothingForATokenThatIsNotGood(t *testing.T) {
+	w := newWorld()
+	for name, tokens := range map[string]refresh.Tokens{
+		"no token":           {Refresh: "r"},
+		"a made-up token":    {Access: "x", Refresh: "r"},
+		"an expired token":   {Access: accessToken("ann", 0, time.Now().Add(-time.Hour)), Refresh: "r"},
+		"tokens beyond size": {Access: accessToken("ann", 0, time.Now()), Refresh: strings.Repeat("r", 20_000)},
+	} {
+		rec := httptest.NewRecorder()
+		if err := w.SignIn(rec, httptest.NewRequest("POST", "/", nil), tokens); err == nil || len(rec.Header()) != 0 {
+			t.Errorf("%s: %v, header %v", name, err, rec.Header())
+		}
+	}
+}
+
+func TestPageNavigationsGoToTheLoginPage(t *testing.T) {
+	w := newWorld(func(a *middleware.Auth) { a.LoginURL = "/auth/login?lang=en" })
+	h := http.StripPrefix("/app", w.Require(whoami))
+	for _, tt := range []struct {
+		name     string
+		method   string
+		headers  []string
+		status   int
+		location string
+	}{
+		{"a navigation", "GET", []string{"Sec-Fetch-Mode", "navigate"}, 302, "/auth/login?lang=en&return_to=%2Fapp%2Fa%3Fb%3Dc"},
+		{"a navigation in an old browser", "GET", []string{"Accept", "text/html"}, 302, "/auth/login?lang=en&return_to=%2Fapp%2Fa%3Fb%3Dc"},
+		{"a script that takes everything", "GET", []string{"Sec-Fetch-Mode", "cors", "Accept", "text/html"}, 401, ""},
+		{"a form", "POST", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "same-origin"}, 401, ""},
+		{"a script", "GET", []string{"Accept", "application/json"}, 401, ""},
+	} {
+		r := httptest.NewRequest(tt.method, "/app/a?b=c", nil)
+		for i := 0; i < len(tt.headers); i += 2 {
+			r.Header.Set(tt.headers[i], tt.headers[i+1])
+		}
+		res := serve(h, r)
+		if got := res.Header.Get("Location"); res.StatusCode != tt.status || got != tt.location {
+			t.Errorf("%s: %d to %q, want %d to %q", tt.name, res.StatusCode, got, tt.status, tt.location)
+		}
+	}
+}
+
+func TestARefusedNavigationIsAnsweredWithAPage(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	res := serve(newWorld().Require(whoami), r)
+	wantStatus(t, res, 401)
+	if got := body(t, res); res.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got, "Please sign in") {
+		t.Errorf("%s %q", res.Header.Get("Content-Type"), got)
+	}
+}
+
+func TestOnErrorGetsTheRefusal(t *testing.T) {
+	w := newWorld(func(a *middleware.Auth) {
+		a.Realm = "shop"
+		a.OnError = func(w http.ResponseWriter, _ *http.Request, err error) {
+			var e *middleware.Refusal
+			if !errors.As(err, &e) || e.Challenge != `Bearer realm="shop"` {
+				t.Errorf("got %v", err)
+			}
+			w.WriteHeader(http.StatusTeapot)
+		}
+	})
+	wantStatus(t, serve(w.Require(whoami), httptest.NewRequest("GET", "/", nil)), 418)
+}

@@ -1,0 +1,85 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// maxHops is how many exchanges one request follows: a browser that was away
+// with an answer lost comes back with tokens whose successor has ended as well.
+const maxHops = 3
+
+// renew exchanges old and puts the new token and the renewal into v; was is the
+// token that old held, where that is known. On an error v.renewal is nil.
+func (a *Auth) renew(v *visit, old refresh.Tokens, was *verify.Token, cause string) (err error) {
+	start := time.Now()
+	defer func() {
+		a.observeRenewal(v, was, cause, time.Since(start), err)
+	}()
+	for range maxHops {
+		var renewal *refresh.Renewal
+		if renewal, err = a.coordinator.Renew(v.Context, old); err != nil {
+			return err
+		}
+		next := renewal.Tokens
+		var t *verify.Token
+		t, err = a.Verifier.Verify(v.Context, next.Access)
+		if errors.Is(err, verify.ErrExpired) || err == nil && time.Until(t.Expiry) <= a.margin(t) && next.Access != old.Access {
+			renewal.Release()
+			old = next
+			continue
+		}
+		if err == nil {
+			err = sameSubject(was, t)
+		} else {
+			// Good or bad, it is the provider's answer and stays remembered:
+			// nothing is lost, and nothing is granted on it.
+			err = fmt.Errorf("%w: the new access token: %w", errUnusable, err)
+		}
+		if err != nil {
+			renewal.Release()
+			return err
+		}
+		renewal.Tokens.Expiry = t.Expiry
+		v.token, v.renewal = t, renewal
+		return nil
+	}
+	return fmt.Errorf("%w: the new access token has ended already", errUnusable)
+}
+
+// sameSubject refuses to turn one user into another (DESIGN: nobody gets
+// another's tokens), whoever mixed them up.
+func sameSubject(was, is *verify.Token) error {
+	if was == nil || was.Subject == "" || was.Subject == is.Subject && was.Issuer == is.Issuer {
+		return nil
+	}
+	return errOtherSubject
+}
+
+// carry sets the newest cookies of a renewed login on w, or none if it has ended
+// since or nothing better is known than what the browser may already have.
+func (a *Auth) carry(w http.ResponseWriter, r *http.Request, v *visit) {
+	ctx := context.WithoutCancel(v.Context) // the client may have gone, its browser reads on
+	tokens, alive := v.renewal.Newest(ctx)
+	if !alive {
+		return
+	}
+	if tokens.Access != v.token.Raw {
+		t, err := a.Verifier.Verify(ctx, tokens.Access)
+		if err != nil && !errors.Is(err, verify.ErrExpired) || sameSubject(v.token, t) != nil {
+			return
+		}
+		tokens.Expiry = t.Expiry
+	} else {
+		tokens.Expiry = v.token.Expiry
+	}
+	if err := a.policy.Write(w, r, tokens); err != nil {
+		a.observe(v.Context, Event{Kind: CookiesFailed, Err: err})
+	}
+}

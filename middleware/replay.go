@@ -1,0 +1,201 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// defaultReplay is how much of a request's body is kept, so that the handler can
+// read it a second time.
+const defaultReplay = 64 << 10
+
+// cooldown is the age under which an access token is not exchanged because of a
+// handler's 401: a new one would fare no better.
+const cooldown = 10 * time.Second
+
+// serve runs next for a visit of which the browser may have to learn something,
+// and runs it again where its 401 has brought a new token.
+func (a *Auth) serve(w http.ResponseWriter, r *http.Request, v *visit, next http.Handler) {
+	rw := &response{ResponseWriter: w, auth: a, r: r, v: v}
+	returned := false
+	defer func() { rw.finish(returned) }()
+	if a.mayReplay(r, v) {
+		if len(w.Header()) > 0 {
+			rw.before = w.Header().Clone()
+		}
+		if r.Body != nil && r.Body != http.NoBody {
+			rw.body = &tape{body: r.Body, limit: a.replay}
+		}
+	} else {
+		rw.second = true
+	}
+	next.ServeHTTP(rw.writer(), a.pass(r, v, rw.body.reader()))
+	if rw.again {
+		rw.again, rw.second = false, true
+		header := w.Header()
+		clear(header)
+		for k, vv := range rw.before {
+			header[k] = vv
+		}
+		next.ServeHTTP(rw.writer(), a.pass(r, rw.v, rw.body.reader()))
+	}
+	returned = true
+}
+
+// mayReplay tells whether a 401 of the handler may be held back at all.
+func (a *Auth) mayReplay(r *http.Request, v *visit) bool {
+	return a.replay >= 0 && a.coordinator != nil && !v.bearer && (v.token != nil || v.aside) &&
+		v.renewal == nil && // it has just been refreshed
+		r.Header.Get("Upgrade") == "" && !strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+}
+
+// renewAfter401 tells whether the handler should be run again, and has exchanged
+// the tokens then.
+func (rw *response) renewAfter401() bool {
+	a, h := rw.auth, rw.Header()
+	if rw.second || !isSafe(rw.r.Method) && !hasBearerChallenge(h) ||
+		strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") || !rw.body.complete() {
+		return false
+	}
+	v := &visit{Context: rw.v.Context, aside: rw.v.aside}
+	if e := rw.v.early; e != nil && e.join(rw.v) == nil {
+		v.token, v.renewal = e.visit.token, e.visit.renewal
+		e.visit.renewal = nil // it is v's to release
+		v.early = nil
+		rw.v = v
+		return true
+	}
+	old, _ := a.policy.Read(rw.r)
+	if old.Refresh == "" {
+		return false
+	}
+	was := rw.v.token
+	if was == nil {
+		was = a.whose(v, old)
+	}
+	if was != nil && !was.IssuedAt.IsZero() && time.Since(was.IssuedAt) < min(cooldown, was.Expiry.Sub(was.IssuedAt)/4) {
+		return false
+	}
+	if err := a.renew(v, old, was, "answer"); err != nil {
+		if errors.Is(err, refresh.ErrDenied) {
+			rw.settled = true
+			a.policy.Clear(rw.ResponseWriter, rw.r)
+		}
+		return false
+	}
+	v.early = rw.v.early // failed; still to be left
+	rw.v = v
+	return true
+}
+
+func isSafe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// hasBearerChallenge tells whether a 401 is about the access token, and not, say,
+// a form's wrong password.
+func hasBearerChallenge(h http.Header) bool {
+	for _, challenge := range h["Www-Authenticate"] {
+		if len(challenge) >= 6 && strings.EqualFold(challenge[:6], "Bearer") {
+			return true
+		}
+	}
+	return false
+}
+
+func withoutCancel(v *visit) context.Context { return context.WithoutCancel(v.Context) }
+
+// A tape is a request's body that can be read again from its beginning, as long
+// as no more than limit bytes have been read of it. The reader of the first run
+// may still be in use when that of the second begins: a reverse proxy's
+// transport reads on after the answer.
+type tape struct {
+	body  io.ReadCloser
+	limit int
+
+	mu     sync.Mutex // guards what follows, and reading body
+	kept   []byte
+	err    error // what body ended with
+	lost   bool  // more has been read than is kept
+	runs   int   // readers given out
+	direct bool  // the second run reads what is not kept straight from body
+}
+
+// complete tells whether all that has been read is kept. If so, nothing more is
+// read for the first run, which has answered already. A read that waits for the
+// client just now is not waited for.
+func (t *tape) complete() bool {
+	if t == nil {
+		return true
+	}
+	if !t.mu.TryLock() {
+		return false
+	}
+	defer t.mu.Unlock()
+	if t.lost {
+		return false
+	}
+	t.runs++
+	t.direct = true
+	return true
+}
+
+// reader returns a body for the next run, or nil without a tape.
+func (t *tape) reader() io.ReadCloser {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.runs++
+	return &tapeReader{tape: t, run: t.runs}
+}
+
+type tapeReader struct {
+	tape *tape
+	run  int
+	at   int
+}
+
+func (r *tapeReader) Read(p []byte) (int, error) {
+	t := r.tape
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.run < t.runs {
+		return 0, http.ErrBodyReadAfterClose // another run has taken over
+	}
+	if r.at < len(t.kept) {
+		n := copy(p, t.kept[r.at:])
+		r.at += n
+		return n, nil
+	}
+	if t.err != nil {
+		return 0, t.err
+	}
+	n, err := t.body.Read(p)
+	t.err = err
+	switch {
+	case t.lost || t.direct:
+	case len(t.kept)+n > t.limit:
+		t.lost, t.kept = true, nil
+	default:
+		t.kept = append(t.kept, p[:n]...)
+		r.at += n
+	}
+	return n, err
+}
+
+// Close does nothing: the server closes the body when the handler has returned,
+// and until then another run may want it.
+func (r *tapeReader) Close() error { return nil }

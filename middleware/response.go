@@ -1,0 +1,198 @@
+package middleware
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// A response stands between a handler and the client while the browser may have
+// to learn of new tokens. It adds the cookies when the final header is written,
+// and not before: a reverse proxy that passes on a 103 Early Hints clears the
+// headers set until then, a handler may set its own Cache-Control, and what is
+// the newest is known at that moment only. And it holds a first 401 back, where
+// the handler can be run again. It buffers nothing.
+type response struct {
+	http.ResponseWriter
+	auth *Auth
+	r    *http.Request // as the client sent it
+	v    *visit
+	body *tape // of r; nil if it has none
+
+	settled bool        // the final header is out, or about to be
+	again   bool        // a 401 has been held back: what follows of this run is dropped
+	second  bool        // this is the run after that
+	before  http.Header // the header as the handler found it, for the second run
+
+	taken hijackable
+}
+
+// hijackable is a response over a connection that can be taken over.
+type hijackable struct{ *response }
+
+// writer returns rw with the abilities of what it wraps.
+func (rw *response) writer() http.ResponseWriter {
+	if _, ok := rw.ResponseWriter.(http.Hijacker); ok {
+		rw.taken.response = rw
+		return &rw.taken
+	}
+	return rw
+}
+
+// settle is called once, at the last moment to set a header.
+func (rw *response) settle() {
+	if rw.settled {
+		return
+	}
+	rw.settled = true
+	v := rw.v
+	if v.early != nil && v.early.join(v) == nil {
+		v = v.early.visit
+	}
+	if v.renewal != nil {
+		rw.auth.carry(rw.ResponseWriter, rw.r, v)
+	}
+}
+
+// finish is called when the handler has returned, or has panicked. From then on
+// rw is transparent.
+func (rw *response) finish(returned bool) {
+	if returned {
+		rw.settle()
+	}
+	rw.settled, rw.again = true, false
+	if rw.v.renewal != nil {
+		rw.v.renewal.Release()
+	}
+	if rw.v.early != nil {
+		rw.v.early.leave()
+	}
+}
+
+func (rw *response) WriteHeader(status int) {
+	switch {
+	case rw.again:
+		return
+	case status < 200 && status != http.StatusSwitchingProtocols:
+		// Informational headers come before the final one; 101 is final.
+	case status == http.StatusUnauthorized && !rw.settled && rw.renewAfter401():
+		rw.again = true
+		return
+	default:
+		rw.settle()
+	}
+	rw.ResponseWriter.WriteHeader(status)
+}
+
+func (rw *response) Write(p []byte) (int, error) {
+	if rw.again {
+		return len(p), nil
+	}
+	rw.settle()
+	return rw.ResponseWriter.Write(p)
+}
+
+func (rw *response) WriteString(s string) (int, error) {
+	if rw.again {
+		return len(s), nil
+	}
+	rw.settle()
+	return io.WriteString(rw.ResponseWriter, s)
+}
+
+// ReadFrom keeps the way open for sendfile.
+func (rw *response) ReadFrom(r io.Reader) (int64, error) {
+	if rw.again {
+		return io.Copy(io.Discard, r)
+	}
+	rw.settle()
+	return io.Copy(rw.ResponseWriter, r)
+}
+
+// Flush writes the header, as it does in net/http.
+func (rw *response) Flush() { _ = rw.FlushError() }
+
+func (rw *response) FlushError() error {
+	if rw.again {
+		return nil
+	}
+	rw.settle()
+	return http.NewResponseController(rw.ResponseWriter).Flush()
+}
+
+// Unwrap is for the deadlines of http.ResponseController.
+func (rw *response) Unwrap() http.ResponseWriter { return rw.ResponseWriter }
+
+// Hijack lets the handler write the header itself, from w.Header() if it is any
+// good: the cookies are there.
+func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if h.again {
+		return nil, nil, http.ErrNotSupported
+	}
+	h.settle()
+	return h.ResponseWriter.(http.Hijacker).Hijack()
+}
+
+// An early is a refresh that runs beside the handler, because the access token
+// is due but still good.
+type early struct {
+	visit *visit // what the refresh has come to, when done is closed
+	err   error
+	done  chan struct{}
+}
+
+// earlyPause is how long no refresh is begun early after one has failed: so that
+// requests that need nothing do not wait for a provider that is down.
+const earlyPause = 5 * time.Second
+
+// renewBeside begins to exchange old while the handler runs.
+func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
+	if time.Now().UnixNano() < a.earlyAfter.Load() {
+		return
+	}
+	e := &early{visit: &visit{Context: withoutCancel(v)}, done: make(chan struct{})}
+	was := v.token
+	v.early = e
+	a.background.Go(func() {
+		defer close(e.done)
+		e.err = a.renew(e.visit, old, was, "due")
+		if e.err != nil && !errors.Is(e.err, refresh.ErrDenied) {
+			a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano())
+		}
+	})
+}
+
+// join waits for e, unless the client of v has gone.
+func (e *early) join(v *visit) error {
+	select {
+	case <-e.done:
+		return e.err
+	case <-v.Done():
+		select { // it may be done as well
+		case <-e.done:
+			return e.err
+		default:
+			return v.Err()
+		}
+	}
+}
+
+// leave releases what e brings, now or when it is done.
+func (e *early) leave() {
+	release := func() {
+		if e.visit.renewal != nil {
+			e.visit.renewal.Release()
+		}
+	}
+	select {
+	case <-e.done:
+		release()
+	default:
+		go func() { <-e.done; release() }() // ends with the refresh, which Close waits for
+	}
+}

@@ -1,0 +1,68 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// revokeTimeout is how long a sign-out waits for the provider to hear of it.
+const revokeTimeout = 3 * time.Second
+
+// SignIn begins a login: it verifies the access token of t, ends the login that
+// the request's cookies held before, and sets the cookies of the new one on w.
+// It returns an error, and has set nothing, if the token is not good or the
+// cookies would be too large.
+//
+// Whoever calls it knows that the request is the user's own: a sign-in form
+// needs protection against requests of other origins, as
+// [http.CrossOriginProtection] gives.
+func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) error {
+	if err := a.Validate(); err != nil {
+		return err
+	}
+	token, err := a.Verifier.Verify(r.Context(), t.Access)
+	if err != nil {
+		return fmt.Errorf("middleware: sign-in: %w", err)
+	}
+	t.Expiry = token.Expiry
+	if err := a.policy.Write(w, r, t); err != nil {
+		return fmt.Errorf("middleware: sign-in: %w", err)
+	}
+	if old, _ := a.policy.Read(r); old.Refresh != "" && old.Refresh != t.Refresh {
+		_ = a.revoke(r, old) // the new login stands, whatever becomes of the old one
+	}
+	a.observe(r.Context(), Event{Kind: SignedIn, Issuer: token.Issuer, Subject: token.Subject})
+	return nil
+}
+
+// SignOut ends the login in the request's cookies: it clears the cookies on w,
+// sees to it that no refresh under way brings them back, and revokes the tokens
+// at the provider if that can be done. A provider out of reach does not keep
+// anybody signed in here; Observe hears of it.
+func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
+	a.mustBeValid()
+	a.policy.Clear(w, r)
+	old, _ := a.policy.Read(r)
+	if old.Access == "" && old.Refresh == "" {
+		return
+	}
+	a.observe(r.Context(), Event{Kind: SignedOut, Err: a.revoke(r, old)})
+}
+
+// revoke ends the login of t, also if the client has gone meanwhile.
+func (a *Auth) revoke(r *http.Request, t refresh.Tokens) error {
+	if a.coordinator == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
+	defer cancel()
+	if err := a.coordinator.Revoke(ctx, t); err != nil && !errors.Is(err, refresh.ErrDenied) {
+		return err
+	}
+	return nil
+}
