@@ -1,0 +1,160 @@
+package login
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// An attempt is one sign-in that has begun and not ended yet. The browser keeps
+// it, sealed, in a cookie of its own, so that several tabs can sign in at once
+// and the answer of the provider is good in this browser alone: whoever is made
+// to follow somebody else's callback has no attempt that it fits (RFC 6749,
+// section 10.12).
+type attempt struct {
+	State    string `json:"s"`
+	Nonce    string `json:"n"`
+	Verifier string `json:"v"` // of PKCE
+	ReturnTo string `json:"r"`
+	Created  int64  `json:"c"` // Unix seconds
+}
+
+const (
+	attemptLife = 10 * time.Minute
+
+	// More attempts than this at a time are nobody's tabs, and their cookies
+	// travel with every request.
+	maxAttempts     = 5
+	maxAttemptBytes = 8 << 10
+
+	attemptName = "tokenLogin-"
+	hostPrefix  = "__Host-"
+)
+
+func newAttempt(returnTo string) attempt {
+	// What makes good verifiers, 256 random bits, is good for the others.
+	return attempt{
+		State:    oauth2.GenerateVerifier(),
+		Nonce:    oauth2.GenerateVerifier(),
+		Verifier: oauth2.GenerateVerifier(),
+		ReturnTo: returnTo,
+		Created:  time.Now().Unix(),
+	}
+}
+
+func (a attempt) live() bool {
+	age := time.Since(time.Unix(a.Created, 0))
+	return age >= -time.Minute && age < attemptLife // clocks of replicas differ
+}
+
+func (f *Flow) attemptPrefix() string {
+	if f.Auth.Cookies.InsecureHTTP {
+		return attemptName
+	}
+	return hostPrefix + attemptName
+}
+
+// cookieName tells attempts apart without giving away the state.
+func (f *Flow) cookieName(state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return f.attemptPrefix() + base64.RawURLEncoding.EncodeToString(sum[:9])
+}
+
+// purpose binds an attempt to its cookie, its client and its site, where
+// several have the same keys.
+func (f *Flow) purpose(cookie string) string {
+	return "sign-in " + f.issuer + " " + f.Client.ClientID + " " + f.RedirectURL + " " + cookie
+}
+
+// remember adds the cookie of a to the answer, and deletes the oldest ones
+// where there are too many.
+func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
+	plain, _ := json.Marshal(a) // strings and a number: it cannot fail
+	name := f.cookieName(a.State)
+	value := f.keys.Seal(f.purpose(name), plain)
+	http.SetCookie(w, f.cookie(name, value, int(attemptLife/time.Second)))
+
+	type other struct {
+		name    string
+		created int64
+		size    int
+	}
+	var others []other
+	seen := make(map[string]bool)
+	for _, c := range r.Cookies() {
+		if len(others) == 4*maxAttempts || seen[c.Name] || !strings.HasPrefix(c.Name, f.attemptPrefix()) {
+			continue
+		}
+		seen[c.Name] = true
+		// One that does not open may be that of another program on this host,
+		// and ends by itself.
+		if old, ok := f.open(c.Name, c.Value); ok {
+			others = append(others, other{c.Name, old.Created, len(c.Name) + len(c.Value)})
+		}
+	}
+	slices.SortFunc(others, func(x, y other) int { return cmp.Compare(y.created, x.created) })
+	total := len(name) + len(value)
+	for i, c := range others {
+		if total += c.size; i+1 >= maxAttempts || total > maxAttemptBytes {
+			f.forget(w, c.name)
+		}
+	}
+}
+
+// recall returns the attempt that state belongs to, if it is this browser's.
+func (f *Flow) recall(r *http.Request, state string) (attempt, bool) {
+	name := f.cookieName(state)
+	found := r.CookiesNamed(name)
+	if len(found) != 1 { // of two, one is not ours, and nothing tells which
+		return attempt{}, false
+	}
+	a, ok := f.open(name, found[0].Value)
+	return a, ok && subtle.ConstantTimeCompare([]byte(a.State), []byte(state)) == 1
+}
+
+func (f *Flow) open(name, value string) (a attempt, ok bool) {
+	plain, err := f.keys.Open(f.purpose(name), value)
+	return a, err == nil && json.Unmarshal(plain, &a) == nil
+}
+
+func (f *Flow) forget(w http.ResponseWriter, name string) {
+	http.SetCookie(w, f.cookie(name, "", -1))
+}
+
+func (f *Flow) cookie(name, value string, age int) *http.Cookie {
+	return &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: age,
+		Secure: !f.Auth.Cookies.InsecureHTTP, HttpOnly: true,
+		// The way back from the provider is a navigation across sites, with
+		// which Strict cookies are not sent.
+		SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// Strip takes the cookies of sign-ins under way out of the header of a request
+// that is passed on to who has no use for them. All other cookies stay.
+func (f *Flow) Strip(h http.Header) {
+	f.mustBeValid()
+	var lines []string
+	for _, line := range h["Cookie"] {
+		parts := slices.DeleteFunc(strings.Split(line, ";"), func(part string) bool {
+			return strings.HasPrefix(strings.TrimLeft(part, " \t"), f.attemptPrefix())
+		})
+		if line = strings.Trim(strings.Join(parts, ";"), "; \t"); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = lines
+}

@@ -1,0 +1,209 @@
+package login_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/cookies"
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/discovery"
+)
+
+func newFlow() *login.Flow {
+	return &login.Flow{
+		Auth:        &middleware.Auth{Verifier: middleware.VerifierFunc(nil)},
+		Client:      &refresh.OAuth2{ClientID: "client", Discovery: &discovery.Provider{Issuer: "https://provider.test"}},
+		RedirectURL: "https://site.test/callback",
+	}
+}
+
+func TestValidateNamesTheField(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(f *login.Flow)
+		want   string // in the error; empty: none
+	}{
+		{"the least there can be", func(*login.Flow) {}, ""},
+		{"an http RedirectURL on this machine", func(f *login.Flow) { f.RedirectURL = "http://127.0.0.1:8080/callback" }, ""},
+		{"an http RedirectURL where that is wanted", func(f *login.Flow) {
+			f.RedirectURL, f.Auth.Cookies.InsecureHTTP = "http://dev.example/callback", true
+		}, ""},
+		{"nothing is left to discovery", func(f *login.Flow) {
+			f.Client = &refresh.OAuth2{ClientID: "client", TokenURL: "https://provider.test/token"}
+			f.Issuer, f.AuthURL, f.IDTokens = "https://provider.test", "https://provider.test/auth", middleware.VerifierFunc(nil)
+		}, ""},
+		{"no Auth", func(f *login.Flow) { f.Auth = nil }, "Flow.Auth is nil"},
+		{"a bad Auth", func(f *login.Flow) { f.Auth.Verifier = nil }, "Flow.Auth: middleware: Auth.Verifier is nil"},
+		{"no Client", func(f *login.Flow) { f.Client = nil }, "Flow.Client"},
+		{"a Client without an ID", func(f *login.Flow) { f.Client.ClientID = "" }, "ClientID is empty"},
+		{"no RedirectURL", func(f *login.Flow) { f.RedirectURL = "" }, "Flow.RedirectURL is empty"},
+		{"an http RedirectURL", func(f *login.Flow) { f.RedirectURL = "http://site.test/callback" }, "Flow.RedirectURL must be https"},
+		{"a RedirectURL with a fragment", func(f *login.Flow) { f.RedirectURL += "#x" }, "Flow.RedirectURL contains a fragment"},
+		{"a RedirectURL with a password", func(f *login.Flow) { f.RedirectURL = "https://user:hunter2@site.test/" }, "Flow.RedirectURL contains a user name"},
+		{"a relative RedirectURL", func(f *login.Flow) { f.RedirectURL = "/callback" }, "Flow.RedirectURL is not an absolute URL"},
+		{"an http AuthURL", func(f *login.Flow) { f.AuthURL = "http://provider.test/auth" }, "Flow.AuthURL must be https"},
+		{"an EndSessionURL of another kind", func(f *login.Flow) { f.EndSessionURL = "javascript:alert(1)" }, "Flow.EndSessionURL"},
+		{"Scopes without openid", func(f *login.Flow) { f.Scopes = []string{"profile"} }, "Flow.Scopes lacks openid"},
+		{"a negative Timeout", func(f *login.Flow) { f.Timeout = -time.Second }, "Flow.Timeout is negative"},
+		{"another Issuer than discovery's", func(f *login.Flow) { f.Issuer = "https://other.test" }, "Flow.Issuer is not that of"},
+		{"no Issuer", func(f *login.Flow) {
+			f.Client = &refresh.OAuth2{ClientID: "client", TokenURL: "https://provider.test/token"}
+		}, "Flow.Issuer is empty"},
+		{"no AuthURL", func(f *login.Flow) {
+			f.Client = &refresh.OAuth2{ClientID: "client", TokenURL: "https://provider.test/token"}
+			f.Issuer = "https://provider.test"
+		}, "Flow.AuthURL is empty"},
+		{"no IDTokens", func(f *login.Flow) {
+			f.Client = &refresh.OAuth2{ClientID: "client", TokenURL: "https://provider.test/token"}
+			f.Issuer, f.AuthURL = "https://provider.test", "https://provider.test/auth"
+		}, "Flow.IDTokens is nil"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFlow()
+			test.change(f)
+			err := f.Validate()
+			switch {
+			case test.want == "":
+				if err != nil {
+					t.Errorf("error %v", err)
+				}
+			case err == nil || !strings.HasPrefix(err.Error(), "login: ") || !strings.Contains(err.Error(), test.want):
+				t.Errorf("error %v, want one with %q", err, test.want)
+			case strings.Contains(err.Error(), "hunter2"):
+				t.Errorf("the error repeats a password: %v", err)
+			}
+			if err := f.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}
+
+func TestStartPanicsWhereValidateFails(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	new(login.Flow).Start()
+}
+
+func TestAttemptsEndWhereTheyBeganOrWithTheSameKeys(t *testing.T) {
+	key := func(b byte) *cookies.KeyRing {
+		ring, err := cookies.NewKeyRing([]byte(strings.Repeat(string(rune(b)), 32)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ring
+	}
+	one, same, other := key('1'), key('1'), key('2')
+	for _, test := range []struct {
+		name          string
+		first, second func(f *login.Flow)
+		opens         bool
+	}{
+		{"a key made by each process", func(*login.Flow) {}, func(*login.Flow) {}, false},
+		{"one key", func(f *login.Flow) { f.Keys = one }, func(f *login.Flow) { f.Keys = same }, true},
+		{"one key of the cookies", func(f *login.Flow) { f.Auth.Cookies.Keys = one }, func(f *login.Flow) { f.Auth.Cookies.Keys = same }, true},
+		{"two keys", func(f *login.Flow) { f.Keys = one }, func(f *login.Flow) { f.Keys = other }, false},
+		{"one key, another site", func(f *login.Flow) { f.Keys = one }, func(f *login.Flow) {
+			f.Keys, f.RedirectURL = one, "https://other.test/callback"
+		}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first, b := newSite(t, test.first), newBrowser()
+				second := newSite(t, test.second)
+				second.provider = first.provider
+				back := b.begin(t, first, "/")
+				// Only the opening of the attempt matters: without a code there is
+				// another answer where it was opened.
+				q := back.Query()
+				q.Del("code")
+				back.RawQuery = q.Encode()
+				b.open(second, second.callback, back.String())
+				if opened := len(b.attempts()) == 0; opened != test.opens {
+					t.Errorf("the second process opens the attempt: %v", opened)
+				}
+			})
+		})
+	}
+}
+
+func TestEndSession(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		change   func(f *login.Flow)
+		returnTo string
+		want     string // up to the query
+		query    url.Values
+	}{
+		{
+			"as the provider says", func(*login.Flow) {}, "/bye", "https://provider.test/logout",
+			url.Values{"client_id": {"client"}, "post_logout_redirect_uri": {origin + "/bye"}},
+		},
+		{
+			"as configured, with a query of its own", func(f *login.Flow) { f.EndSessionURL = "https://other.test/end?tenant=1" }, "/",
+			"https://other.test/end",
+			url.Values{"tenant": {"1"}, "client_id": {"client"}, "post_logout_redirect_uri": {origin + "/"}},
+		},
+		{
+			"somebody else's address does not get in", func(*login.Flow) {}, "https://evil.example/", "https://provider.test/logout",
+			url.Values{"client_id": {"client"}, "post_logout_redirect_uri": {origin + "/"}},
+		},
+		{
+			"the provider cannot be reached", func(f *login.Flow) {
+				f.Client.Discovery.Client = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errDown })}
+			}, "/bye", "/bye", url.Values{},
+		},
+		{
+			"no endpoint and no discovery", func(f *login.Flow) {
+				f.Client = &refresh.OAuth2{ClientID: "client", TokenURL: "https://provider.test/token"}
+				f.Issuer, f.AuthURL, f.IDTokens = "https://provider.test", "https://provider.test/authorize", f.Auth.Verifier
+			}, "/bye?x=1", "/bye", url.Values{"x": {"1"}},
+		},
+		{
+			"a user pool, which has a name of its own for it", func(f *login.Flow) {
+				const issuer = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc"
+				f.Client.Discovery = &discovery.Provider{Issuer: issuer}
+				f.EndSessionURL = "https://shop.auth.eu-west-1.amazoncognito.com/logout"
+			}, "/", "https://shop.auth.eu-west-1.amazoncognito.com/logout",
+			url.Values{"client_id": {"client"}, "post_logout_redirect_uri": {origin + "/"}, "logout_uri": {origin + "/"}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, test.change)
+				got, query, _ := strings.Cut(s.flow.EndSession(test.returnTo), "?")
+				if got != test.want {
+					t.Errorf("leads to %s, want %s", got, test.want)
+				}
+				if want := test.query.Encode(); query != want {
+					t.Errorf("the query is %s, want %s", query, want)
+				}
+			})
+		})
+	}
+}
+
+func TestEndSessionDoesNotWaitForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(f *login.Flow) {
+			f.Client.Discovery.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})}
+		})
+		var to string
+		if waited := took(func() { to = s.flow.EndSession("/bye") }); waited > 2*time.Second || to != "/bye" {
+			t.Errorf("%s after %v", to, waited)
+		}
+		time.Sleep(10 * time.Second) // the fetch ends by its own deadline
+	})
+}

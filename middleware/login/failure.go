@@ -1,0 +1,155 @@
+package login
+
+import (
+	"encoding/json"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tokenlife/tokenlife/middleware"
+)
+
+// A Failure is why a sign-in did not succeed. It repeats nothing that the
+// provider or the browser sent but a registered error code.
+type Failure struct {
+	Status int    // of the answer: 400, 403, 502 or 503
+	Code   string // the provider's error code, if it is a registered one, else empty
+	Again  string // where to begin anew
+	Err    error  // the reason, for the log; it is not shown to the client
+}
+
+func (e *Failure) Error() string {
+	text := "login: sign-in failed: "
+	if e.Code != "" {
+		text += e.Code + ": "
+	}
+	return text + e.Err.Error()
+}
+
+// Unwrap returns the reason.
+func (e *Failure) Unwrap() error { return e.Err }
+
+// codes are the registered errors of an authorization response, and whether
+// they tell of the user's decision and not of something broken (RFC 6749,
+// section 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6; RFC 8707).
+var codes = map[string]bool{
+	"access_denied":              true,
+	"account_selection_required": true,
+	"consent_required":           true,
+	"interaction_required":       true,
+	"login_required":             true,
+	"invalid_request":            false,
+	"invalid_request_object":     false,
+	"invalid_request_uri":        false,
+	"invalid_scope":              false,
+	"invalid_target":             false,
+	"registration_not_supported": false,
+	"request_not_supported":      false,
+	"request_uri_not_supported":  false,
+	"server_error":               false,
+	"temporarily_unavailable":    false,
+	"unauthorized_client":        false,
+	"unsupported_response_type":  false,
+}
+
+func knownCode(code string) string {
+	if _, ok := codes[code]; ok {
+		return code
+	}
+	return ""
+}
+
+func statusOf(code string) int {
+	switch {
+	case codes[code]:
+		return http.StatusForbidden
+	case code == "temporarily_unavailable":
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadGateway
+}
+
+// explain is what the user gets to read.
+func (e *Failure) explain() string {
+	switch {
+	case e.Code == "access_denied":
+		return "The sign-in was cancelled, or your account may not sign in here."
+	case codes[e.Code]:
+		return "The sign-in service wants you to sign in once more."
+	case e.Status == http.StatusBadRequest:
+		return "This sign-in has ended, was begun too long ago, or was begun in another browser."
+	case e.Status == http.StatusServiceUnavailable:
+		return "The sign-in service cannot be reached just now. Please try again in a moment."
+	default:
+		return "The sign-in service gave an answer that could not be used. Please try again in a moment."
+	}
+}
+
+func (f *Flow) fail(w http.ResponseWriter, r *http.Request, e *Failure) {
+	if f.Auth.Observe != nil {
+		f.Auth.Observe(r.Context(), middleware.Event{Kind: Failed, Err: e})
+	}
+	if f.OnError != nil {
+		f.OnError(w, r, e)
+		return
+	}
+	WriteError(w, r, e)
+}
+
+// again is where a user can begin anew.
+func (f *Flow) again(returnTo string) string {
+	u, err := url.Parse(f.Auth.LoginURL)
+	if err != nil || f.Auth.LoginURL == "" {
+		return "/"
+	}
+	q := u.Query()
+	q.Set("return_to", returnTo)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// WriteError answers with err, which is best a [*Failure]: as a page with a
+// fixed text and a link to begin anew, or as a problem document (RFC 9457)
+// where no browser navigates. Any other error is answered like one of the
+// provider, with 502.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	var e *Failure
+	if !errors.As(err, &e) {
+		e = &Failure{Status: http.StatusBadGateway, Again: "/", Err: err}
+	}
+	h := w.Header()
+	private(h)
+	h.Set("X-Content-Type-Options", "nosniff")
+	if e.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	if navigates(r) {
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		w.WriteHeader(e.Status)
+		_ = page.Execute(w, struct{ Text, Again string }{e.explain(), e.Again})
+		return
+	}
+	h.Set("Content-Type", "application/problem+json")
+	w.WriteHeader(e.Status)
+	_ = json.NewEncoder(w).Encode(struct {
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}{"Sign-in failed", e.Status, e.explain()})
+}
+
+var page = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<title>Sign-in failed</title><h1>Sign-in failed</h1><p>{{.Text}}</p><p><a href="{{.Again}}">Sign in again</a></p></html>
+`))
+
+// navigates tells whether a person waits for a page.
+func navigates(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}

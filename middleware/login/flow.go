@@ -1,0 +1,258 @@
+// Package login signs users in at an OpenID Connect provider, and hands the
+// login over to package middleware, which keeps it alive.
+//
+// It uses the authorization code flow (OpenID Connect Core 1.0, section 3.1)
+// with PKCE (RFC 7636), and needs two routes:
+//
+//	provider := &discovery.Provider{Issuer: "https://accounts.example.com"}
+//	client := &refresh.OAuth2{ClientID: "shop", ClientSecret: secret, Discovery: provider}
+//	auth := &middleware.Auth{Verifier: verifier, Refresher: client, LoginURL: "/login"}
+//	flow := &login.Flow{Auth: auth, Client: client, RedirectURL: "https://shop.example.com/callback"}
+//	if err := flow.Validate(); err != nil {
+//		log.Fatal(err)
+//	}
+//	mux.Handle("/login", flow.Start())
+//	mux.Handle("/callback", flow.Callback())
+//	mux.Handle("/logout", auth.Logout(flow.EndSession))
+//	mux.Handle("/", auth.Require(site))
+package login
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tokenlife/tokenlife/cookies"
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// Failed is the kind of the event that Auth.Observe gets when a sign-in did
+// not succeed; its Err is a [*Failure].
+const Failed middleware.Kind = "sign_in_failed"
+
+// A Flow signs users in at one provider.
+//
+// A Flow is used by pointer, by any number of goroutines, and not copied or
+// changed after its first use. Close it when the server has been shut down.
+type Flow struct {
+	// Auth takes over the logins: its cookies hold them, its Verifier checks
+	// their access tokens. Its LoginURL should lead to [Flow.Start]; that is
+	// where somebody is sent whose sign-in failed. Required.
+	Auth *middleware.Auth
+
+	// Client redeems authorization codes. It is best the one that refreshes
+	// the logins later, as its ClientID must be the same. What is not given
+	// here is found by its Discovery. Required.
+	Client *refresh.OAuth2
+
+	// RedirectURL is where the provider sends the browser back to: the URL of
+	// [Flow.Callback], as registered with the provider. It is https, or http
+	// on a loopback host or with Auth.Cookies.InsecureHTTP. Required.
+	RedirectURL string
+
+	// Issuer is the provider's URL. Default: that of Client.Discovery.
+	Issuer string
+
+	// AuthURL is the authorization endpoint. It may have a query with
+	// parameters that the provider wants besides the standard ones, such as
+	// audience. Default: found by Client.Discovery.
+	AuthURL string
+
+	// EndSessionURL is where the browser is sent after signing out, to end the
+	// session at the provider as well. Default: found by Client.Discovery, if
+	// the provider has one.
+	EndSessionURL string
+
+	// Scopes are asked for, and must include openid. Most providers want
+	// offline_access before they give a refresh token. Default: openid.
+	Scopes []string
+
+	// IDTokens checks the ID tokens: their signature, issuer and times. That
+	// one is for this client and this sign-in is checked in any case. Default:
+	// a [verify.JWT] for Issuer that finds the keys by discovery.
+	IDTokens middleware.Verifier
+
+	// Keys seals what the browser keeps while its user is at the provider.
+	// Default: Auth.Cookies.Keys or, where that is nil too, a key that is made
+	// now: then a sign-in can only end in the process in which it began.
+	Keys *cookies.KeyRing
+
+	// Timeout is how long the provider has to redeem a code and to show its
+	// keys, all in all. Default 10 s.
+	Timeout time.Duration
+
+	// OnError answers a request whose sign-in failed; err is a [*Failure].
+	// Nothing has been written but a cookie deleted. Default: [WriteError].
+	OnError func(w http.ResponseWriter, r *http.Request, err error)
+
+	once     sync.Once
+	invalid  error // what Validate found
+	issuer   string
+	scopes   []string
+	keys     *cookies.KeyRing
+	idTokens middleware.Verifier
+	own      *verify.JWT // idTokens, where it is ours to close
+	origin   string      // of RedirectURL
+	desk     desk
+}
+
+const (
+	defaultTimeout = 10 * time.Second
+	scopeOpenID    = "openid"
+	scopeOffline   = "offline_access"
+)
+
+// Validate returns what is wrong with f's fields. Start and Callback panic with
+// that error, which a program can so find at its start.
+func (f *Flow) Validate() error {
+	f.once.Do(func() { f.invalid = f.setUp() })
+	return f.invalid
+}
+
+func (f *Flow) setUp() error {
+	if f.Auth == nil {
+		return errors.New("login: Flow.Auth is nil")
+	}
+	if err := f.Auth.Validate(); err != nil {
+		return fmt.Errorf("login: Flow.Auth: %w", err)
+	}
+	if err := f.Client.Validate(); err != nil {
+		return fmt.Errorf("login: Flow.Client: %w", err)
+	}
+	if f.Timeout < 0 {
+		return errors.New("login: Flow.Timeout is negative")
+	}
+	if err := f.setUpURLs(); err != nil {
+		return err
+	}
+	f.scopes = f.Scopes
+	if len(f.scopes) == 0 {
+		f.scopes = []string{scopeOpenID}
+	}
+	if !slices.Contains(f.scopes, scopeOpenID) {
+		// Without it the provider answers with no ID token, and who signed in
+		// here could not be told.
+		return errors.New("login: Flow.Scopes lacks openid")
+	}
+	if err := f.setUpIDTokens(); err != nil {
+		return err
+	}
+	if f.keys = cmp.Or(f.Keys, f.Auth.Cookies.Keys); f.keys == nil {
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // it never returns an error
+		var err error
+		if f.keys, err = cookies.NewKeyRing(key); err != nil {
+			return fmt.Errorf("login: %w", err)
+		}
+	}
+	f.desk.open()
+	return nil
+}
+
+func (f *Flow) setUpURLs() error {
+	discovery := f.Client.Discovery
+	f.issuer = f.Issuer
+	if f.issuer == "" && discovery != nil {
+		f.issuer = discovery.Issuer
+	}
+	switch {
+	case f.issuer == "":
+		return errors.New("login: Flow.Issuer is empty, and Client.Discovery is nil")
+	case discovery != nil && discovery.Issuer != f.issuer:
+		return errors.New("login: Flow.Issuer is not that of Client.Discovery")
+	case f.AuthURL == "" && discovery == nil:
+		return errors.New("login: Flow.AuthURL is empty, and Client.Discovery is nil")
+	case f.RedirectURL == "":
+		return errors.New("login: Flow.RedirectURL is empty")
+	}
+	for _, field := range []struct {
+		name, url string
+		http      bool
+	}{
+		{"AuthURL", f.AuthURL, false},
+		{"EndSessionURL", f.EndSessionURL, false},
+		{"RedirectURL", f.RedirectURL, f.Auth.Cookies.InsecureHTTP},
+	} {
+		if field.url == "" {
+			continue
+		}
+		u, err := parseURL(field.url, field.http)
+		if err != nil {
+			return fmt.Errorf("login: Flow.%s %w", field.name, err)
+		}
+		f.origin = u.Scheme + "://" + u.Host // the last one is RedirectURL's
+	}
+	return nil
+}
+
+func (f *Flow) setUpIDTokens() error {
+	if f.idTokens = f.IDTokens; f.idTokens != nil {
+		return nil
+	}
+	if f.Client.Discovery == nil {
+		return errors.New("login: Flow.IDTokens is nil, and Client.Discovery, which would find the keys, as well")
+	}
+	var err error
+	f.own, err = verify.New(verify.Issuer{URL: f.issuer, Audience: []string{f.Client.ClientID}})
+	if err != nil {
+		return fmt.Errorf("login: Flow.Issuer: %w", err)
+	}
+	f.own.Client = f.Client.Client
+	f.idTokens = f.own
+	return nil
+}
+
+// parseURL reads a URL that a browser is sent to with something worth keeping
+// from others. Its error follows the name of a field.
+func parseURL(raw string, plain bool) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return nil, errors.New("is not an absolute URL")
+	case u.User != nil:
+		return nil, errors.New("contains a user name or password")
+	case strings.Contains(raw, "#"):
+		return nil, errors.New("contains a fragment")
+	case u.Scheme == "https", u.Scheme == "http" && (plain || isLoopback(u.Hostname())):
+		return u, nil
+	}
+	return nil, errors.New("must be https; http is for loopback hosts only")
+}
+
+func isLoopback(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+func (f *Flow) mustBeValid() {
+	if err := f.Validate(); err != nil {
+		panic(err)
+	}
+}
+
+func (f *Flow) timeout() time.Duration { return cmp.Or(f.Timeout, defaultTimeout) }
+
+// Close waits for codes that are being redeemed, for Timeout at most. Auth,
+// Client and IDTokens stay open.
+func (f *Flow) Close() error {
+	if f.Validate() != nil {
+		return nil
+	}
+	f.desk.close()
+	if f.own == nil {
+		return nil
+	}
+	return f.own.Close()
+}

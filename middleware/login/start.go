@@ -1,0 +1,82 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"golang.org/x/oauth2"
+
+	"github.com/tokenlife/tokenlife/middleware"
+)
+
+// Start returns the handler that sends the browser to the provider. After the
+// sign-in the browser comes to the path in the request's parameter return_to,
+// or to "/" if that is not a path on this origin.
+func (f *Flow) Start() http.Handler {
+	f.mustBeValid()
+	return onlyGet(func(w http.ResponseWriter, r *http.Request) {
+		private(w.Header())
+		returnTo := middleware.ReturnTo(r.URL.Query().Get("return_to"))
+		at, err := f.authURL(r.Context())
+		if err != nil {
+			f.fail(w, r, &Failure{Status: http.StatusServiceUnavailable, Again: f.again(returnTo), Err: err})
+			return
+		}
+		a := newAttempt(returnTo)
+		f.remember(w, r, a)
+		options := []oauth2.AuthCodeOption{
+			oauth2.S256ChallengeOption(a.Verifier),
+			oauth2.SetAuthURLParam("nonce", a.Nonce),
+		}
+		if slices.Contains(f.scopes, scopeOffline) {
+			// Without it a provider must ignore the scope: OpenID Connect
+			// Core 1.0, section 11.
+			options = append(options, oauth2.SetAuthURLParam("prompt", "consent"))
+		}
+		request := oauth2.Config{
+			ClientID:    f.Client.ClientID,
+			RedirectURL: f.RedirectURL,
+			Scopes:      f.scopes,
+			Endpoint:    oauth2.Endpoint{AuthURL: at},
+		}
+		w.Header().Set("Location", request.AuthCodeURL(a.State, options...))
+		w.WriteHeader(http.StatusFound)
+	})
+}
+
+func (f *Flow) authURL(ctx context.Context) (string, error) {
+	if f.AuthURL != "" {
+		return f.AuthURL, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.timeout())
+	defer cancel()
+	m, err := f.Client.Discovery.Metadata(ctx)
+	if err != nil {
+		return "", fmt.Errorf("login: %w", err)
+	}
+	if m.AuthorizationEndpoint == "" {
+		return "", errors.New("login: the provider's metadata has no authorization_endpoint")
+	}
+	return m.AuthorizationEndpoint, nil
+}
+
+// private keeps an answer out of caches, and the address that it answers to,
+// with the code in it, out of the Referer of what follows.
+func private(h http.Header) {
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+func onlyGet(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			w.Header().Set("Allow", http.MethodGet)
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			return
+		}
+		h(w, r)
+	})
+}
