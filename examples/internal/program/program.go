@@ -1,0 +1,168 @@
+// Package program builds one of the example programs and runs it for a test, as
+// its users do: a process with an environment.
+package program
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Build builds the program in the folder dir, relative to the test's, and
+// returns the file's path. With the race detector on in the test it is on in
+// the program.
+func Build(t testing.TB, dir string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "program")
+	args := []string{"build", "-buildvcs=false", "-o", file}
+	if raceDetector() {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, ".")...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("program: building %s: %v\n%s", dir, err, out)
+	}
+	return file
+}
+
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
+}
+
+// A Process is a running program.
+type Process struct {
+	cmd   *exec.Cmd
+	out   bytes.Buffer // whole once ended is closed
+	ended chan struct{}
+	err   error // of the process; likewise
+
+	stop sync.Once
+}
+
+// Run starts file with exactly the environment env and waits until ready, an
+// http address, answers with 200. The process ends with the test at the latest,
+// and what it wrote is logged if the test failed.
+func Run(t testing.TB, file string, env []string, ready string) *Process {
+	t.Helper()
+	p := &Process{cmd: exec.Command(file), ended: make(chan struct{})}
+	p.cmd.Env = env
+	p.cmd.Dir = t.TempDir()
+	p.cmd.Stdout = &p.out // one writer for both: exec then serialises them
+	p.cmd.Stderr = &p.out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		p.err = p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		if err := p.end(); err != nil {
+			t.Errorf("program: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("what the program wrote:\n%s", p.out.Bytes())
+		}
+	})
+	if err := p.await(ready); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Stop asks the program to end, waits until it has, and returns all that it
+// wrote to standard output and standard error. A status other than 0 is the
+// test's failure.
+func (p *Process) Stop(t testing.TB) []byte {
+	t.Helper()
+	if err := p.end(); err != nil {
+		t.Errorf("program: %v", err)
+	}
+	return p.out.Bytes()
+}
+
+// limit bounds how long a program may take to start and to stop.
+const limit = 20 * time.Second
+
+// end stops the program once; only the call that does so reports how it went.
+func (p *Process) end() (err error) {
+	p.stop.Do(func() {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails where it has ended by itself
+		select {
+		case <-p.ended:
+		case <-time.After(limit):
+			_ = p.cmd.Process.Kill()
+			<-p.ended
+			err = fmt.Errorf("it did not end within %v of SIGTERM", limit)
+			return
+		}
+		if p.err != nil {
+			err = fmt.Errorf("it ended badly: %w", p.err)
+		}
+	})
+	return err
+}
+
+// await asks ready again and again until it answers.
+func (p *Process) await(ready string) error {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	late := time.After(limit)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if resp, err := client.Get(ready); err == nil {
+			_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-again.C:
+		case <-p.ended:
+			return errors.New("program: it ended before it was ready")
+		case <-late:
+			return fmt.Errorf("program: %s did not answer within %v", ready, limit)
+		}
+	}
+}
+
+// FreeAddress returns a loopback address that nothing listens on. Until the
+// program does, another process may take it; the system hands out ports in no
+// order, so this is rare.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Env returns an environment for Run: the variables that any program needs, and
+// those given as NAME=value.
+func Env(variables ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, variables...)
+}
