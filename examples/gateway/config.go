@@ -1,0 +1,233 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenlife/tokenlife/cookies"
+)
+
+// A config is the environment, read and checked.
+type config struct {
+	listen    string
+	tls       *tls.Config
+	publicURL string // an origin; empty until settlePublicURL
+	upstream  *url.URL
+
+	public  []string // PUBLIC_PATHS, without a trailing slash
+	trusted []string
+
+	issuer, clientID, clientSecret string
+	audience, scopes, algorithms   []string
+
+	jwksURL, authURL, tokenURL, revokeURL, endSessionURL string
+
+	keys     *cookies.KeyRing
+	madeKeys bool
+
+	insecureHTTP, keepCookies bool
+
+	leeway, ahead, grace, keep                 time.Duration // negative: none
+	refreshTimeout, jwksCooldown, jwksInterval time.Duration
+
+	logLevel slog.Level
+}
+
+// algorithms that verify knows.
+var algorithms = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+}
+
+// readConfig returns the configuration in an environment. Its error is one line
+// that names the variable that is wrong, and shows no value that may be secret.
+func readConfig(getenv func(string) string) (*config, error) {
+	e := &environment{getenv: getenv}
+	c := &config{
+		listen:       e.text("LISTEN", "127.0.0.1:8080"),
+		insecureHTTP: e.flag("INSECURE_HTTP"),
+		keepCookies:  e.flag("KEEP_COOKIES"),
+		upstream:     e.upstream("UPSTREAM"),
+		public:       e.paths("PUBLIC_PATHS"),
+		trusted:      e.list("TRUSTED_ORIGINS", ","),
+
+		issuer:       e.provider("ISSUER", true),
+		clientID:     e.required("CLIENT_ID"),
+		clientSecret: getenv("CLIENT_SECRET"),
+		audience:     e.list("AUDIENCE", ","),
+		scopes:       e.list("SCOPES", " ,"),
+		algorithms:   e.list("ALGORITHMS", ","),
+
+		jwksURL:       e.provider("JWKS_URL", false),
+		authURL:       e.provider("AUTH_URL", false),
+		tokenURL:      e.provider("TOKEN_URL", false),
+		revokeURL:     e.provider("REVOKE_URL", false),
+		endSessionURL: e.provider("END_SESSION_URL", false),
+
+		leeway: e.duration("LEEWAY", 30*time.Second),
+		ahead:  e.duration("AHEAD", 30*time.Second),
+		grace:  e.duration("GRACE", 30*time.Second),
+		keep:   e.duration("KEEP", 24*time.Hour),
+
+		refreshTimeout: e.positive("REFRESH_TIMEOUT", 5*time.Second),
+		jwksCooldown:   e.positive("JWKS_COOLDOWN", 10*time.Second),
+		jwksInterval:   e.positive("JWKS_REFRESH", 5*time.Minute),
+
+		logLevel: e.level("LOG_LEVEL"),
+	}
+	c.readKeys(e)
+	c.readTLS(e)
+	c.readPublicURL(e)
+	c.checkRest(e)
+	return c, e.err
+}
+
+// readKeys reads COOKIE_KEYS, or makes a key.
+func (c *config) readKeys(e *environment) {
+	keys := e.hexKeys("COOKIE_KEYS")
+	if len(keys) == 0 {
+		c.madeKeys = true
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // it never returns an error
+		keys = [][]byte{key}
+	}
+	var err error
+	if c.keys, err = cookies.NewKeyRing(keys...); err != nil {
+		e.wrong("COOKIE_KEYS", err.Error())
+	}
+}
+
+func (c *config) readTLS(e *environment) {
+	cert, key := e.getenv("TLS_CERT"), e.getenv("TLS_KEY")
+	switch {
+	case cert == "" && key == "":
+		return
+	case key == "":
+		e.wrong("TLS_KEY", "is empty, but TLS_CERT is set")
+		return
+	case cert == "":
+		e.wrong("TLS_CERT", "is empty, but TLS_KEY is set")
+		return
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		e.wrong("TLS_CERT", "and TLS_KEY: "+err.Error())
+		return
+	}
+	c.tls = &tls.Config{Certificates: []tls.Certificate{pair}}
+}
+
+func (c *config) readPublicURL(e *environment) {
+	if _, _, err := net.SplitHostPort(c.listen); err != nil {
+		e.wrong("LISTEN", "is not an address such as 127.0.0.1:8080")
+	}
+	raw := e.getenv("PUBLIC_URL")
+	if raw == "" {
+		return
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(raw, "?#"):
+		e.wrong("PUBLIC_URL", "is not an origin such as https://www.example.com")
+	case u.Scheme != "http" && u.Scheme != "https":
+		e.wrong("PUBLIC_URL", "must be an https or http URL")
+	case u.Scheme == "http" && c.tls != nil:
+		e.wrong("PUBLIC_URL", "is http, but TLS_CERT is set")
+	case u.Scheme == "https" && c.insecureHTTP:
+		e.wrong("INSECURE_HTTP", "is set, but PUBLIC_URL is https")
+	case u.Scheme == "http" && !c.insecureHTTP && !isLoopback(u.Hostname()):
+		e.wrong("PUBLIC_URL", "is http and not on this machine: browsers would drop the cookies. Use https, or INSECURE_HTTP=1 for development")
+	default:
+		c.publicURL = origin(u)
+	}
+}
+
+// settlePublicURL derives PUBLIC_URL, where it is not given, from the address
+// that is listened on.
+func (c *config) settlePublicURL(addr net.Addr) error {
+	if c.publicURL != "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.listen)
+	if err != nil {
+		return fmt.Errorf("gateway: LISTEN: %w", err)
+	}
+	_, port, err := net.SplitHostPort(addr.String()) // the real one, also for port 0
+	if err != nil {
+		return fmt.Errorf("gateway: LISTEN: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost" // how a browser on this machine gets here
+	}
+	u := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}
+	if c.tls != nil {
+		u.Scheme = "https"
+	}
+	switch {
+	case u.Scheme == "https" && c.insecureHTTP:
+		return errors.New("gateway: INSECURE_HTTP is set, but TLS_CERT as well")
+	case u.Scheme == "http" && !c.insecureHTTP && !isLoopback(host):
+		return errors.New("gateway: PUBLIC_URL is empty, and http on LISTEN is not on this machine: browsers would drop the cookies")
+	}
+	c.publicURL = origin(u)
+	return nil
+}
+
+// checkRest checks what variables have to do with each other, and what there is
+// not.
+func (c *config) checkRest(e *environment) {
+	if len(c.scopes) == 0 {
+		c.scopes = []string{"openid"}
+	}
+	if !slices.Contains(c.scopes, "openid") {
+		e.wrong("SCOPES", "lacks openid")
+	}
+	for _, a := range c.algorithms {
+		if !slices.Contains(algorithms, a) {
+			e.wrong("ALGORITHMS", "must be of "+strings.Join(algorithms, ", "))
+		}
+	}
+	if len(c.audience) == 0 && c.cognito() == nil {
+		e.wrong("AUDIENCE", "is empty, which only the issuer of a Cognito user pool allows")
+	}
+	if strings.Contains(c.issuer, "?") {
+		e.wrong("ISSUER", "must have no query")
+	}
+	protection := http.NewCrossOriginProtection()
+	for _, o := range c.trusted {
+		if err := protection.AddTrustedOrigin(o); err != nil {
+			e.wrong("TRUSTED_ORIGINS", "must be origins such as https://app.example.com")
+		}
+	}
+	switch e.text("SESSIONS", "cookie") {
+	case "cookie":
+	case "server":
+		e.wrong("SESSIONS", "server is not available: use cookie")
+	default:
+		e.wrong("SESSIONS", "must be cookie")
+	}
+	if e.text("STORE", "memory:") != "memory:" {
+		e.wrong("STORE", "must be memory: as no other is available")
+	}
+	for _, name := range []string{"IDLE", "ABSOLUTE"} {
+		if e.getenv(name) != "" {
+			e.wrong(name, "is for SESSIONS=server only: in cookies the provider decides how long a login lasts")
+		}
+	}
+	if e.getenv("METRICS_LISTEN") != "" {
+		e.wrong("METRICS_LISTEN", "is not available")
+	}
+}
+
+// discovers tells whether anything is left to discovery.
+func (c *config) discovers() bool {
+	return c.authURL == "" || c.tokenURL == "" || c.jwksURL == "" && c.cognito() == nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// proxy returns the way to the upstream, for requests that have been let
+// through. Answers that stream are passed on as they come, and connections that
+// change their protocol (WebSocket) are joined.
+func (g *gateway) proxy() http.Handler {
+	c := g.config
+	public, _ := url.Parse(c.publicURL) // it has been made from a URL
+	return &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			// The Host of the request stays what the browser asked for.
+			p.Out.URL.Scheme, p.Out.URL.Host = c.upstream.Scheme, c.upstream.Host
+			p.Out.URL.RawQuery = p.In.URL.RawQuery // as sent: nothing is decided on it here
+			dropClaims(p.Out.Header)
+			if !strings.EqualFold(p.Out.Header.Get("Upgrade"), "websocket") {
+				// In another protocol, as h2c, further requests could follow on
+				// the same connection, and nobody would check them.
+				for _, name := range []string{"Upgrade", "Connection", "Http2-Settings"} {
+					p.Out.Header.Del(name)
+				}
+			}
+			p.SetXForwarded()
+			p.Out.Header.Set("X-Forwarded-Proto", public.Scheme)
+			if !c.keepCookies {
+				g.auth.Cookies.Strip(p.Out.Header)
+				g.flow.Strip(p.Out.Header)
+			}
+		},
+		Transport: g.transport,
+		ErrorLog:  slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+				g.log.DebugContext(r.Context(), "the client has left")
+			} else {
+				g.log.WarnContext(r.Context(), "the upstream cannot be reached", "error", err.Error())
+			}
+			problem(w, http.StatusBadGateway)
+		},
+	}
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 256,
+		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true, // what was compressed, and how, is between the two ends
+	}
+}
+
+// dropClaims deletes what a client says of things that only a proxy knows. Some
+// servers take the path from such a header, and with it a request for a public
+// path could get anywhere; some take an underscore for a dash.
+func dropClaims(h http.Header) {
+	for name := range h {
+		switch plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")); {
+		case strings.HasPrefix(plain, "X-Forwarded-"), plain == "X-Original-Url", plain == "X-Rewrite-Url":
+			delete(h, name)
+		}
+	}
+}
