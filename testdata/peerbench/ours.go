@@ -2,11 +2,10 @@ package contender
 
 import (
 	"net/http"
+	"perfharness/fixture"
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
-
-	"perfharness/fixture"
 )
 
 // ours is this project's handler in the benchmark beside its Go peers. The next

@@ -1,0 +1,180 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/MicahParks/keyfunc/v3"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// The benchmarks compare with the same work by hand on keyfunc and golang-jwt;
+// only ratios within one run mean anything on a shared machine. Next handlers
+// are opaque to the compiler: an inlined one would flatter.
+
+type bench struct {
+	token string
+	jwks  []byte
+}
+
+func newBench(b *testing.B) *bench {
+	b.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := base64.RawURLEncoding.EncodeToString(key.N.Bytes())
+	jwks, err := json.Marshal(map[string]any{"keys": []any{map[string]any{
+		"kty": "RSA", "kid": "the-key-of-the-benchmark-in-44-characters====", "alg": "RS256", "use": "sig", "n": n, "e": "AQAB",
+	}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	now := time.Now()
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+		"iss": "https://issuer.test/pool", "sub": "8d7f0c3e-0000-4000-8000-000000000001", "aud": "client-of-the-benchmark",
+		"exp": now.Add(6 * time.Hour).Unix(), "iat": now.Unix(), "jti": "8d7f0c3e-0000-4000-8000-000000000002",
+		"scope": "openid email", "token_use": "access", "client_id": "client-of-the-benchmark", "username": "user-00001",
+		"origin_jti": "8d7f0c3e-0000-4000-8000-000000000003", "event_id": "8d7f0c3e-0000-4000-8000-000000000004",
+		"auth_time": now.Unix(), "cognito:groups": []string{"admins"},
+	})
+	token.Header["kid"] = "the-key-of-the-benchmark-in-44-characters===="
+	raw, err := token.SignedString(key)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &bench{raw, jwks}
+}
+
+func (x *bench) auth(b *testing.B) *middleware.Auth {
+	b.Helper()
+	v, err := verify.New(verify.Issuer{
+		URL: "https://issuer.test/pool", Audience: []string{"client-of-the-benchmark"}, Algorithms: []string{"RS256"},
+		Keys: func(context.Context) ([]byte, error) { return x.jwks, nil },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &middleware.Auth{Verifier: v}
+}
+
+// byHand is what a Go developer writes without this package.
+func (x *bench) byHand(b *testing.B, next http.Handler) http.Handler {
+	b.Helper()
+	var set jwkset.JWKSMarshal
+	if err := json.NewDecoder(bytes.NewReader(x.jwks)).Decode(&set); err != nil {
+		b.Fatal(err)
+	}
+	keys, err := keyfunc.NewJWKSetJSON(x.jwks)
+	if err != nil {
+		b.Fatal(err)
+	}
+	type claims struct {
+		jwt.RegisteredClaims
+		ClientID string `json:"client_id"`
+	}
+	type contextKey struct{}
+	p := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithIssuer("https://issuer.test/pool"), jwt.WithAudience("client-of-the-benchmark"), jwt.WithExpirationRequired())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := new(claims)
+		if _, err := p.ParseWithClaims(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), c, keys.Keyfunc); err != nil {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, c)))
+	})
+}
+
+// none is a ResponseWriter that keeps the status alone.
+type none struct {
+	header http.Header
+	status int
+}
+
+func (w *none) Header() http.Header { return w.header }
+func (w *none) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return len(p), nil
+}
+
+func (w *none) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+//go:noinline
+func opaque(h http.HandlerFunc) http.Handler { return h }
+
+var ok = opaque(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })
+
+func request(header, value string) *http.Request {
+	r, err := http.NewRequest(http.MethodGet, "https://app.test/", nil)
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set(header, value)
+	r.Header.Set("User-Agent", "benchmark")
+	return r
+}
+
+func run(b *testing.B, h http.Handler, r *http.Request, status int) {
+	b.Helper()
+	w := &none{header: make(http.Header)}
+	h.ServeHTTP(w, r)
+	if w.status != status {
+		b.Fatalf("answered %d, want %d", w.status, status)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		w.status = 0
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	}
+}
+
+// BenchmarkRequest is one request that needs nothing but to be let through.
+func BenchmarkRequest(b *testing.B) {
+	x := newBench(b)
+	cookie := "theme=dark; __Host-accessToken=" + x.token + "; tokenLife=1795254746.RgwEa2-D"
+	withRefresh := "theme=dark; __Host-accessToken=" + x.token + "; __Host-refreshToken=" + strings.Repeat("r", 1785) + "; tokenLife=1795254746.RgwEa2-D"
+	kept := func() *middleware.Auth {
+		a := x.auth(b)
+		a.Refresher = refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) {
+			return refresh.Tokens{}, refresh.ErrDenied
+		})
+		return a
+	}
+	b.Run("by-hand", func(b *testing.B) { run(b, x.byHand(b, ok), request("Authorization", "Bearer "+x.token), 200) })
+	b.Run("header", func(b *testing.B) { run(b, x.auth(b).Require(ok), request("Authorization", "Bearer "+x.token), 200) })
+	b.Run("cookie", func(b *testing.B) { run(b, x.auth(b).Require(ok), request("Cookie", cookie), 200) })
+	b.Run("login", func(b *testing.B) { run(b, kept().Require(ok), request("Cookie", withRefresh), 200) })
+	b.Run("login-renew", func(b *testing.B) {
+		live := strings.Replace(withRefresh, "1795254746", "4102444800", 1)
+		run(b, kept().Renew(ok), request("Cookie", live), 200)
+	})
+}
+
+// BenchmarkRefusal is the 401 itself, for a request that has nothing.
+func BenchmarkRefusal(b *testing.B) {
+	x := newBench(b)
+	b.Run("nothing", func(b *testing.B) { run(b, x.auth(b).Require(ok), request("Accept", "*/*"), 401) })
+	b.Run("no-dots", func(b *testing.B) {
+		run(b, x.auth(b).Require(ok), request("Authorization", "Bearer "+strings.Repeat("A", 700)), 401)
+	})
+}
