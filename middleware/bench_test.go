@@ -1,7 +1,6 @@
 package middleware_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -12,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
 
@@ -74,10 +72,6 @@ func (x *bench) auth(b *testing.B) *middleware.Auth {
 // byHand is what a Go developer writes without this package.
 func (x *bench) byHand(b *testing.B, next http.Handler) http.Handler {
 	b.Helper()
-	var set jwkset.JWKSMarshal
-	if err := json.NewDecoder(bytes.NewReader(x.jwks)).Decode(&set); err != nil {
-		b.Fatal(err)
-	}
 	keys, err := keyfunc.NewJWKSetJSON(x.jwks)
 	if err != nil {
 		b.Fatal(err)

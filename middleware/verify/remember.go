@@ -29,6 +29,7 @@ type memory struct {
 	tokens *lru.Cache[[sha256.Size]byte, *remembered]
 	shared *lru.Cache[string, *shared]
 
+	recent  recents
 	headers atomic.Pointer[map[string]int32] // first segments, numbered from 1
 	last    atomic.Pointer[numbered]         // the latest of them, which most tokens have
 	mu      sync.Mutex                       // serialises changes of headers
@@ -47,7 +48,8 @@ type remembered struct {
 	names    string // sub, then jti
 	subject  int32  // the length of sub
 	header   int32  // the number of the first segment
-	exp, iat int64  // Unix seconds
+	seen     atomic.Uint32
+	exp, iat int64 // Unix seconds
 	key      *key
 	shared   *shared
 }
@@ -86,8 +88,15 @@ func digest(raw string, header numbered) [sha256.Size]byte {
 
 // find returns what is remembered of a token, or nil.
 func (m *memory) find(raw string) *remembered {
+	if m == nil {
+		return nil
+	}
+	slot := m.recent.slot(raw)
+	if r := find(slot, raw); r != nil {
+		return r
+	}
 	dot := strings.IndexByte(raw, '.')
-	if m == nil || dot < 0 {
+	if dot < 0 {
 		return nil
 	}
 	header, ok := m.number(raw[:dot])
@@ -95,6 +104,7 @@ func (m *memory) find(raw string) *remembered {
 		return nil
 	}
 	if r, ok := m.tokens.Get(digest(raw, header)); ok && r.header == header.number {
+		note(slot, raw, r)
 		return r
 	}
 	return nil
