@@ -78,4 +78,21 @@
 // sign-out wins against a response under way, and so do newer tokens. An answer
 // with tokens in its cookies is never cached. No token, no cookie value and no
 // piece of one is in an error or an [Event].
+//
+// # Cost
+//
+// What a request costs that is let through, as a part of what the usual code
+// with keyfunc and golang-jwt takes (RS256, a token of about a kilobyte, on two
+// shared cores; run go test -bench . -cpu 1 in this folder for another table):
+//
+//	                                           time   allocations
+//	token in use, in the Authorization header  0.010      2 (66 by hand)
+//	token in use, in an unsealed cookie        0.015      2
+//	the same of a login that can be refreshed  0.023      3
+//	Renew, where the marker has time left      0.069      2
+//	refused with 401: no credential            0.015      4
+//
+// Behind net/http's server, under wrk, the first of these reaches 0.94 of the
+// requests per second of a handler without authentication, where the usual code
+// reaches 0.31.
 package middleware
