@@ -84,6 +84,7 @@ func FuzzReadDependsOnNoOrder(f *testing.F) {
 	f.Add("__Host-accessToken=a; __Host-refreshToken=r; tokenLife=0", 1)
 	f.Add("__Host-accessToken.0=2.abcdefgh.x; __Host-accessToken.1=y; a=b", 2)
 	f.Add("__Host-accessToken=a;;=; __Host-accessToken =b;\t", 3)
+	f.Add("__Host-accessToken\r=", -174)
 	f.Add("tokenLife=1893456000.abcdefgh; __Host-idToken=\"q\"; =x; __Host-refreshToken", 1)
 	f.Fuzz(func(t *testing.T, header string, split int) {
 		p := cookies.Policy{KeepID: true}

@@ -63,8 +63,8 @@ func cutPart(line string) (part, rest string, more bool) {
 func cutPair(part string) (name, value string, exact bool) {
 	part = textproto.TrimString(part)
 	name, value, exact = strings.Cut(part, "=")
-	if end := len(name) - 1; end >= 0 && (name[end] == ' ' || name[end] == '\t') {
-		return strings.TrimRight(name, " \t"), value, false
+	if trimmed := textproto.TrimString(name); trimmed != name {
+		return trimmed, value, false
 	}
 	return name, value, exact
 }

@@ -63,8 +63,9 @@ type Auth struct {
 
 	// Replay is how many bytes of a request's body are kept, so that a handler
 	// that answers 401 can be run again with a new access token: once, for a
-	// login in cookies whose token was not new, if the handler has written
-	// nothing before and the method is safe or its 401 has a Bearer challenge.
+	// login in cookies whose token tells by its iat that it is not new (ten
+	// seconds, or a quarter of its life), if the handler has written nothing
+	// before and the method is safe or its 401 has a Bearer challenge.
 	// Upgrades and event streams are never run again. Default 64 KiB; negative:
 	// no handler is.
 	Replay int

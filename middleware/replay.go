@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
@@ -80,7 +81,7 @@ func (rw *response) renewAfter401() bool {
 	if was == nil {
 		was = a.whose(v, old)
 	}
-	if was != nil && !was.IssuedAt.IsZero() && time.Since(was.IssuedAt) < min(cooldown, was.Expiry.Sub(was.IssuedAt)/4) {
+	if was != nil && !isOld(was) {
 		return false
 	}
 	if err := a.renew(v, old, was, "answer"); err != nil {
@@ -93,6 +94,13 @@ func (rw *response) renewAfter401() bool {
 	v.early = rw.v.early // failed; still to be left
 	rw.v = v
 	return true
+}
+
+// isOld tells whether t is worth exchanging because a handler does not like it. A
+// token that does not tell its age might be a second old: exchanging it at every
+// 401 would be a call to the provider for each request of a page.
+func isOld(t *verify.Token) bool {
+	return !t.IssuedAt.IsZero() && time.Since(t.IssuedAt) >= min(cooldown, t.Expiry.Sub(t.IssuedAt)/4)
 }
 
 func isSafe(method string) bool {
