@@ -1,0 +1,155 @@
+package refreshtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	startTime = 30 * time.Second // for a server to become ready, on a machine that is busy
+	stopTime  = 10 * time.Second
+	lookAgain = 5 * time.Millisecond
+)
+
+// A server is a process that a test has started.
+type server struct {
+	cmd  *exec.Cmd
+	log  bytes.Buffer  // to be read after done
+	done chan struct{} // closed when the process is gone
+}
+
+// launch starts a program in dir, and returns when ready says that it is. A
+// program that ends before is an error with what it has written.
+func launch(dir string, as *account, ready func(pid int) bool, program string, args ...string) (*server, error) {
+	s := &server{done: make(chan struct{})}
+	s.cmd = command(context.Background(), dir, as, program, args...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(s.done)
+		_ = s.cmd.Wait() // how it has ended is told by whoever ended it
+	}()
+	patience := time.NewTimer(startTime)
+	defer patience.Stop()
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for !ready(s.cmd.Process.Pid) {
+		select {
+		case <-again.C:
+		case <-s.done:
+			return nil, fmt.Errorf("%s ended as it started:\n%s", filepath.Base(program), s.log.Bytes())
+		case <-patience.C:
+			s.kill()
+			return nil, fmt.Errorf("%s is not ready after %v:\n%s", filepath.Base(program), startTime, s.log.Bytes())
+		}
+	}
+	return s, nil
+}
+
+// command is a program in dir, as another user where one is given, with
+// nothing of this process's environment that could lead it elsewhere.
+func command(ctx context.Context, dir string, as *account, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "HOME=" + dir}
+	cmd.SysProcAttr = attributes(as)
+	return cmd
+}
+
+// kill ends a server as a power cut does.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill() // an error means that it is gone
+	<-s.done
+}
+
+// stop lets a server end by itself.
+func (s *server) stop() {
+	if s.cmd.Process.Signal(os.Interrupt) == nil {
+		select {
+		case <-s.done:
+		case <-time.After(stopTime):
+		}
+	}
+	s.kill()
+}
+
+// onFreePort calls start with one port after the other that seems to be free,
+// until it succeeds. The ports lie below those that systems give to outgoing
+// connections: so none of these takes the port of a server that is down, and a
+// client that keeps dialling it does not end up connected to itself.
+func onFreePort(start func(port string) error) error {
+	const first, ports, attempts = 12000, 10000, 20
+	err := errors.New("no port is free")
+	for range attempts {
+		port := fmt.Sprint(first + rand.IntN(ports))
+		l, busy := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		if busy != nil {
+			continue
+		}
+		l.Close()
+		if err = start(port); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// find returns the first of programs that is installed: on the PATH or else in
+// one of the folders, which may be patterns.
+func find(folders []string, programs ...string) string {
+	for _, program := range programs {
+		if path, err := exec.LookPath(program); err == nil {
+			return path
+		}
+		for _, pattern := range folders {
+			found, _ := filepath.Glob(filepath.Join(pattern, program)) // the patterns are constants
+			if len(found) > 0 {
+				return found[len(found)-1] // the newest, where there are several
+			}
+		}
+	}
+	return ""
+}
+
+// missing skips the test. Where everything is to be tested, it fails.
+func missing(t testing.TB, program, pkg string) {
+	t.Helper()
+	text := fmt.Sprintf("%s is not installed (Debian: apt-get install %s)", program, pkg)
+	if ci := strings.ToLower(os.Getenv("CI")); ci != "" && ci != "0" && ci != "false" {
+		t.Fatal(text + ", and CI is set")
+	}
+	t.Skip(text)
+}
+
+// folder makes a folder that belongs to as, and goes with the test. What
+// t.TempDir makes can be entered by its owner alone.
+func folder(t testing.TB, as *account) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "refreshtest-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if as != nil {
+		if err := os.Chown(dir, as.uid, as.gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
