@@ -2,7 +2,32 @@ module github.com/tokenlife/tokenlife/examples
 
 go 1.26.0
 
-require github.com/tokenlife/tokenlife v0.0.0
+require (
+	github.com/jackc/pgx/v5 v5.12.0
+	github.com/redis/go-redis/v9 v9.23.0
+	github.com/tokenlife/tokenlife v0.0.0
+	github.com/tokenlife/tokenlife/refresh/redisstore v0.0.0
+	github.com/tokenlife/tokenlife/refresh/sqlstore v0.0.0
+	modernc.org/sqlite v1.61.1
+)
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/mattn/go-isatty v0.0.24 // indirect
+	github.com/ncruces/go-strftime v1.1.0 // indirect
+	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	go.uber.org/atomic v1.12.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+	modernc.org/libc v1.79.0 // indirect
+	modernc.org/mathutil v1.7.1 // indirect
+	modernc.org/memory v1.12.1 // indirect
+)
 
 require (
 	github.com/MicahParks/jwkset v0.11.3 // indirect
@@ -15,3 +40,7 @@ require (
 )
 
 replace github.com/tokenlife/tokenlife => ../
+
+replace github.com/tokenlife/tokenlife/refresh/redisstore => ../refresh/redisstore
+
+replace github.com/tokenlife/tokenlife/refresh/sqlstore => ../refresh/sqlstore

@@ -34,6 +34,8 @@ type config struct {
 	keys     *cookies.KeyRing
 	madeKeys bool
 
+	store storeConfig
+
 	insecureHTTP, keepCookies bool
 
 	leeway, ahead, grace, keep                 time.Duration // negative: none
@@ -84,6 +86,7 @@ func readConfig(getenv func(string) string) (*config, error) {
 		logLevel: e.level("LOG_LEVEL"),
 	}
 	c.readKeys(e)
+	c.readStore(e)
 	c.readTLS(e)
 	c.readPublicURL(e)
 	c.checkRest(e)
@@ -213,9 +216,6 @@ func (c *config) checkRest(e *environment) {
 		e.wrong("SESSIONS", "server is not available: use cookie")
 	default:
 		e.wrong("SESSIONS", "must be cookie")
-	}
-	if e.text("STORE", "memory:") != "memory:" {
-		e.wrong("STORE", "must be memory: as no other is available")
 	}
 	for _, name := range []string{"IDLE", "ABSOLUTE"} {
 		if e.getenv(name) != "" {

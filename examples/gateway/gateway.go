@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"sync/atomic"
 
 	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
@@ -18,14 +19,16 @@ import (
 
 // A gateway is the parts that a configuration asks for, put together.
 type gateway struct {
-	config      *config
-	log         *slog.Logger
-	discovery   *discovery.Provider // nil: nothing is left to it
-	access, id  *verify.JWT
-	coordinator *refresh.Coordinator
-	auth        *middleware.Auth
-	flow        *login.Flow
-	transport   *http.Transport // to the upstream
+	config       *config
+	log          *slog.Logger
+	discovery    *discovery.Provider // nil: nothing is left to it
+	access, id   *verify.JWT
+	coordinator  *refresh.Coordinator
+	auth         *middleware.Auth
+	flow         *login.Flow
+	store        *store
+	toldDegraded atomic.Int64    // Unix nanoseconds
+	transport    *http.Transport // to the upstream
 }
 
 func newGateway(c *config, log *slog.Logger) (*gateway, error) {
@@ -50,8 +53,13 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 		// call go on so that a late answer is not lost.
 		Timeout: 2 * c.refreshTimeout,
 	}
+	if g.store, err = openStore(c.store, log); err != nil {
+		return nil, err
+	}
 	g.coordinator = &refresh.Coordinator{
 		Refresher: client,
+		Store:     g.store.Store,
+		Degraded:  g.degraded,
 		Grace:     c.grace,
 		Keep:      c.keep,
 		Timeout:   c.refreshTimeout,
@@ -92,7 +100,7 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 // close ends what the gateway has started. The server has been shut down.
 func (g *gateway) close() {
 	g.transport.CloseIdleConnections()
-	for _, close := range []func() error{g.flow.Close, g.auth.Close, g.coordinator.Close, g.access.Close, g.id.Close} {
+	for _, close := range []func() error{g.flow.Close, g.auth.Close, g.coordinator.Close, g.store.close, g.access.Close, g.id.Close} {
 		if err := close(); err != nil {
 			g.log.Warn("stopping", "error", err.Error())
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
@@ -50,4 +51,18 @@ func levelOf(e middleware.Event) slog.Level {
 		return slog.LevelDebug // a thousand requests that share one
 	}
 	return slog.LevelInfo
+}
+
+// degradedEvery is how often a store that is down is told of at most.
+const degradedEvery = 10 * time.Second
+
+// degraded tells that replicas coordinate each for itself, since the store does
+// not do its part.
+func (g *gateway) degraded(ctx context.Context, err error) {
+	now := time.Now().UnixNano()
+	last := g.toldDegraded.Load()
+	if now-last < int64(degradedEvery) || !g.toldDegraded.CompareAndSwap(last, now) {
+		return
+	}
+	g.log.WarnContext(ctx, "store_degraded", "error", err.Error())
 }
