@@ -56,7 +56,8 @@ type Policy struct {
 
 	// RefreshPath narrows the refresh cookie to requests at and below this
 	// path, so that the token travels less often. In return only those requests
-	// can renew a login, and that one cookie is called __Secure- instead of
+	// can renew or revoke a login: what refreshes and what signs out must both
+	// be below it. And that one cookie is called __Secure- instead of
 	// __Host-. Default: "/".
 	RefreshPath string
 

@@ -65,7 +65,8 @@ type Auth struct {
 	// that answers 401 can be run again with a new access token: once, for a
 	// login in cookies whose token tells by its iat that it is not new (ten
 	// seconds, or a quarter of its life), if the handler has written nothing
-	// before and the method is safe or its 401 has a Bearer challenge.
+	// before, it has taken less than ten seconds, and the method is safe or its
+	// 401 has a Bearer challenge.
 	// Upgrades and event streams are never run again. Default 64 KiB; negative:
 	// no handler is.
 	Replay int
@@ -104,6 +105,7 @@ type Auth struct {
 	policy      cookies.Policy // Cookies with Ahead
 	ahead       time.Duration
 	replay      int
+	grace       time.Duration  // of the coordinator
 	background  sync.WaitGroup // refreshes beside handlers
 	earlyAfter  atomic.Int64   // Unix nanoseconds: until then none is begun
 	crossOrigin *http.CrossOriginProtection
@@ -148,6 +150,9 @@ func (a *Auth) setUp() error {
 		a.coordinator = r
 	default:
 		a.coordinator, a.owned = &refresh.Coordinator{Refresher: r}, true
+	}
+	if a.coordinator != nil {
+		a.grace = cmp.Or(a.coordinator.Grace, refresh.DefaultGrace)
 	}
 	a.crossOrigin = a.CrossOrigin
 	if a.crossOrigin == nil {
@@ -225,14 +230,12 @@ func (a *Auth) handler(next http.Handler, enough func(*visit, error) error) http
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{Context: r.Context()}
 		err := a.visit(r, v)
-		if errors.Is(err, refresh.ErrDenied) {
-			a.policy.Clear(w, r)
-		}
+		v.dead = isDead(err)
 		h := next
 		if err := enough(v, err); err != nil {
 			h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) })
 		}
-		if v.renewal == nil && v.early == nil && !a.mayReplay(r, v) {
+		if v.renewal == nil && v.early == nil && !v.dead && !a.mayReplay(r, v) {
 			h.ServeHTTP(w, a.pass(r, v, nil)) // the browser has nothing to learn
 			return
 		}
@@ -259,7 +262,7 @@ func (a *Auth) Check(w http.ResponseWriter, r *http.Request) (*http.Request, err
 		a.carry(w, r, v)
 		v.renewal.Release()
 	}
-	if errors.Is(err, refresh.ErrDenied) {
+	if isDead(err) {
 		a.policy.Clear(w, r)
 	}
 	if err != nil {

@@ -18,6 +18,9 @@ func bearerToken(h http.Header) (string, error) {
 	}
 	scheme, token, found := strings.Cut(values[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
+		if first, _, tab := strings.Cut(scheme, "\t"); tab && strings.EqualFold(first, "Bearer") {
+			return "", errMalformed // what is behind may take a tab for a space
+		}
 		return "", nil
 	}
 	if token = strings.Trim(token, " "); !found || token == "" || strings.IndexByte(token, ' ') >= 0 {

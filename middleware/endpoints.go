@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
-	"github.com/tokenlife/tokenlife/refresh"
 )
 
 // Refresh returns the handler that scripts call, by POST, when the marker has
@@ -20,7 +19,7 @@ func (a *Auth) Refresh() http.Handler {
 		noStore(w.Header())
 		v := &visit{Context: r.Context()}
 		if err := a.refreshNow(r, v); err != nil {
-			if errors.Is(err, refresh.ErrDenied) {
+			if isDead(err) {
 				a.policy.Clear(w, r)
 			}
 			a.refuse(w, r, a.refusal(err))

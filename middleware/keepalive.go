@@ -19,9 +19,7 @@ func (a *Auth) Renew(next http.Handler) http.Handler {
 	a.mustBeValid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{Context: r.Context(), aside: true}
-		if err := a.keepAlive(r, v); errors.Is(err, refresh.ErrDenied) {
-			a.policy.Clear(w, r)
-		}
+		v.dead = isDead(a.keepAlive(r, v))
 		a.serve(w, r, v, next)
 	})
 }

@@ -36,7 +36,7 @@ var (
 	errCrossOrigin  = errors.New("middleware: a request of another origin")
 	errScope        = errors.New("middleware: a scope is missing")
 	errOtherSubject = errors.New("middleware: a refresh brought the tokens of another subject")
-	errUnusable     = errors.New("middleware: a refresh brought nothing usable")
+	errUnusable     = errors.New("middleware: a refresh brought a token that cannot be used now")
 )
 
 // retryAfter is when a client may come again that found the provider or its
@@ -79,6 +79,10 @@ func (a *Auth) refusal(err error) error {
 		e.Status, e.Challenge = http.StatusBadRequest, a.challenges.request
 	case errors.Is(err, errCrossOrigin):
 		e.Status = http.StatusForbidden
+	case errors.Is(err, errUnusable):
+		// The token came from the provider itself. Its key may be too new to be
+		// known yet, which a later request will see otherwise.
+		e.Status, e.RetryAfter = http.StatusServiceUnavailable, retryAfter
 	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errOtherSubject),
 		errors.Is(err, verify.ErrInvalid), errors.Is(err, verify.ErrExpired):
 		e.Status, e.Challenge = http.StatusUnauthorized, a.challenges.token

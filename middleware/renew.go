@@ -17,22 +17,25 @@ const maxHops = 3
 
 // renew exchanges old and puts the new token and the renewal into v; was is the
 // token that old held, where that is known. On an error v.renewal is nil.
-func (a *Auth) renew(v *visit, old refresh.Tokens, was *verify.Token, cause string) (err error) {
+func (a *Auth) renew(v *visit, old refresh.Tokens, was *verify.Token, cause string) error {
 	start := time.Now()
-	defer func() {
-		a.observeRenewal(v, was, cause, time.Since(start), err)
-	}()
-	for range maxHops {
-		var renewal *refresh.Renewal
-		if renewal, err = a.coordinator.Renew(v.Context, old); err != nil {
-			return err
-		}
-		next := renewal.Tokens
+	err := a.exchange(v, old, was)
+	a.observeRenewal(v, was, cause, time.Since(start), err)
+	return err
+}
+
+func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
+	renewal, err := a.coordinator.Renew(v.Context, old)
+	for hop := 1; err == nil; hop++ {
 		var t *verify.Token
-		t, err = a.Verifier.Verify(v.Context, next.Access)
-		if errors.Is(err, verify.ErrExpired) || err == nil && time.Until(t.Expiry) <= a.margin(t) && next.Access != old.Access {
-			renewal.Release()
-			old = next
+		t, err = a.Verifier.Verify(v.Context, renewal.Tokens.Access)
+		over := errors.Is(err, verify.ErrExpired) || err == nil && time.Until(t.Expiry) <= a.margin(t)
+		if over && renewal.Remembered && hop < maxHops {
+			// What the browser never got has come of age meanwhile. It goes on
+			// from there, and its old tokens lead here until it gets something.
+			remembered := renewal
+			renewal, err = remembered.Renew(v.Context)
+			remembered.Release()
 			continue
 		}
 		if err == nil {
@@ -40,7 +43,7 @@ func (a *Auth) renew(v *visit, old refresh.Tokens, was *verify.Token, cause stri
 		} else {
 			// Good or bad, it is the provider's answer and stays remembered:
 			// nothing is lost, and nothing is granted on it.
-			err = fmt.Errorf("%w: the new access token: %w", errUnusable, err)
+			err = fmt.Errorf("%w: %w", errUnusable, err)
 		}
 		if err != nil {
 			renewal.Release()
@@ -50,7 +53,7 @@ func (a *Auth) renew(v *visit, old refresh.Tokens, was *verify.Token, cause stri
 		v.token, v.renewal = t, renewal
 		return nil
 	}
-	return fmt.Errorf("%w: the new access token has ended already", errUnusable)
+	return err
 }
 
 // sameSubject refuses to turn one user into another (DESIGN: nobody gets

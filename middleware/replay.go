@@ -28,6 +28,7 @@ func (a *Auth) serve(w http.ResponseWriter, r *http.Request, v *visit, next http
 	returned := false
 	defer func() { rw.finish(returned) }()
 	if a.mayReplay(r, v) {
+		rw.begin = time.Now()
 		if len(w.Header()) > 0 {
 			rw.before = w.Header().Clone()
 		}
@@ -62,11 +63,16 @@ func (a *Auth) mayReplay(r *http.Request, v *visit) bool {
 func (rw *response) renewAfter401() bool {
 	a, h := rw.auth, rw.Header()
 	if rw.second || !isSafe(rw.r.Method) && !hasBearerChallenge(h) ||
-		strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") || !rw.body.complete() {
+		strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") ||
+		time.Since(rw.begin) >= min(cooldown, a.grace/2) || // others may have exchanged the tokens meanwhile: these may be spent
+		!rw.body.complete() {
 		return false
 	}
 	v := &visit{Context: rw.v.Context, aside: rw.v.aside}
-	if e := rw.v.early; e != nil && e.join(rw.v) == nil {
+	if e := rw.v.early; e != nil {
+		if e.join(rw.v) != nil {
+			return false // nobody waits for the provider twice
+		}
 		v.token, v.renewal = e.visit.token, e.visit.renewal
 		e.visit.renewal = nil // it is v's to release
 		v.early = nil
@@ -85,13 +91,9 @@ func (rw *response) renewAfter401() bool {
 		return false
 	}
 	if err := a.renew(v, old, was, "answer"); err != nil {
-		if errors.Is(err, refresh.ErrDenied) {
-			rw.settled = true
-			a.policy.Clear(rw.ResponseWriter, rw.r)
-		}
+		rw.v.dead = isDead(err)
 		return false
 	}
-	v.early = rw.v.early // failed; still to be left
 	rw.v = v
 	return true
 }
@@ -101,6 +103,12 @@ func (rw *response) renewAfter401() bool {
 // 401 would be a call to the provider for each request of a page.
 func isOld(t *verify.Token) bool {
 	return !t.IssuedAt.IsZero() && time.Since(t.IssuedAt) >= min(cooldown, t.Expiry.Sub(t.IssuedAt)/4)
+}
+
+// isDead tells whether err says that the login in a request's cookies is over,
+// and that the browser cannot have been told so, or of another one, already.
+func isDead(err error) bool {
+	return errors.Is(err, refresh.ErrDenied) && !errors.Is(err, refresh.ErrEnded)
 }
 
 func isSafe(method string) bool {

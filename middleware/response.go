@@ -26,7 +26,8 @@ type response struct {
 
 	settled bool        // the final header is out, or about to be
 	again   bool        // a 401 has been held back: what follows of this run is dropped
-	second  bool        // this is the run after that
+	second  bool        // this is the run after that, or there is none
+	begin   time.Time   // of the first run
 	before  http.Header // the header as the handler found it, for the second run
 
 	taken hijackable
@@ -54,7 +55,10 @@ func (rw *response) settle() {
 	if v.early != nil && v.early.join(v) == nil {
 		v = v.early.visit
 	}
-	if v.renewal != nil {
+	switch {
+	case v.dead:
+		rw.auth.policy.Clear(rw.ResponseWriter, rw.r)
+	case v.renewal != nil:
 		rw.auth.carry(rw.ResponseWriter, rw.r, v)
 	}
 }
@@ -161,7 +165,7 @@ func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
 	a.background.Go(func() {
 		defer close(e.done)
 		e.err = a.renew(e.visit, old, was, "due")
-		if e.err != nil && !errors.Is(e.err, refresh.ErrDenied) {
+		if e.err != nil && !errors.Is(e.err, refresh.ErrDenied) && !errors.Is(e.err, errOtherSubject) {
 			a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano())
 		}
 	})

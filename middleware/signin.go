@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
@@ -15,6 +16,8 @@ const revokeTimeout = 3 * time.Second
 
 // SignIn begins a login: it verifies the access token of t, ends the login that
 // the request's cookies held before, and sets the cookies of the new one on w.
+// The login before is revoked at the provider only if it was another user's: a
+// provider that counts both as one grant would end the new one with it.
 // It returns an error, and has set nothing, if the token is not good or the
 // cookies would be too large.
 //
@@ -33,11 +36,25 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 	if err := a.policy.Write(w, r, t); err != nil {
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
-	if old, _ := a.policy.Read(r); old.Refresh != "" && old.Refresh != t.Refresh {
-		_ = a.revoke(r, old) // the new login stands, whatever becomes of the old one
-	}
+	a.replace(r, token, t)
 	a.observe(r.Context(), Event{Kind: SignedIn, Issuer: token.Issuer, Subject: token.Subject})
 	return nil
+}
+
+// replace ends the login that r's cookies hold where t, with the access token
+// is, takes its place. It is revoked if it was somebody else's; one of the same
+// user may share its grant with the new one.
+func (a *Auth) replace(r *http.Request, is *verify.Token, t refresh.Tokens) {
+	old, _ := a.policy.Read(r)
+	if a.coordinator == nil || old.Refresh == "" || old.Refresh == t.Refresh {
+		return
+	}
+	was := a.whose(&visit{Context: r.Context()}, old)
+	if was == nil || sameSubject(was, is) == nil {
+		a.coordinator.Replace(r.Context(), old)
+		return
+	}
+	_ = a.revoke(r, old) // the new login stands, whatever becomes of the old one
 }
 
 // SignOut ends the login in the request's cookies: it clears the cookies on w,

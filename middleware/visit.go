@@ -23,6 +23,7 @@ type visit struct {
 	raw     string        // the access token in the cookie, for such a handler
 	renewal *refresh.Renewal
 	early   *early // a refresh beside the handler; nil: none
+	dead    bool   // the login is over: its cookies are to be cleared
 }
 
 // visit finds out who sends r: extract, verify and, for a login in cookies whose

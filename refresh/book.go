@@ -35,6 +35,9 @@ type book struct {
 type call struct {
 	login  *login
 	old    Tokens
+	sent   bool      // a client has presented them
+	asked  bool      // the provider, and not only what is known
+	since  time.Time // when the successor came; zero: now
 	joined int
 	done   chan struct{} // closed when err is set and the book written
 	err    error
@@ -47,8 +50,9 @@ type login struct {
 	generation int
 	pages      []*page
 	until      time.Time // when it may be forgotten
-	ended      bool
-	held       int // Renewals not yet released
+	over       error     // why nobody can use it any more; nil: it is alive
+	overSince  time.Time // when it came to that
+	held       int       // Renewals not yet released
 }
 
 // A page leads from one refresh token to its login.
@@ -56,12 +60,29 @@ type page struct {
 	key        key
 	login      *login
 	generation int
+	since      time.Time // when a successor of the refresh token came; zero: not yet
 	until      time.Time // of use until then; set once to arrival plus grace
 }
 
 type refusal struct {
-	err   error
-	until time.Time
+	err          error
+	since, until time.Time
+}
+
+// Why a login is over, if it is not the provider's word.
+var (
+	errSignedOut = fmt.Errorf("%w: signed out", ErrEnded)
+	errReplaced  = fmt.Errorf("%w: replaced by a new sign-in", ErrEnded)
+	errLongOver  = fmt.Errorf("%w: signed out", ErrDenied)
+)
+
+// verdict is err for who comes now. Some time after a sign-out nobody who comes
+// with its tokens can have been under way: they are dead, and may be cleared.
+func (b *book) verdict(err error, since, now time.Time) error {
+	if errors.Is(err, ErrEnded) && now.Sub(since) >= b.grace {
+		return errLongOver
+	}
+	return err
 }
 
 func (b *book) open(grace, keep time.Duration, together bool) {
@@ -78,10 +99,10 @@ func (b *book) open(grace, keep time.Duration, together bool) {
 // enter returns the newest tokens of old's login where they are newer than old,
 // and otherwise the call that will bring them, which it has started by start
 // where there was none.
-func (b *book) enter(old Tokens, start func(*call)) (*Renewal, *call, error) {
+func (b *book) enter(old Tokens, sent bool, start func(*call)) (*Renewal, *call, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l, err := b.find(old)
+	l, err := b.find(old, sent)
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -105,7 +126,7 @@ func (b *book) enter(old Tokens, start func(*call)) (*Renewal, *call, error) {
 	case b.closed:
 		return nil, nil, errClosed
 	default:
-		k = &call{login: l, old: old, joined: 1, done: make(chan struct{})}
+		k = &call{login: l, old: old, sent: sent, joined: 1, done: make(chan struct{})}
 		b.calls[id] = k
 		start(k)
 	}
@@ -118,13 +139,21 @@ func (b *book) leave(k *call, next Tokens, err error) (unwanted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case k.login.ended:
-		unwanted, k.err = err == nil, errEnded
+	case k.login.over != nil:
+		// Of a login that has been replaced nothing is revoked: the provider may
+		// count its tokens and those of the new one as one grant.
+		unwanted, k.err = err == nil && !errors.Is(k.login.over, errReplaced), k.login.over
 	case err == nil:
-		b.succeed(k.login, k.old, next)
+		b.succeed(k.login, k.old, next, k.since)
 	case errors.Is(err, ErrDenied):
-		b.refused.Add(keyOf(k.old.Refresh), refusal{err, time.Now().Add(refusalLife)})
+		now := time.Now()
+		b.refused.Add(keyOf(k.old.Refresh), refusal{err, now, now.Add(refusalLife)})
 		k.err = err
+		if k.old.Refresh == k.login.newest.Refresh {
+			// A slow response must not write what can never be used again: the
+			// browser may have signed in anew.
+			b.finish(k.login, err, now)
+		}
 	default:
 		k.err = err
 	}
@@ -138,6 +167,18 @@ func (b *book) newest(l *login) Tokens {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return l.newest
+}
+
+// follows returns the newest tokens of k's login where those that k is for have
+// been replaced here less than grace ago, and how long they lead there yet.
+func (b *book) follows(k *call) (newest Tokens, ttl time.Duration, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.page(keyOf(k.old.Refresh))
+	if !ok || p.login != k.login || k.login.over != nil || p.generation >= k.login.generation {
+		return Tokens{}, 0, false
+	}
+	return k.login.newest, time.Until(p.until), time.Since(p.since) < b.grace
 }
 
 // whileOpen calls f unless the book is closed, and tells whether it did.
@@ -160,26 +201,28 @@ func (b *book) close() {
 func (b *book) hold(l *login) (*Renewal, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if l.ended {
-		return nil, errEnded
+	if l.over != nil {
+		return nil, l.over
 	}
 	return b.renewal(l), nil
 }
 
 func (b *book) renewal(l *login) *Renewal {
 	l.held++
-	return &Renewal{Tokens: l.newest, book: b, login: l}
+	return &Renewal{Tokens: l.newest, Remembered: true, book: b, login: l}
 }
 
 // find returns the login that old leads to, nil if none is known, or the error
 // with which it has been refused.
-func (b *book) find(old Tokens) (*login, error) {
+func (b *book) find(old Tokens, sent bool) (*login, error) {
 	now := time.Now()
-	b.arrived(old.Access, now)
+	if sent {
+		b.arrived(old.Access, now)
+	}
 	k := keyOf(old.Refresh)
 	if r, ok := b.refused.Get(k); ok {
 		if now.Before(r.until) {
-			return nil, r.err
+			return nil, b.verdict(r.err, r.since, now)
 		}
 		b.refused.Remove(k)
 	}
@@ -188,10 +231,10 @@ func (b *book) find(old Tokens) (*login, error) {
 		return nil, nil
 	}
 	l := p.login
-	if l.ended {
-		return nil, errEnded
+	if l.over != nil {
+		return nil, b.verdict(l.over, l.overSince, now)
 	}
-	if p.generation == l.generation && l.generation > 0 {
+	if sent && p.generation == l.generation && l.generation > 0 {
 		b.arrive(l, now) // the newest refresh token itself has come back
 	}
 	if p.generation < l.generation && !now.Before(p.until) {
@@ -211,66 +254,71 @@ func (b *book) page(k key) (*page, bool) {
 	return p, ok
 }
 
-// succeed notes that old has been exchanged for next.
-func (b *book) succeed(l *login, old, next Tokens) {
+// succeed notes that old has been exchanged for next; since tells when, and is
+// zero for now.
+func (b *book) succeed(l *login, old, next Tokens, since time.Time) {
 	if l.newest.Access == next.Access && l.generation > 0 {
 		return // another replica's tokens, which have been here before
 	}
 	now := time.Now()
 	delete(b.awaited, l.newest.Access)
+	if since.IsZero() {
+		since = now
+	}
 	l.newest = next
 	l.generation++
 	l.until = now.Add(b.keep)
-	b.write(l, keyOf(old.Refresh), l.generation-1, l.until)
-	b.write(l, keyOf(next.Refresh), l.generation, l.until)
+	b.write(l, keyOf(old.Refresh), l.generation-1, since)
+	b.write(l, keyOf(next.Refresh), l.generation, time.Time{})
 	b.awaited[next.Access] = l
 	b.unseen.Store(int64(len(b.awaited)))
 	b.sweep(now)
 }
 
 // write makes refresh token k lead to l.
-func (b *book) write(l *login, k key, generation int, until time.Time) {
+func (b *book) write(l *login, k key, generation int, since time.Time) {
 	if p, ok := b.page(k); ok {
 		if p.login == l { // a provider that does not rotate, or the page of the generation before
-			p.generation, p.until = generation, until
+			p.generation, p.since, p.until = generation, since, l.until
 			return
 		}
 		b.drop(p)
 	}
-	p := &page{key: k, login: l, generation: generation, until: until}
+	p := &page{key: k, login: l, generation: generation, since: since, until: l.until}
 	l.pages = append(l.pages, p)
 	b.pages.Add(k, p)
 }
 
-// end marks the login of t as over and returns its newest tokens.
-func (b *book) end(t Tokens) Tokens {
+// end marks the login of t as over, for the reason given, and returns its newest
+// tokens.
+func (b *book) end(t Tokens, why error) Tokens {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	id := keyOf(t.Refresh)
 	newest := t
-	if p, ok := b.page(id); ok && !p.login.ended {
+	if p, ok := b.page(id); ok && p.login.over == nil {
 		newest = p.login.newest
-		b.finish(p.login, now)
+		b.finish(p.login, why, now)
 	}
 	if k, ok := b.calls[id]; ok { // its first refresh: no page leads there yet
-		b.finish(k.login, now)
+		b.finish(k.login, why, now)
 	}
-	b.refused.Add(id, refusal{errEnded, now.Add(b.keep)})
+	b.refused.Add(id, refusal{why, now, now.Add(b.keep)})
 	return newest
 }
 
 // finish ends l; its pages stay, so that all of its tokens are refused.
-func (b *book) finish(l *login, now time.Time) {
-	l.ended = true
+func (b *book) finish(l *login, why error, now time.Time) {
+	if l.over != nil {
+		return
+	}
+	l.over, l.overSince = why, now
 	l.until = now.Add(b.keep)
 	delete(b.awaited, l.newest.Access)
 	b.unseen.Store(int64(len(b.awaited)))
 	l.newest = Tokens{}
 }
-
-// errEnded is the refusal of a login that its user has ended here.
-var errEnded = fmt.Errorf("%w: signed out", ErrDenied)
 
 func (b *book) presented(access string) {
 	if b.unseen.Load() == 0 {
@@ -328,7 +376,7 @@ func (b *book) drop(p *page) {
 // evicted is called when a page leaves pages, by drop or for want of room.
 func (b *book) evicted(k key, p *page) {
 	l := p.login
-	if l.held > 0 && p.generation == l.generation && !l.ended {
+	if l.held > 0 && p.generation == l.generation && l.over == nil {
 		// A response that is being written needs to learn of successors.
 		b.pinned[k] = p
 		return

@@ -19,7 +19,7 @@ func TestAHeldLoginStaysWhenTheBookIsFull(t *testing.T) {
 		t.Helper()
 		old := Tokens{Access: fmt.Sprint("a", family, n), Refresh: fmt.Sprint("r", family, n)}
 		next := Tokens{Access: fmt.Sprint("a", family, n+1), Refresh: fmt.Sprint("r", family, n+1)}
-		r, k, err := b.enter(old, func(*call) {})
+		r, k, err := b.enter(old, true, func(*call) {})
 		if r != nil || err != nil {
 			t.Fatalf("%s %d: %v, %v", family, n, r, err)
 		}
@@ -56,7 +56,7 @@ func TestWhatHasHadItsTimeIsSwept(t *testing.T) {
 		b.open(30*time.Second, time.Hour, false)
 		for i := range 4000 {
 			old := Tokens{Access: fmt.Sprint("a", i), Refresh: fmt.Sprint("r", i)}
-			_, k, err := b.enter(old, func(*call) {})
+			_, k, err := b.enter(old, true, func(*call) {})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -72,9 +72,9 @@ type Coordinator struct {
 
 // Defaults of the Coordinator's fields.
 const (
-	defaultGrace   = 30 * time.Second
-	defaultKeep    = 24 * time.Hour
-	defaultTimeout = 5 * time.Second
+	DefaultGrace   = 30 * time.Second
+	DefaultKeep    = 24 * time.Hour
+	DefaultTimeout = 5 * time.Second
 )
 
 // Bounds that keep a flood of made-up refresh tokens, or a provider that does
@@ -99,12 +99,13 @@ var (
 
 func (c *Coordinator) init() {
 	c.once.Do(func() {
-		c.wait = defaultTimeout
+		c.wait = DefaultTimeout
 		if c.Timeout > 0 {
 			c.wait = c.Timeout
 		}
 		c.slots = make(chan struct{}, maxAtOnce)
-		grace, keep := max(0, cmp.Or(c.Grace, defaultGrace)), max(0, cmp.Or(c.Keep, defaultKeep))
+		grace, keep := max(0, cmp.Or(c.Grace, DefaultGrace)), max(0, cmp.Or(c.Keep, DefaultKeep))
+		keep = max(keep, grace)
 		c.book.open(grace, keep, c.Store != nil)
 		if c.Store != nil {
 			c.sh = &shared{store: c.Store, grace: grace, keep: keep, claim: 3 * c.wait, op: min(time.Second, c.wait/4)}
@@ -130,6 +131,11 @@ func (c *Coordinator) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 // Renew is Refresh for a caller that passes the tokens on in a response of its
 // own: until the Renewal is released, it tells what has become of the login.
 func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
+	return c.renew(ctx, old, true)
+}
+
+// renew is Renew; sent tells that old come from a client, and so have arrived.
+func (c *Coordinator) renew(ctx context.Context, old Tokens, sent bool) (*Renewal, error) {
 	c.init()
 	if c.Refresher == nil {
 		return nil, errors.New("refresh: Coordinator.Refresher is nil")
@@ -138,11 +144,14 @@ func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
 		return nil, fmt.Errorf("%w: there is no refresh token", ErrDenied)
 	}
 	detached := context.WithoutCancel(ctx) // keeps the values (traces), not the end
-	r, k, err := c.book.enter(old, func(k *call) {
+	r, k, err := c.book.enter(old, sent, func(k *call) {
 		c.wg.Go(func() { c.run(detached, k) })
 	})
-	if c.sh != nil && old.Access != "" && c.sight.first(old.Access) {
+	if sent && c.sh != nil && old.Access != "" && c.sight.first(old.Access) {
 		c.tellArrival(old.Access)
+	}
+	if r != nil {
+		r.c = c
 	}
 	if r != nil || err != nil {
 		return r, err
@@ -170,7 +179,7 @@ func (c *Coordinator) run(ctx context.Context, k *call) {
 	if c.sh != nil {
 		next, err = c.askTogether(ctx, k)
 	} else {
-		next, err = c.ask(ctx, k.old)
+		next, err = c.ask(ctx, k, k.old)
 	}
 	if c.book.leave(k, next, err) {
 		c.takeBack(ctx, next)
@@ -187,7 +196,8 @@ func (c *Coordinator) takeBack(ctx context.Context, t Tokens) {
 
 // ask calls the Refresher, in the time that a call has, and checks what it
 // returns.
-func (c *Coordinator) ask(ctx context.Context, old Tokens) (next Tokens, err error) {
+func (c *Coordinator) ask(ctx context.Context, k *call, old Tokens) (next Tokens, err error) {
+	k.asked = true
 	ctx, cancel := context.WithTimeout(ctx, 2*c.wait)
 	defer cancel()
 	select {
@@ -225,12 +235,23 @@ func (c *Coordinator) ask(ctx context.Context, old Tokens) (next Tokens, err err
 // Refresher is a [Revoker]; the error is the Revoker's, and the login is over
 // whatever it says.
 func (c *Coordinator) Revoke(ctx context.Context, t Tokens) error {
+	return c.revoke(ctx, c.end(ctx, t, errSignedOut))
+}
+
+// Replace ends the login that t belongs to as Revoke does, because its user has
+// signed in anew, and revokes nothing. Providers may give both logins one grant,
+// and end it as a whole when one of its tokens is revoked (RFC 7009 section 2.1):
+// the new login would be over before it has begun.
+func (c *Coordinator) Replace(ctx context.Context, t Tokens) { c.end(ctx, t, errReplaced) }
+
+// end ends a login and returns its newest tokens.
+func (c *Coordinator) end(ctx context.Context, t Tokens, why error) Tokens {
 	c.init()
-	newest := c.book.end(t)
+	newest := c.book.end(t, why)
 	if c.sh != nil && t.Refresh != "" {
-		newest = c.endTogether(ctx, t, newest)
+		newest = c.endTogether(ctx, t, newest, why)
 	}
-	return c.revoke(ctx, newest)
+	return newest
 }
 
 func (c *Coordinator) revoke(ctx context.Context, t Tokens) error {

@@ -48,9 +48,32 @@ func (r record) since() time.Time {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(r[1:recordHeader])))
 }
 
+// unsentTime stands for the time of a record about tokens that no client has
+// presented: a renewal went on from them by itself. It is never long ago.
+const unsentTime = 253402300799000
+
+// markUnsent makes r such a record, and unsent tells whether it is one.
+func (r record) markUnsent()  { binary.BigEndian.PutUint64(r[1:recordHeader], unsentTime) }
+func (r record) unsent() bool { return r.kind() != 0 && r.since().UnixMilli() == unsentTime }
+
 func newRecord(kind byte, rest []byte) record {
 	r := binary.BigEndian.AppendUint64([]byte{kind}, uint64(time.Now().UnixMilli()))
 	return append(r, rest...)
+}
+
+// newEnd returns the record of a login that is over, and over why.
+func newEnd(why error) record {
+	if errors.Is(why, errReplaced) {
+		return newRecord(ended, []byte{replaced})
+	}
+	return newRecord(ended, nil)
+}
+
+func (r record) over() error {
+	if len(r) > recordHeader && r[recordHeader] == replaced {
+		return errReplaced
+	}
+	return errSignedOut
 }
 
 // newClaim returns a claim that no other replica makes.

@@ -55,3 +55,8 @@ type Revoker interface {
 // ErrDenied says that a login is over: the provider will never again accept
 // its refresh token. Errors that wrap it also wrap the provider's own.
 var ErrDenied = errors.New("refresh: the login is over")
+
+// ErrEnded is an [ErrDenied] of our own: the login has been ended here a moment
+// ago, by a sign-out or by a new sign-in. Whoever ended it has told the browser,
+// which may hold another login by now: it is to be left alone.
+var ErrEnded = fmt.Errorf("%w: ended here", ErrDenied)

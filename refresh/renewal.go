@@ -12,6 +12,11 @@ type Renewal struct {
 	// Tokens are the newest of the login at the time of the call.
 	Tokens Tokens
 
+	// Remembered tells that the Tokens were known before, and not fetched from
+	// the provider just now: they may be of any age.
+	Remembered bool
+
+	c     *Coordinator
 	book  *book
 	login *login
 	sh    *shared // nil without a Store
@@ -24,6 +29,9 @@ type Renewal struct {
 // hold returns what a call has brought, for one response.
 func (c *Coordinator) hold(k *call) (*Renewal, error) {
 	r, err := c.book.hold(k.login)
+	if r != nil {
+		r.c, r.Remembered = c, !k.asked
+	}
 	if err != nil || c.sh == nil {
 		return r, err
 	}
@@ -54,9 +62,16 @@ func (r *Renewal) follow(ctx context.Context) {
 	if known.Refresh == "" {
 		return // it has ended
 	}
-	newest, rec, _, err := r.sh.follow(ctx, known)
+	f, err := r.sh.follow(ctx, known)
 	if err == nil {
-		r.book.learn(r.login, newest, rec.kind() == ended)
+		var over error
+		switch f.record.kind() {
+		case ended:
+			over = f.record.over()
+		case refused:
+			over = errRefused
+		}
+		r.book.learn(r.login, f.newest, f.since, over)
 	}
 }
 
@@ -70,6 +85,12 @@ func (r *Renewal) Newest(ctx context.Context) (Tokens, bool) {
 	}
 	newest := r.book.newest(r.login)
 	return newest, newest.Refresh != ""
+}
+
+// Renew is [Coordinator.Renew] for the tokens of r, which the client has not got
+// yet: the older ones that it has stay good for as long as before.
+func (r *Renewal) Renew(ctx context.Context) (*Renewal, error) {
+	return r.c.renew(ctx, r.Tokens, false)
 }
 
 // Release says that the response has been written. It may be called more than once.
@@ -87,15 +108,15 @@ func (r *Renewal) Release() {
 }
 
 // learn notes what other replicas know of l.
-func (b *book) learn(l *login, newest Tokens, over bool) {
+func (b *book) learn(l *login, newest Tokens, since time.Time, over error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case l.ended:
-	case over:
-		b.finish(l, time.Now())
+	case l.over != nil:
+	case over != nil:
+		b.finish(l, over, time.Now())
 	case newest.Access != l.newest.Access:
-		b.succeed(l, l.newest, newest)
+		b.succeed(l, l.newest, newest, since)
 	}
 }
 

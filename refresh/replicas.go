@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"sync/atomic"
+	"time"
 )
 
 // errRefused is the refusal of a provider that another replica has asked.
@@ -17,17 +18,19 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*c.wait, errWaited)
 	defer cancel()
 	for {
-		t, r, stale, err := c.sh.follow(waiting, k.old)
+		f, err := c.sh.follow(waiting, k.old)
+		t, r := f.newest, f.record
 		switch {
 		case err != nil:
 			return c.askAlone(ctx, k, err)
 		case r.kind() == ended:
-			return Tokens{}, errEnded
-		case stale:
+			return Tokens{}, c.book.verdict(r.over(), r.since(), time.Now())
+		case f.stale:
 			// Too old to be a request that was under way: the provider decides,
 			// and takes it for reuse if it keeps to RFC 9700.
-			return c.ask(ctx, k.old)
+			return c.ask(ctx, k, k.old)
 		case t.Access != k.old.Access:
+			k.since = f.since
 			return t, nil
 		case r.kind() == refused:
 			return Tokens{}, errRefused
@@ -37,22 +40,32 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			}
 			continue
 		}
+		if newest, ttl, ok := c.book.follows(k); ok && r == nil {
+			// A result stands for grace at the least: the Store has lost this one,
+			// as one in memory does at its restart. To the provider the tokens
+			// that it replaced would look stolen.
+			c.insistOnResult(ctx, k.old, nil, newest, ttl)
+			return newest, nil
+		}
 		claim := newClaim()
+		if !k.sent {
+			claim.markUnsent()
+		}
 		owned, err := c.sh.swap(waiting, storeKey("refresh", t.Refresh), r, claim, c.sh.claim)
 		if err != nil {
 			return c.askAlone(ctx, k, err)
 		}
 		if owned {
-			return c.askForAll(ctx, t, claim, r)
+			return c.askForAll(ctx, k, t, claim, r)
 		}
 	}
 }
 
 // askForAll asks the provider under a claim; was is what stood in its place.
-func (c *Coordinator) askForAll(ctx context.Context, t Tokens, claim, was record) (Tokens, error) {
+func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, claim, was record) (Tokens, error) {
 	renewing, stop := context.WithCancel(ctx)
 	c.wg.Go(func() { c.sh.renewClaim(renewing, t, claim) })
-	next, err := c.ask(ctx, t)
+	next, err := c.ask(ctx, k, t)
 	stop()
 	switch key := storeKey("refresh", t.Refresh); {
 	case err == nil:
@@ -60,9 +73,10 @@ func (c *Coordinator) askForAll(ctx context.Context, t Tokens, claim, was record
 	case errors.Is(err, ErrDenied):
 		// A sibling may have won where our claim was lost: its result is worth
 		// more than the refusal that it has caused.
-		newer, r, _, ferr := c.sh.follow(ctx, t)
-		if ferr == nil && r.kind() != ended && newer.Access != t.Access {
-			return newer, nil
+		f, ferr := c.sh.follow(ctx, t)
+		if ferr == nil && f.record.kind() != ended && f.newest.Access != t.Access {
+			k.since = f.since
+			return f.newest, nil
 		}
 		_, _ = c.sh.swap(ctx, key, claim, newRecord(refused, nil), refusalLife)
 	default:
@@ -76,29 +90,31 @@ func (c *Coordinator) askForAll(ctx context.Context, t Tokens, claim, was record
 // cannot be done now, who waits here need not wait for it: it is tried on. The
 // only error is that the user has signed out meanwhile.
 func (c *Coordinator) tellResult(ctx context.Context, t Tokens, claim record, next Tokens) error {
-	at, err := c.sh.settle(ctx, t, claim, next)
+	at, err := c.sh.settle(ctx, t, claim, next, c.sh.keep)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errEnded):
-		c.takeBack(ctx, next)
+	case errors.Is(err, ErrEnded):
+		if !errors.Is(err, errReplaced) {
+			c.takeBack(ctx, next)
+		}
 		return err
 	}
 	c.degraded(ctx, err)
-	c.insistOnResult(ctx, t, at, next)
+	c.insistOnResult(ctx, t, at, next, c.sh.keep)
 	return nil
 }
 
 // insistOnResult tries on, as long as others may hold back because of a claim.
-func (c *Coordinator) insistOnResult(ctx context.Context, t Tokens, at record, next Tokens) {
+func (c *Coordinator) insistOnResult(ctx context.Context, t Tokens, at record, next Tokens, ttl time.Duration) {
 	c.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, c.sh.claim)
 		defer cancel()
 		err := c.sh.insist(ctx, func() (err error) {
-			at, err = c.sh.settle(ctx, t, at, next)
+			at, err = c.sh.settle(ctx, t, at, next, ttl)
 			return err
 		})
-		if errors.Is(err, errEnded) {
+		if errors.Is(err, ErrEnded) && !errors.Is(err, errReplaced) {
 			c.takeBack(ctx, next)
 		}
 	})
@@ -111,20 +127,20 @@ func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens,
 	if newest.Access != k.old.Access {
 		return newest, nil
 	}
-	next, err := c.ask(ctx, newest)
+	next, err := c.ask(ctx, k, newest)
 	if err == nil {
-		c.insistOnResult(ctx, newest, nil, next) // the Store may be back in a moment
+		c.insistOnResult(ctx, newest, nil, next, c.sh.keep) // the Store may be back in a moment
 	}
 	return next, err
 }
 
 // endTogether ends the login of t for all replicas and returns its newest
 // tokens, which are known here if the Store cannot be asked.
-func (c *Coordinator) endTogether(ctx context.Context, t, known Tokens) Tokens {
+func (c *Coordinator) endTogether(ctx context.Context, t, known Tokens, why error) Tokens {
 	ending, cancel := context.WithTimeout(ctx, c.sh.op)
 	defer cancel()
 	newest := known
-	err := c.sh.insist(ending, func() (err error) { newest, err = c.sh.end(ending, t); return err })
+	err := c.sh.insist(ending, func() (err error) { newest, err = c.sh.end(ending, t, why); return err })
 	if err != nil {
 		c.degraded(ctx, err)
 	}

@@ -52,45 +52,61 @@ func (s *shared) swap(ctx context.Context, key string, old, new record, ttl time
 	return ok, nil
 }
 
-// follow returns the newest tokens that t leads to, and the record that stands
-// under their refresh token: nil where nobody has presented it yet. The second
-// tokens' record also tells when they arrived, if not before: stale says that t
-// has been replaced so long ago that no request with it can be under way.
-func (s *shared) follow(ctx context.Context, t Tokens) (newest Tokens, r record, stale bool, err error) {
+// A trail is where tokens lead to.
+type trail struct {
+	newest Tokens
+	record record    // under the newest refresh token: nil where nobody has presented it yet
+	since  time.Time // when the first successor came; zero: there is none
+	stale  bool      // it was presented so long ago that nobody with the old tokens can be under way
+}
+
+// follow returns where t leads to. That the first successor has been presented
+// shows in the record under its refresh token, if nobody has told of it before.
+func (s *shared) follow(ctx context.Context, t Tokens) (trail, error) {
+	f := trail{newest: t}
 	for link := range maxLinks {
-		if r, err = s.get(ctx, storeKey("refresh", t.Refresh)); err != nil {
-			return t, nil, false, err
+		r, err := s.get(ctx, storeKey("refresh", f.newest.Refresh))
+		if err != nil {
+			return f, err
 		}
+		f.record = r
 		if link == 1 && r != nil && time.Since(r.since()) > s.grace {
-			stale = true
+			f.stale = true
 		}
 		if r.kind() != replaced {
 			break
 		}
-		next, err := r.open(t.Refresh)
-		if err != nil {
-			return t, nil, false, err
+		if link == 0 && !r.unsent() {
+			f.since = r.since()
 		}
-		same := next.Refresh == t.Refresh // the provider does not rotate
-		t = next
+		next, err := r.open(f.newest.Refresh)
+		if err != nil {
+			return f, err
+		}
+		same := next.Refresh == f.newest.Refresh // the provider does not rotate
+		f.newest = next
 		if same {
 			break
 		}
 	}
-	return t, r, stale, nil
+	return f, nil
 }
 
-// settle replaces what stands for old, which should be its claim, by its result.
+// settle replaces what stands for old, which should be its claim, by its result
+// for ttl.
 // It returns what it found there last, for the next try after an error, and
-// [errEnded] if the user has signed out meanwhile.
-func (s *shared) settle(ctx context.Context, old Tokens, at record, next Tokens) (record, error) {
+// [ErrEnded] if the user has signed out meanwhile.
+func (s *shared) settle(ctx context.Context, old Tokens, at record, next Tokens, ttl time.Duration) (record, error) {
 	result, err := newResult(old.Refresh, next)
 	if err != nil {
 		return at, err
 	}
+	if at.unsent() {
+		result.markUnsent()
+	}
 	key := storeKey("refresh", old.Refresh)
 	for {
-		done, err := s.swap(ctx, key, at, result, s.keep)
+		done, err := s.swap(ctx, key, at, result, ttl)
 		if err != nil {
 			return at, err
 		}
@@ -102,7 +118,7 @@ func (s *shared) settle(ctx context.Context, old Tokens, at record, next Tokens)
 			return at, err
 		}
 		if at.kind() == ended {
-			return at, errEnded
+			return at, at.over()
 		}
 		if at.kind() == replaced {
 			// By a write of ours that looked like a failure, or by a sibling;
@@ -113,7 +129,7 @@ func (s *shared) settle(ctx context.Context, old Tokens, at record, next Tokens)
 		}
 	}
 	// Only a shorter life of the result depends on this.
-	_, _ = s.swap(ctx, storeKey("access", next.Access), nil, record(key), s.keep)
+	_, _ = s.swap(ctx, storeKey("access", next.Access), nil, record(key), ttl)
 	return result, nil
 }
 
@@ -122,7 +138,7 @@ func (s *shared) settle(ctx context.Context, old Tokens, at record, next Tokens)
 func (s *shared) insist(ctx context.Context, f func() error) error {
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		err := f()
-		if err == nil || errors.Is(err, errEnded) {
+		if err == nil || errors.Is(err, ErrEnded) {
 			return err
 		}
 		select {
@@ -180,15 +196,15 @@ func (s *shared) renewClaim(ctx context.Context, old Tokens, claim record) {
 }
 
 // end marks the login of t as over for all replicas and returns its newest tokens.
-func (s *shared) end(ctx context.Context, t Tokens) (Tokens, error) {
+func (s *shared) end(ctx context.Context, t Tokens, why error) (Tokens, error) {
 	for {
-		newest, r, _, err := s.follow(ctx, t)
-		if err != nil || r.kind() == ended {
-			return newest, err
+		f, err := s.follow(ctx, t)
+		if err != nil || f.record.kind() == ended {
+			return f.newest, err
 		}
-		done, err := s.swap(ctx, storeKey("refresh", newest.Refresh), r, newRecord(ended, nil), s.keep)
+		done, err := s.swap(ctx, storeKey("refresh", f.newest.Refresh), f.record, newEnd(why), s.keep)
 		if done || err != nil {
-			return newest, err
+			return f.newest, err
 		}
 	}
 }
