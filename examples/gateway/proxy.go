@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -38,8 +39,9 @@ func (g *gateway) proxy() http.Handler {
 				g.flow.Strip(p.Out.Header)
 			}
 		},
-		Transport: g.transport,
-		ErrorLog:  slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		Transport:  g.transport,
+		BufferPool: new(buffers),
+		ErrorLog:   slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 				g.log.DebugContext(r.Context(), "the client has left")
@@ -50,6 +52,21 @@ func (g *gateway) proxy() http.Handler {
 		},
 	}
 }
+
+// buffers are what answers are copied through. One for each answer would be most
+// of the memory that a request takes.
+type buffers struct{ pool sync.Pool }
+
+type buffer [32 << 10]byte
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*buffer); ok {
+		return p[:]
+	}
+	return new(buffer)[:]
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put((*buffer)(p)) }
 
 func newTransport() *http.Transport {
 	return &http.Transport{

@@ -1,0 +1,384 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
+)
+
+// A party is an application before a provider that fails as real ones do, with
+// nothing in between that is made for a test but the wire.
+type party struct {
+	*refreshtest.Provider
+	auth *middleware.Auth
+	app  http.Handler
+}
+
+// newParty returns an application with a Timeout of 5 s. Several over one
+// provider and one store are its replicas.
+func newParty(t *testing.T, p *refreshtest.Provider, store refresh.Store) *party {
+	t.Helper()
+	v, err := verify.New(verify.Issuer{URL: p.URL(""), KeysURL: p.URL("/jwks"), Audience: []string{"api"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Client = p.Client()
+	c := &refresh.Coordinator{
+		Refresher: &refresh.OAuth2{ClientID: "client", TokenURL: p.URL("/token"), Client: p.Client()},
+		Store:     store,
+		Timeout:   5 * time.Second,
+	}
+	a := &middleware.Auth{Verifier: v, Refresher: c}
+	t.Cleanup(func() {
+		for _, close := range []func() error{a.Close, c.Close, v.Close} {
+			if err := close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return &party{p, a, a.Require(whoami)}
+}
+
+// signIn returns a browser that has just signed in as subject.
+func (p *party) signIn(t *testing.T, subject string) *browser {
+	t.Helper()
+	return (&world{Auth: p.auth}).receive(t, p.Login(subject))
+}
+
+// receive returns a browser that a sign-in has given these tokens.
+func (w *world) receive(t *testing.T, tokens refresh.Tokens) *browser {
+	t.Helper()
+	b := &browser{jar: make(map[string]stored)}
+	res := serve(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if err := w.SignIn(rw, r, tokens); err != nil {
+			t.Error(err)
+		}
+	}), b.request(http.MethodPost, "/login"))
+	b.store(res)
+	return b
+}
+
+// wantCalls checks how often the provider was asked, and that it never saw a
+// refresh token that it had to take for a stolen one.
+func (p *party) wantCalls(t *testing.T, calls int) {
+	t.Helper()
+	if s := p.Stats(); s.Calls != calls || s.Reused != 0 {
+		t.Errorf("the provider saw %d calls and %d reuses, want %d and none", s.Calls, s.Reused, calls)
+	}
+}
+
+// wantKept checks that an answer sends the client away for a while and leaves
+// its login alone.
+func wantKept(t *testing.T, res *http.Response) {
+	t.Helper()
+	wantStatus(t, res, http.StatusServiceUnavailable)
+	wantCookies(t, res, 0)
+	if res.Header.Get("Retry-After") == "" {
+		t.Error("there is no Retry-After")
+	}
+}
+
+// A browser hangs up while its tokens are being exchanged, once or several
+// times, and comes back with the old cookies at any time from then to an hour
+// later. The provider takes each refresh token once.
+func TestPromise03TenThousandDisconnectsLoseNothing(t *testing.T) {
+	// Many bubbles with few browsers each: a bubble's goroutines wait for one
+	// another, and the race detector makes that dear.
+	const disconnects, perBubble = 10_000, 40
+	var cut atomic.Int64 // hang-ups before there was an answer
+	for seed := uint64(1); cut.Load() < disconnects; seed++ {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 0))
+			p := newParty(t, &refreshtest.Provider{AccessLife: 20 * time.Minute}, nil)
+			delay := time.Duration(1 + random.Int64N(int64(3*time.Second)))
+			p.SetDelay(delay)
+			var wg sync.WaitGroup
+			for n := 0; n < perBubble; {
+				hangUps := min(1+random.IntN(3), perBubble-n)
+				n += hangUps
+				var after []time.Duration
+				for range hangUps {
+					after = append(after, time.Duration(random.Int64N(int64(delay+delay/8))))
+				}
+				// As likely within a millisecond as between a minute and an hour.
+				away := time.Duration(math.Pow(float64(time.Hour), random.Float64()))
+				if random.IntN(8) == 0 {
+					away = 0
+				}
+				b := p.signIn(t, fmt.Sprintf("user-%d", n))
+				wg.Go(func() { cut.Add(p.hangUp(t, b, after, away)) })
+			}
+			wg.Wait()
+			if s := p.Stats(); s.Reused+s.Refused+s.FamiliesRevoked != 0 {
+				t.Errorf("the provider took %d refresh tokens for stolen", s.Reused)
+			}
+		})
+		if t.Failed() || cut.Load() == 0 {
+			t.Fatalf("with seed %d, %d requests cut off", seed, cut.Load())
+		}
+	}
+}
+
+// hangUp lets the access token end, sends a request and cancels it, for each of
+// after, and comes back when it has been away. It returns how many of the
+// requests were cut off before there was an answer; the answers to the others
+// are lost as well.
+func (p *party) hangUp(t *testing.T, b *browser, after []time.Duration, away time.Duration) (cut int64) {
+	<-time.After(21 * time.Minute) // beyond the verifier's leeway
+	old := b.request(http.MethodGet, "/")
+	for _, d := range after {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		if res := serve(p.app, old.Clone(ctx)); res.StatusCode != http.StatusOK {
+			cut++
+		}
+		cancel()
+	}
+	<-time.After(away)
+	res := serve(p.app, old)
+	b.store(res)
+	if res.StatusCode != http.StatusOK || b.get("__Host-refreshToken") == "" {
+		t.Errorf("after %d hang-ups and %v the old cookies are answered with %d", len(after), away, res.StatusCode)
+		return cut
+	}
+	res = b.do(p.app, http.MethodGet, "/")
+	if res.StatusCode != http.StatusOK || len(res.Cookies()) != 0 {
+		t.Errorf("the new cookies are answered with %d and %q", res.StatusCode, names(res))
+	}
+	return cut
+}
+
+func TestPromise02AnOutageOfAMinute(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault refreshtest.Fault
+		// A call that gets no answer is not given up before it has had twice the
+		// Timeout: until then it might still bring a rotation. The login that it is
+		// for can go on after that.
+		recovery time.Duration
+	}{
+		{"500", refreshtest.ServerError, 0},
+		{"503", refreshtest.Unavailable, 0},
+		{"429", refreshtest.Overloaded, 0},
+		{"reset", refreshtest.Reset, 0},
+		{"garbage", refreshtest.Garbage, 0},
+		{"a redirect", refreshtest.Redirect, 0},
+		{"no answer", refreshtest.Hang, 10 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const outage = time.Minute
+				p := newParty(t, &refreshtest.Provider{AccessLife: 4 * time.Minute}, nil)
+				ended, due := p.signIn(t, "ended"), p.signIn(t, "due")
+				<-time.After(2*time.Minute + 50*time.Second)
+				serveOK(t, p, due, "valid, before")
+				young := p.signIn(t, "young")
+				// The token of due comes within Ahead, and ends as the outage does.
+				<-time.After(10 * time.Second)
+				begin := time.Now()
+				p.Fail(tt.fault, -1)
+				var wg sync.WaitGroup
+				for name, b := range map[string]*browser{"due": due, "young": young} {
+					wg.Go(func() {
+						for time.Since(begin) < outage-time.Second {
+							serveOK(t, p, b, "valid, "+name)
+							<-time.After(time.Second)
+						}
+					})
+				}
+				wg.Go(func() {
+					ended.forget("__Host-accessToken")
+					for time.Since(begin) < outage-time.Second {
+						wantKept(t, ended.do(p.app, http.MethodGet, "/"))
+						<-time.After(time.Second)
+					}
+				})
+				wg.Wait()
+				<-time.After(time.Until(begin.Add(outage)))
+				p.Fail(refreshtest.None, 0)
+				end := time.Now()
+				<-time.After(max(0, tt.recovery-time.Since(end)))
+				// The first request after it, for a login that has failed all the
+				// time and for those that have not been in need.
+				for name, b := range map[string]*browser{"ended": ended, "due": due, "young": young} {
+					serveOK(t, p, b, name+", after")
+				}
+				if took := time.Since(end) - tt.recovery; took > 2*time.Second {
+					t.Errorf("all go on %v after the end of the outage", took)
+				}
+				if s := p.Stats(); s.Reused+s.FamiliesRevoked > 0 {
+					t.Errorf("the provider saw %d reuses", s.Reused)
+				}
+			})
+		})
+	}
+}
+
+func serveOK(t *testing.T, p *party, b *browser, when string) {
+	t.Helper()
+	if res := b.do(p.app, http.MethodGet, "/"); res.StatusCode != http.StatusOK {
+		t.Errorf("%s: answered %d, want 200", when, res.StatusCode)
+	}
+}
+
+// forget drops a cookie, as a browser does when its time has passed.
+func (b *browser) forget(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.jar, name)
+}
+
+func TestAProviderOfSevenSecondsCostsOneCallAndNoLogin(t *testing.T) {
+	for _, replicas := range []int{1, 2} {
+		t.Run(fmt.Sprintf("%d replicas", replicas), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				provider, store := &refreshtest.Provider{}, new(refresh.MemoryStore)
+				first := newParty(t, provider, store)
+				last := first
+				if replicas > 1 {
+					last = newParty(t, provider, store)
+				}
+				b := first.signIn(t, "ann")
+				<-time.After(6 * time.Minute)
+				provider.SetDelay(7 * time.Second)
+				begin := time.Now()
+				wantKept(t, b.do(first.app, http.MethodGet, "/"))
+				if took := time.Since(begin); took != 5*time.Second {
+					t.Errorf("the first request waits for %v, want 5 s", took)
+				}
+				<-time.After(time.Second) // Retry-After
+				res := b.do(last.app, http.MethodGet, "/")
+				wantStatus(t, res, http.StatusOK)
+				wantCookies(t, res, 3)
+				if took := time.Since(begin); took > 7*time.Second+250*time.Millisecond {
+					t.Errorf("the second request is answered after %v", took)
+				}
+				wantStatus(t, b.do(first.app, http.MethodGet, "/"), http.StatusOK)
+				first.wantCalls(t, 1)
+			})
+		})
+	}
+}
+
+func TestATokenEndpointThatNeverAnswersCostsTheTimeout(t *testing.T) {
+	for name, fault := range map[string]refreshtest.Fault{"no answer": refreshtest.Hang, "no body": refreshtest.HangBody} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newParty(t, &refreshtest.Provider{}, nil)
+				b := p.signIn(t, "ann")
+				<-time.After(6 * time.Minute)
+				p.Fail(fault, -1)
+				for range 3 {
+					begin := time.Now()
+					wantKept(t, b.do(p.app, http.MethodGet, "/"))
+					if took := time.Since(begin); took > 5*time.Second {
+						t.Errorf("a request takes %v, want 5 s at most", took)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestTokensInAnErrorAreNoSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, &refreshtest.Provider{Rotation: refreshtest.GraceSame}, nil)
+		b := p.signIn(t, "ann")
+		<-time.After(6 * time.Minute)
+		p.Fail(refreshtest.LyingError, 1)
+		wantKept(t, b.do(p.app, http.MethodGet, "/"))
+		res := b.do(p.app, http.MethodGet, "/")
+		wantStatus(t, res, http.StatusOK)
+		wantCookies(t, res, 3)
+		p.wantCalls(t, 2)
+	})
+}
+
+// notified is a store that tells of changes, as one on Redis does.
+type notified struct {
+	refresh.MemoryStore
+	mu      sync.Mutex
+	watches map[chan struct{}]string
+}
+
+func (s *notified) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	done, err := s.MemoryStore.Swap(ctx, key, old, new, ttl)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c, watched := range s.watches {
+		if done && watched == key {
+			select {
+			case c <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return done, err
+}
+
+func (s *notified) Watch(_ context.Context, key string) (<-chan struct{}, func(), error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watches == nil {
+		s.watches = make(map[chan struct{}]string)
+	}
+	c := make(chan struct{}, 1)
+	s.watches[c] = key
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.watches, c)
+	}, nil
+}
+
+func TestLosersHaveTheResultWithinTenMillisecondsOfTheWinner(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		store refresh.Store
+		delay time.Duration
+	}{
+		{"a provider of 50 ms, and a store that is asked again and again", new(refresh.MemoryStore), 50 * time.Millisecond},
+		{"a provider of 50 ms, and a store that tells", new(notified), 50 * time.Millisecond},
+		{"a provider of 4 s, and a store that tells", new(notified), 4 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				provider := &refreshtest.Provider{}
+				replicas := []*party{newParty(t, provider, tt.store), newParty(t, provider, tt.store)}
+				b := replicas[0].signIn(t, "ann")
+				<-time.After(6 * time.Minute)
+				provider.SetDelay(tt.delay)
+				begin := time.Now()
+				took := make([]time.Duration, 100)
+				var wg sync.WaitGroup
+				for i := range took {
+					r := b.request(http.MethodGet, "/")
+					wg.Go(func() {
+						res := serve(replicas[i%2].app, r)
+						took[i] = time.Since(begin)
+						wantStatus(t, res, http.StatusOK)
+						wantCookies(t, res, 3)
+					})
+				}
+				wg.Wait()
+				for i, d := range took {
+					if late := d - tt.delay; late < 0 || late > 10*time.Millisecond {
+						t.Errorf("request %d is answered %v after the provider", i, late)
+					}
+				}
+				replicas[0].wantCalls(t, 1)
+			})
+		})
+	}
+}
