@@ -76,11 +76,23 @@ func (r record) over() error {
 	return errSignedOut
 }
 
-// newClaim returns a claim that no other replica makes.
-func newClaim() record {
+// newClaim returns a claim that no other replica makes. Where the provider does
+// not rotate, it takes the place of a result, and keeps it.
+func newClaim(was record) record {
 	owner := make([]byte, ownerSize)
 	_, _ = rand.Read(owner) // it never returns an error
+	if was.kind() == replaced {
+		owner = append(owner, was[recordHeader:]...)
+	}
 	return newRecord(claimed, owner)
+}
+
+// before returns the result that a claim has taken the place of, or nil.
+func (r record) before() record {
+	if r.kind() != claimed || len(r) <= recordHeader+ownerSize {
+		return nil
+	}
+	return newRecord(replaced, r[recordHeader+ownerSize:])
 }
 
 // newResult seals the tokens that a refresh token has been exchanged for.

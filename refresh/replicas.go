@@ -47,7 +47,7 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			c.insistOnResult(ctx, k.old, nil, newest, ttl)
 			return newest, nil
 		}
-		claim := newClaim()
+		claim := newClaim(r)
 		if !k.sent {
 			claim.markUnsent()
 		}

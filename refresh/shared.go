@@ -70,6 +70,10 @@ func (s *shared) follow(ctx context.Context, t Tokens) (trail, error) {
 			return f, err
 		}
 		f.record = r
+		if was := r.before(); was != nil {
+			f.newest, err = was.open(f.newest.Refresh)
+			return f, err
+		}
 		if link == 1 && r != nil && time.Since(r.since()) > s.grace {
 			f.stale = true
 		}
