@@ -1,0 +1,153 @@
+package middleware_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The simulation tells many small stories of browsers, replicas and a provider,
+// each drawn from a seed and played in virtual time, and checks the promises at
+// every step of them. More of them, or one again:
+//
+//	go test ./middleware -run '^TestSimulation$' -args -simulation.seeds=1000000
+//	go test ./middleware -run '^TestSimulation$' -args -simulation.seeds=1 -simulation.seed=17
+var (
+	simSeeds = flag.Int("simulation.seeds", 1500, "how many stories TestSimulation tells")
+	simFirst = flag.Uint64("simulation.seed", 1, "the seed of the first of them")
+)
+
+// simWorkers tell stories side by side. Each story has a bubble of its own, and
+// few goroutines in it: many bubbles are cheaper than a large one.
+const simWorkers = 4
+
+// simShown is how many failed stories are told in full.
+const simShown = 3
+
+func TestSimulation(t *testing.T) {
+	var mu sync.Mutex
+	total, shown, failed := newSimTotals(), 0, 0
+	t.Run("stories", func(t *testing.T) {
+		for worker := range simWorkers {
+			t.Run(fmt.Sprintf("worker %d", worker), func(t *testing.T) {
+				t.Parallel()
+				for n := worker; n < *simSeeds; n += simWorkers {
+					w := tellStory(t, *simFirst+uint64(n))
+					mu.Lock()
+					total.add(w.totals)
+					show := len(w.broken) > 0 && shown < simShown
+					if len(w.broken) > 0 {
+						failed++
+					}
+					if show {
+						shown++
+					}
+					enough := failed >= 20
+					mu.Unlock()
+					switch {
+					case show:
+						t.Error(w.tell())
+					case len(w.broken) > 0:
+						t.Errorf("seed %d: %s", w.plan.seed, w.broken[0])
+					}
+					if enough {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Log(total)
+	for _, must := range []string{"requests", "refreshes", "logouts", "sign-ins", "away", "restarts"} {
+		if *simSeeds >= 1000 && total.count[must] == 0 {
+			t.Errorf("no %s in any story: the simulation tests nothing of the kind", must)
+		}
+	}
+}
+
+// tellStory plays the story of one seed.
+func tellStory(t *testing.T, seed uint64) (w *simWorld) {
+	t.Helper()
+	defer func() {
+		// A bubble that cannot end panics; without its seed nobody could find out why.
+		if p := recover(); p != nil {
+			t.Fatalf("the story panicked: %v\n%s", p, w.tell())
+		}
+	}()
+	w = newSimWorld(seed)
+	synctest.Test(t, func(*testing.T) { w.play() })
+	return w
+}
+
+// simTotals are what happened, over one story or all.
+type simTotals struct {
+	count     map[string]int // of the cast and their doings
+	faults    map[string]int // by kind
+	unsavable map[string]int // logins that no system could have saved, by what took them
+}
+
+func newSimTotals() simTotals {
+	return simTotals{make(map[string]int), make(map[string]int), make(map[string]int)}
+}
+
+func (s simTotals) add(more simTotals) {
+	s.count["seeds"]++
+	for _, m := range []struct{ to, from map[string]int }{
+		{s.count, more.count}, {s.faults, more.faults}, {s.unsavable, more.unsavable},
+	} {
+		for k, n := range m.from {
+			m.to[k] += n
+		}
+	}
+}
+
+func (s simTotals) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "simulation totals, %d lost logins", s.count["lost logins"])
+	for _, m := range []struct {
+		name  string
+		count map[string]int
+	}{{"", s.count}, {"faults", s.faults}, {"unsavable", s.unsavable}} {
+		fmt.Fprintf(&b, "\n%s:", m.name)
+		for _, k := range slices.Sorted(maps.Keys(m.count)) {
+			fmt.Fprintf(&b, " %s %d;", k, m.count[k])
+		}
+	}
+	return b.String()
+}
+
+// A simEvent is one line of a story. Its words are put together only if
+// somebody wants to read it.
+type simEvent struct {
+	at     time.Duration
+	format string
+	args   []any
+}
+
+// tell returns the whole story, and how to hear it again.
+func (w *simWorld) tell() string {
+	if w == nil {
+		return ""
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: %s\n%+v\n", w.plan.seed, strings.Join(w.broken, "\n\t"), w.plan)
+	events := w.events
+	const most = 400
+	if len(events) > most {
+		fmt.Fprintf(&b, "(%d earlier events)\n", len(events)-most)
+		events = events[len(events)-most:]
+	}
+	for _, e := range events {
+		fmt.Fprintf(&b, "%12s  %s\n", e.at.Round(time.Microsecond), fmt.Sprintf(e.format, e.args...))
+	}
+	fmt.Fprintf(&b, "again: go test ./middleware -run '^TestSimulation$' -args -simulation.seeds=1 -simulation.seed=%d", w.plan.seed)
+	return b.String()
+}
