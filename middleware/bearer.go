@@ -30,7 +30,7 @@ func bearerToken(h http.Header) (string, error) {
 }
 
 // maxLooked is how much of a refused token is looked at to say why.
-const maxLooked = 1 << 10
+const maxLooked = 256
 
 // isBearerToken tells whether s has only characters of a bearer token: b64token
 // of RFC 6750. It is asked of refused tokens only; a good one need not be read

@@ -36,9 +36,19 @@
 // # What can be lost
 //
 // A provider that rotates refresh tokens and gives no grace to the old one can
-// lose a login where nobody can help it: it has accepted a refresh token, and
-// its answer reaches no process of ours, because the connection broke or the
-// machine went down at that moment. The remedy is at the provider: a grace time
-// (Cognito calls it the retry grace period, Auth0 the reuse interval), of ten
-// seconds or more.
+// lose a login where nobody can help it. It has accepted a refresh token, and
+// its answer reaches no process of ours: the connection broke, or the replica
+// was killed before it could tell the Store. The remedy is at the provider, a
+// grace time of ten seconds or more (Cognito calls it the retry grace period,
+// Auth0 the reuse interval), within which the client's next request gets the
+// same answer. A client that does not come back within it loses its login too.
+//
+// A Store that loses what it has (a Redis without persistence that restarts) or
+// is out of reach for longer than [Coordinator].Grace leaves each replica with
+// what it has seen itself: old tokens that come back at another replica then are
+// presented to the provider, which may take them for stolen.
+//
+// A provider that takes a connection and never answers costs each caller
+// Timeout, and its login a second one: only then is it certain that the answer
+// will not come, and that the refresh token can be presented again.
 package refresh
