@@ -115,7 +115,9 @@ func (w *none) WriteHeader(status int) {
 //go:noinline
 func opaque(h http.HandlerFunc) http.Handler { return h }
 
-var ok = opaque(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })
+var okBody = []byte("ok")
+
+var ok = opaque(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(okBody) })
 
 func request(header, value string) *http.Request {
 	r, err := http.NewRequest(http.MethodGet, "https://app.test/", nil)
