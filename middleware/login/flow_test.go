@@ -112,9 +112,10 @@ func TestTabsSignInBesideEachOther(t *testing.T) {
 		if len(b.attempts()) != 0 || !b.signedIn() {
 			t.Errorf("attempts left: %d", len(b.attempts()))
 		}
-		// Each sign-in replaces the login before it, which is over at the provider.
-		if n := s.provider.Stats().Revoked; n != 2 {
-			t.Errorf("%d logins are revoked, want 2", n)
+		// Each sign-in replaces the login before it. It is the same user's, and
+		// may be the same grant: revoking it could end the new login.
+		if n := s.provider.Stats().Revoked; n != 0 {
+			t.Errorf("%d logins are revoked, want none", n)
 		}
 	})
 }
