@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,13 +115,5 @@ func (a *Auth) needScopes(t *verify.Token, scopes []string) error {
 
 func isStatus(err error, statuses ...int) bool {
 	var e *Refusal
-	if !errors.As(err, &e) {
-		return false
-	}
-	for _, s := range statuses {
-		if e.Status == s {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &e) && slices.Contains(statuses, e.Status)
 }

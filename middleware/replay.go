@@ -1,9 +1,9 @@
 package middleware
 
 import (
-	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,11 +41,8 @@ func (a *Auth) serve(w http.ResponseWriter, r *http.Request, v *visit, next http
 	next.ServeHTTP(rw.writer(), a.pass(r, v, rw.body.reader()))
 	if rw.again {
 		rw.again, rw.second = false, true
-		header := w.Header()
-		clear(header)
-		for k, vv := range rw.before {
-			header[k] = vv
-		}
+		clear(w.Header())
+		maps.Copy(w.Header(), rw.before)
 		next.ServeHTTP(rw.writer(), a.pass(r, rw.v, rw.body.reader()))
 	}
 	returned = true
@@ -129,8 +126,6 @@ func hasBearerChallenge(h http.Header) bool {
 	}
 	return false
 }
-
-func withoutCancel(v *visit) context.Context { return context.WithoutCancel(v.Context) }
 
 // A tape is a request's body that can be read again from its beginning, as long
 // as no more than limit bytes have been read of it. The reader of the first run

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -159,7 +160,7 @@ func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
 	if time.Now().UnixNano() < a.earlyAfter.Load() {
 		return
 	}
-	e := &early{visit: &visit{Context: withoutCancel(v)}, done: make(chan struct{})}
+	e := &early{visit: &visit{Context: context.WithoutCancel(v.Context)}, done: make(chan struct{})}
 	was := v.token
 	v.early = e
 	a.background.Go(func() {

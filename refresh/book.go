@@ -315,8 +315,7 @@ func (b *book) finish(l *login, why error, now time.Time) {
 	}
 	l.over, l.overSince = why, now
 	l.until = now.Add(b.keep)
-	delete(b.awaited, l.newest.Access)
-	b.unseen.Store(int64(len(b.awaited)))
+	b.unawait(l)
 	l.newest = Tokens{}
 }
 
@@ -341,8 +340,7 @@ func (b *book) arrive(l *login, now time.Time) {
 	if _, first := b.awaited[l.newest.Access]; !first {
 		return
 	}
-	delete(b.awaited, l.newest.Access)
-	b.unseen.Store(int64(len(b.awaited)))
+	b.unawait(l)
 	end := now.Add(b.grace)
 	l.until = end
 	for _, p := range l.pages {
@@ -389,7 +387,13 @@ func (b *book) forget(p *page) {
 	l := p.login
 	l.pages = slices.DeleteFunc(l.pages, func(q *page) bool { return q == p })
 	if p.generation == l.generation {
-		delete(b.awaited, l.newest.Access)
-		b.unseen.Store(int64(len(b.awaited)))
+		b.unawait(l)
 	}
+}
+
+// unawait takes the newest access token of l from those whose sight would tell
+// something.
+func (b *book) unawait(l *login) {
+	delete(b.awaited, l.newest.Access)
+	b.unseen.Store(int64(len(b.awaited)))
 }
