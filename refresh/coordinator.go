@@ -262,6 +262,12 @@ func (c *Coordinator) revoke(ctx context.Context, t Tokens) error {
 	return r.Revoke(ctx, t)
 }
 
+// Keeper returns the Refresher if it is a [Keeper].
+func (c *Coordinator) Keeper() (Keeper, bool) {
+	k, ok := c.Refresher.(Keeper)
+	return k, ok
+}
+
 // Presented tells that a client has sent this access token in a cookie: so the
 // tokens that came with it have arrived, and Grace begins for the older ones.
 // It costs a few nanoseconds where nothing waits for that.

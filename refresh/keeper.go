@@ -1,0 +1,37 @@
+package refresh
+
+import "context"
+
+// A Keeper is a [Refresher] that keeps the tokens of logins on the server. Its
+// clients hold handles in their place: random values that mean nothing to
+// anybody else. What wraps a Keeper forwards it, as a [Coordinator] does.
+type Keeper interface {
+	Refresher
+
+	// Start begins a login with a provider's tokens and returns what its client
+	// is to hold instead: handles, or the tokens themselves where they may be
+	// seen. The times are those of t, or earlier.
+	Start(ctx context.Context, t Tokens, whose Identity) (Tokens, error)
+
+	// Access returns the access token that a client's Access stands for. An
+	// error that wraps [ErrNotFound] says that it stands for none; every other
+	// error is temporary.
+	Access(ctx context.Context, handle string) (string, error)
+}
+
+// An Identity says whose login it is that begins.
+type Identity struct {
+	Issuer  string // of the tokens
+	Subject string
+	Session string // the provider's name for its session, the claim sid; may be empty
+	Device  string // how the user may know the device again, such as a User-Agent; may be empty
+}
+
+// An Arriver is told by a [Coordinator] that a client has presented the new
+// tokens of a refresh, access being the new access token or its handle: those
+// that were exchanged for them need not be good any longer than Grace from now.
+// It is called at least once per refresh if anybody presents them, apart from
+// the request that did.
+type Arriver interface {
+	Arrived(ctx context.Context, access string) error
+}
