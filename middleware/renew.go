@@ -29,10 +29,14 @@ func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
 	for hop := 1; err == nil; hop++ {
 		var t *verify.Token
 		t, err = a.Verifier.Verify(v.Context, renewal.Tokens.Access)
-		over := errors.Is(err, verify.ErrExpired) || err == nil && time.Until(t.Expiry) <= a.margin(t)
-		if over && renewal.Remembered && hop < maxHops {
-			// What the browser never got has come of age meanwhile. It goes on
-			// from there, and its old tokens lead here until it gets something.
+		over := errors.Is(err, verify.ErrExpired)
+		if renewal.Remembered {
+			over = over || err == nil && time.Until(t.Expiry) <= a.margin(t)
+		}
+		if over && hop < maxHops {
+			// What the browser never got has come of age meanwhile, here or at a
+			// provider that gives the same answer twice. It goes on from there, and
+			// its old tokens lead here until it gets something.
 			remembered := renewal
 			renewal, err = remembered.Renew(v.Context)
 			remembered.Release()

@@ -23,6 +23,12 @@ var (
 	simFirst = flag.Uint64("simulation.seed", 1, "the seed of the first of them")
 )
 
+// simOnce are seeds whose stories have once ended badly. They are told again
+// with those that the flags do not choose.
+var simOnce = []uint64{
+	447, 10516, 11625, 11869, 12000, 12006, 12401, 12407, 12691, 12761, 13368, 13558, 16838, 17300, 30998, 34044, 37130,
+}
+
 // simWorkers tell stories side by side. Each story has a bubble of its own, and
 // few goroutines in it: many bubbles are cheaper than a large one.
 const simWorkers = 4
@@ -33,12 +39,19 @@ const simShown = 3
 func TestSimulation(t *testing.T) {
 	var mu sync.Mutex
 	total, shown, failed := newSimTotals(), 0, 0
+	var seeds []uint64
+	if *simFirst == 1 {
+		seeds = simOnce
+	}
+	for n := range *simSeeds {
+		seeds = append(seeds, *simFirst+uint64(n))
+	}
 	t.Run("stories", func(t *testing.T) {
 		for worker := range simWorkers {
 			t.Run(fmt.Sprintf("worker %d", worker), func(t *testing.T) {
 				t.Parallel()
-				for n := worker; n < *simSeeds; n += simWorkers {
-					w := tellStory(t, *simFirst+uint64(n))
+				for n := worker; n < len(seeds); n += simWorkers {
+					w := tellStory(t, seeds[n])
 					mu.Lock()
 					total.add(w.totals)
 					show := len(w.broken) > 0 && shown < simShown
@@ -141,7 +154,7 @@ func (w *simWorld) tell() string {
 	fmt.Fprintf(&b, "seed %d: %s\n%+v\n", w.plan.seed, strings.Join(w.broken, "\n\t"), w.plan)
 	events := w.events
 	const most = 400
-	if len(events) > most {
+	if len(events) > most && *simSeeds > 1 {
 		fmt.Fprintf(&b, "(%d earlier events)\n", len(events)-most)
 		events = events[len(events)-most:]
 	}

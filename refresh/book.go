@@ -3,7 +3,6 @@ package refresh
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +23,7 @@ type book struct {
 	mu      sync.Mutex // guards everything below, and all logins, pages and calls
 	closed  bool
 	calls   map[key]*call              // under way, by refresh token
+	again   map[key]struct{}           // to be begun again soon
 	pages   *simplelru.LRU[key, *page] // by refresh token
 	pinned  map[key]*page              // had to leave pages while a response needs them
 	refused *simplelru.LRU[key, refusal]
@@ -37,8 +37,9 @@ type call struct {
 	old    Tokens
 	sent   bool      // a client has presented them
 	asked  bool      // the provider, and not only what is known
-	since  time.Time // when the successor came; zero: now
+	since  time.Time // when the successor came, where it was known; zero: nobody can say
 	joined int
+	again  int           // how often it has been begun without anybody asking
 	done   chan struct{} // closed when err is set and the book written
 	err    error
 }
@@ -53,6 +54,15 @@ type login struct {
 	over       error     // why nobody can use it any more; nil: it is alive
 	overSince  time.Time // when it came to that
 	held       int       // Renewals not yet released
+	joined     *login    // the one that it has turned out to be a part of
+}
+
+// whole returns the login that l is, or is a part of.
+func (l *login) whole() *login {
+	for l.joined != nil {
+		l = l.joined
+	}
+	return l
 }
 
 // A page leads from one refresh token to its login.
@@ -60,7 +70,7 @@ type page struct {
 	key        key
 	login      *login
 	generation int
-	since      time.Time // when a successor of the refresh token came; zero: not yet
+	since      time.Time // when a successor of the refresh token came, as far as is known
 	until      time.Time // of use until then; set once to arrival plus grace
 }
 
@@ -88,6 +98,7 @@ func (b *book) verdict(err error, since, now time.Time) error {
 func (b *book) open(grace, keep time.Duration, together bool) {
 	b.grace, b.keep, b.together = grace, keep, together
 	b.calls = make(map[key]*call)
+	b.again = make(map[key]struct{})
 	b.awaited = make(map[string]*login)
 	b.pinned = make(map[key]*page)
 	b.sweepAt = 1024
@@ -138,12 +149,16 @@ func (b *book) enter(old Tokens, sent bool, start func(*call)) (*Renewal, *call,
 func (b *book) leave(k *call, next Tokens, err error) (unwanted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	k.login = k.login.whole()
 	switch {
 	case k.login.over != nil:
 		// Of a login that has been replaced nothing is revoked: the provider may
 		// count its tokens and those of the new one as one grant.
 		unwanted, k.err = err == nil && !errors.Is(k.login.over, errReplaced), k.login.over
 	case err == nil:
+		if k.asked && k.since.IsZero() {
+			k.since = time.Now()
+		}
 		b.succeed(k.login, k.old, next, k.since)
 	case errors.Is(err, ErrDenied):
 		now := time.Now()
@@ -166,7 +181,7 @@ func (b *book) leave(k *call, next Tokens, err error) (unwanted bool) {
 func (b *book) newest(l *login) Tokens {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return l.newest
+	return l.whole().newest
 }
 
 // follows returns the newest tokens of k's login where those that k is for have
@@ -174,11 +189,12 @@ func (b *book) newest(l *login) Tokens {
 func (b *book) follows(k *call) (newest Tokens, ttl time.Duration, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	l := k.login.whole()
 	p, ok := b.page(keyOf(k.old.Refresh))
-	if !ok || p.login != k.login || k.login.over != nil || p.generation >= k.login.generation {
+	if !ok || p.login != l || l.over != nil || p.generation >= l.generation {
 		return Tokens{}, 0, false
 	}
-	return k.login.newest, time.Until(p.until), time.Since(p.since) < b.grace
+	return l.newest, time.Until(p.until), time.Since(p.since) < b.grace
 }
 
 // whileOpen calls f unless the book is closed, and tells whether it did.
@@ -191,17 +207,20 @@ func (b *book) whileOpen(f func()) bool {
 	return !b.closed
 }
 
-func (b *book) close() {
+// close lets no call begin any more. It returns false if it had been called before.
+func (b *book) close() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	was := b.closed
 	b.closed = true
+	return !was
 }
 
 // hold returns what l has come to.
 func (b *book) hold(l *login) (*Renewal, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if l.over != nil {
+	if l = l.whole(); l.over != nil {
 		return nil, l.over
 	}
 	return b.renewal(l), nil
@@ -244,156 +263,4 @@ func (b *book) find(old Tokens, sent bool) (*login, error) {
 		return nil, nil
 	}
 	return l, nil
-}
-
-func (b *book) page(k key) (*page, bool) {
-	if p, ok := b.pages.Get(k); ok {
-		return p, true
-	}
-	p, ok := b.pinned[k]
-	return p, ok
-}
-
-// succeed notes that old has been exchanged for next; since tells when, and is
-// zero for now.
-func (b *book) succeed(l *login, old, next Tokens, since time.Time) {
-	if l.newest.Access == next.Access && l.generation > 0 {
-		return // another replica's tokens, which have been here before
-	}
-	now := time.Now()
-	delete(b.awaited, l.newest.Access)
-	if since.IsZero() {
-		since = now
-	}
-	l.newest = next
-	l.generation++
-	l.until = now.Add(b.keep)
-	b.write(l, keyOf(old.Refresh), l.generation-1, since)
-	b.write(l, keyOf(next.Refresh), l.generation, time.Time{})
-	b.awaited[next.Access] = l
-	b.unseen.Store(int64(len(b.awaited)))
-	b.sweep(now)
-}
-
-// write makes refresh token k lead to l.
-func (b *book) write(l *login, k key, generation int, since time.Time) {
-	if p, ok := b.page(k); ok {
-		if p.login == l { // a provider that does not rotate, or the page of the generation before
-			p.generation, p.since, p.until = generation, since, l.until
-			return
-		}
-		b.drop(p)
-	}
-	p := &page{key: k, login: l, generation: generation, since: since, until: l.until}
-	l.pages = append(l.pages, p)
-	b.pages.Add(k, p)
-}
-
-// end marks the login of t as over, for the reason given, and returns its newest
-// tokens.
-func (b *book) end(t Tokens, why error) Tokens {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	id := keyOf(t.Refresh)
-	newest := t
-	if p, ok := b.page(id); ok && p.login.over == nil {
-		newest = p.login.newest
-		b.finish(p.login, why, now)
-	}
-	if k, ok := b.calls[id]; ok { // its first refresh: no page leads there yet
-		b.finish(k.login, why, now)
-	}
-	b.refused.Add(id, refusal{why, now, now.Add(b.keep)})
-	return newest
-}
-
-// finish ends l; its pages stay, so that all of its tokens are refused.
-func (b *book) finish(l *login, why error, now time.Time) {
-	if l.over != nil {
-		return
-	}
-	l.over, l.overSince = why, now
-	l.until = now.Add(b.keep)
-	b.unawait(l)
-	l.newest = Tokens{}
-}
-
-func (b *book) presented(access string) {
-	if b.unseen.Load() == 0 {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.arrived(access, time.Now())
-}
-
-func (b *book) arrived(access string, now time.Time) {
-	if l, ok := b.awaited[access]; ok {
-		b.arrive(l, now)
-	}
-}
-
-// arrive notes that the newest tokens of l are where they belong. Older ones are
-// of use for grace from now; a later sight does not lengthen that.
-func (b *book) arrive(l *login, now time.Time) {
-	if _, first := b.awaited[l.newest.Access]; !first {
-		return
-	}
-	b.unawait(l)
-	end := now.Add(b.grace)
-	l.until = end
-	for _, p := range l.pages {
-		if p.generation < l.generation && end.Before(p.until) {
-			p.until = end
-		}
-	}
-}
-
-// sweep forgets what has had its time, often enough that what is kept stays
-// within twice what is needed, and seldom enough to cost nothing per call.
-func (b *book) sweep(now time.Time) {
-	if b.pages.Len() < b.sweepAt {
-		return
-	}
-	for _, p := range b.pages.Values() {
-		if l := p.login; l.held == 0 && !now.Before(l.until) ||
-			p.generation < l.generation && !now.Before(p.until) {
-			b.drop(p)
-		}
-	}
-	b.sweepAt = max(1024, 2*b.pages.Len())
-}
-
-func (b *book) drop(p *page) {
-	b.pages.Remove(p.key) // calls evicted
-	delete(b.pinned, p.key)
-	b.forget(p)
-}
-
-// evicted is called when a page leaves pages, by drop or for want of room.
-func (b *book) evicted(k key, p *page) {
-	l := p.login
-	if l.held > 0 && p.generation == l.generation && l.over == nil {
-		// A response that is being written needs to learn of successors.
-		b.pinned[k] = p
-		return
-	}
-	b.forget(p)
-}
-
-// forget takes a page that leads nowhere any more from its login.
-func (b *book) forget(p *page) {
-	l := p.login
-	l.pages = slices.DeleteFunc(l.pages, func(q *page) bool { return q == p })
-	if p.generation == l.generation {
-		b.unawait(l)
-	}
-}
-
-// unawait takes the newest access token of l from those whose sight would tell
-// something.
-func (b *book) unawait(l *login) {
-	delete(b.awaited, l.newest.Access)
-	b.unseen.Store(int64(len(b.awaited)))
 }

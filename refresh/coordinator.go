@@ -26,6 +26,8 @@ import (
 //     the old ones,
 //   - runs the call apart from the request that caused it, so that a client
 //     that hangs up loses nothing,
+//   - asks again by itself after an [ErrNoAnswer], while a provider's grace for
+//     a token that it has exchanged may still last,
 //   - and lets a [Coordinator.Revoke] win against a call in flight.
 //
 // The zero value of every field but Refresher is its default. A Coordinator is
@@ -66,8 +68,12 @@ type Coordinator struct {
 	sight sight
 	wait  time.Duration // Timeout or its default
 	book  book
-	slots chan struct{}  // bounds the calls that are at the provider
-	wg    sync.WaitGroup // calls and revocations under way
+
+	arriver Arriver // the Refresher, if it is one
+
+	slots   chan struct{}  // bounds the calls that are at the provider
+	closing chan struct{}  // closed by Close
+	wg      sync.WaitGroup // calls and revocations under way
 }
 
 // Defaults of the Coordinator's fields.
@@ -104,13 +110,15 @@ func (c *Coordinator) init() {
 			c.wait = c.Timeout
 		}
 		c.slots = make(chan struct{}, maxAtOnce)
+		c.closing = make(chan struct{})
+		c.arriver, _ = c.Refresher.(Arriver)
 		grace, keep := max(0, cmp.Or(c.Grace, DefaultGrace)), max(0, cmp.Or(c.Keep, DefaultKeep))
 		keep = max(keep, grace)
 		c.book.open(grace, keep, c.Store != nil)
 		if c.Store != nil {
 			c.sh = &shared{store: c.Store, grace: grace, keep: keep, claim: 3 * c.wait, op: min(time.Second, c.wait/4)}
-			c.sight.open()
 		}
+		c.sight.open(c.sh != nil)
 	})
 }
 
@@ -183,6 +191,9 @@ func (c *Coordinator) run(ctx context.Context, k *call) {
 	}
 	if c.book.leave(k, next, err) {
 		c.takeBack(ctx, next)
+	}
+	if errors.Is(err, ErrNoAnswer) && k.asked {
+		c.askAgain(ctx, k)
 	}
 }
 
@@ -273,8 +284,8 @@ func (c *Coordinator) Keeper() (Keeper, bool) {
 // It costs a few nanoseconds where nothing waits for that.
 func (c *Coordinator) Presented(access string) {
 	c.init()
-	c.book.presented(access)
-	if c.sh != nil && c.sight.first(access) {
+	awaited := c.book.presented(access)
+	if c.sh != nil && c.sight.first(access) || c.sh == nil && awaited && c.arriver != nil {
 		c.tellArrival(access)
 	}
 }
@@ -284,7 +295,9 @@ func (c *Coordinator) Presented(access string) {
 // of Refresh that would need the provider fail.
 func (c *Coordinator) Close() error {
 	c.init()
-	c.book.close()
+	if c.book.close() {
+		close(c.closing)
+	}
 	c.wg.Wait()
 	return nil
 }

@@ -40,8 +40,15 @@
 // its answer reaches no process of ours: the connection broke, or the replica
 // was killed before it could tell the Store. The remedy is at the provider, a
 // grace time of ten seconds or more (Cognito calls it the retry grace period,
-// Auth0 the reuse interval), within which the client's next request gets the
-// same answer. A client that does not come back within it loses its login too.
+// Auth0 the reuse interval), within which the same question gets the same
+// answer. A Coordinator asks again by itself after a lost answer, three times
+// within seven seconds, so that nobody needs to come back in that time; where the
+// replica itself was killed, somebody does.
+//
+// A provider whose grace gives another successor to each question makes several
+// logins of one that has lost an answer. A sign-out revokes them all there, but
+// ends here only the one that it was asked for: an answer that is still under way
+// with another can bring access tokens that are good until they end.
 //
 // A Store that loses what it has (a Redis without persistence that restarts) or
 // is out of reach for longer than [Coordinator].Grace leaves each replica with

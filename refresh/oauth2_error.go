@@ -47,10 +47,14 @@ func (e *ProviderError) Error() string {
 	return fmt.Sprintf("refresh: the provider refused with status %d, %s", e.Status, e.Code)
 }
 
-// Unwrap returns [ErrDenied] where the login is over, else nil.
+// Unwrap returns [ErrDenied] where the login is over, [ErrNoAnswer] where a proxy
+// has answered for the provider, else nil.
 func (e *ProviderError) Unwrap() error {
-	if e.denied {
+	switch {
+	case e.denied:
 		return ErrDenied
+	case e.Status == http.StatusBadGateway, e.Status == http.StatusGatewayTimeout:
+		return ErrNoAnswer
 	}
 	return nil
 }
@@ -115,40 +119,53 @@ func tokenError(err error) error {
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		return transportError(err)
 	}
-	return errors.New("refresh: the provider's answer is not a token response")
+	return fmt.Errorf("%w: what came is not a token response", ErrNoAnswer)
 }
 
 // transportError says why there was no answer. The errors of net/http can
 // quote what a broken server sent, and a transport's own can say anything, so
 // only the kinds that cannot hold a token are kept.
 func transportError(err error) error {
-	const what = "refresh: no answer from the provider"
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf(what+": %w", context.DeadlineExceeded)
-	case errors.Is(err, context.Canceled):
-		return fmt.Errorf(what+": %w", context.Canceled)
-	case errors.Is(err, errTooLong):
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" || isNoServer(err) {
+		return fmt.Errorf("refresh: the provider cannot be reached: %w", reason(err)) // and has seen nothing
+	}
+	if errors.Is(err, errTooLong) {
 		return errTooLong
 	}
-	for _, known := range []error{io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch} {
+	return fmt.Errorf("%w: %w", ErrNoAnswer, reason(err))
+}
+
+// isNoServer tells whether err came before anything was sent.
+func isNoServer(err error) bool {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// reason is the part of a transport's error that can be shown.
+func reason(err error) error {
+	for _, known := range []error{
+		context.DeadlineExceeded, context.Canceled, io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch,
+	} {
 		if errors.Is(err, known) {
-			return fmt.Errorf(what+": %w", known)
+			return known
 		}
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		return fmt.Errorf(what+": %w", e)
+		return e
 	}
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return fmt.Errorf(what+": %w", e)
+		return e
 	}
 	if e, ok := errors.AsType[syscall.Errno](err); ok {
-		return fmt.Errorf(what+": %w", e)
+		return e
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return errors.New(what + ": time-out")
+		return errors.New("time-out")
 	}
-	return errors.New(what + ": the connection failed")
+	return errors.New("the connection failed")
 }
 
 // retryAfter reads the header of that name (RFC 9110, section 10.2.3).

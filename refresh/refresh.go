@@ -56,6 +56,12 @@ type Revoker interface {
 // its refresh token. Errors that wrap it also wrap the provider's own.
 var ErrDenied = errors.New("refresh: the login is over")
 
+// ErrNoAnswer says that the refresh token has gone out and that no answer of the
+// provider has come: it may have exchanged the token, and nobody knows. It is
+// temporary. Where the provider has a grace time, the same token asked with
+// again gives the new ones, and a [Coordinator] does that by itself.
+var ErrNoAnswer = errors.New("refresh: no answer from the provider")
+
 // ErrEnded is an [ErrDenied] of our own: the login has been ended here a moment
 // ago, by a sign-out or by a new sign-in. Whoever ended it has told the browser,
 // which may hold another login by now: it is to be left alone.

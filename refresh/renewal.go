@@ -111,6 +111,7 @@ func (r *Renewal) Release() {
 func (b *book) learn(l *login, newest Tokens, since time.Time, over error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	l = l.whole()
 	switch {
 	case l.over != nil:
 	case over != nil:
@@ -124,6 +125,7 @@ func (b *book) learn(l *login, newest Tokens, since time.Time, over error) {
 func (b *book) release(l *login) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	l = l.whole()
 	l.held--
 	if l.held > 0 {
 		return

@@ -44,7 +44,7 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			// A result stands for grace at the least: the Store has lost this one,
 			// as one in memory does at its restart. To the provider the tokens
 			// that it replaced would look stolen.
-			c.insistOnResult(ctx, k.old, nil, newest, ttl)
+			c.insistOnResult(ctx, outcome{old: k.old, next: newest, sent: k.sent, came: time.Now(), ttl: ttl})
 			return newest, nil
 		}
 		claim := newClaim(r)
@@ -65,11 +65,14 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, claim, was record) (Tokens, error) {
 	renewing, stop := context.WithCancel(ctx)
 	c.wg.Go(func() { c.sh.renewClaim(renewing, t, claim) })
+	came := time.Now()
 	next, err := c.ask(ctx, k, t)
 	stop()
 	switch key := storeKey("refresh", t.Refresh); {
 	case err == nil:
-		return next, c.tellResult(ctx, t, claim, next)
+		o := outcome{old: t, next: next, sent: k.sent, came: came, at: claim, ttl: c.sh.keep}
+		err := c.tellResult(ctx, &o)
+		return o.next, err
 	case errors.Is(err, ErrDenied):
 		// A sibling may have won where our claim was lost: its result is worth
 		// more than the refusal that it has caused.
@@ -89,35 +92,32 @@ func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, claim, w
 // tellResult puts what the provider gave where all replicas find it. Where that
 // cannot be done now, who waits here need not wait for it: it is tried on. The
 // only error is that the user has signed out meanwhile.
-func (c *Coordinator) tellResult(ctx context.Context, t Tokens, claim record, next Tokens) error {
-	at, err := c.sh.settle(ctx, t, claim, next, c.sh.keep)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrEnded):
-		if !errors.Is(err, errReplaced) {
-			c.takeBack(ctx, next)
-		}
-		return err
+func (c *Coordinator) tellResult(ctx context.Context, o *outcome) error {
+	err := c.sh.settle(ctx, o)
+	if err == nil || errors.Is(err, ErrEnded) {
+		return c.unwanted(ctx, o, err)
 	}
 	c.degraded(ctx, err)
-	c.insistOnResult(ctx, t, at, next, c.sh.keep)
+	c.insistOnResult(ctx, *o)
 	return nil
 }
 
 // insistOnResult tries on, as long as others may hold back because of a claim.
-func (c *Coordinator) insistOnResult(ctx context.Context, t Tokens, at record, next Tokens, ttl time.Duration) {
+func (c *Coordinator) insistOnResult(ctx context.Context, o outcome) {
 	c.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, c.sh.claim)
+		insisting, cancel := context.WithTimeout(ctx, c.sh.claim)
 		defer cancel()
-		err := c.sh.insist(ctx, func() (err error) {
-			at, err = c.sh.settle(ctx, t, at, next, ttl)
-			return err
-		})
-		if errors.Is(err, ErrEnded) && !errors.Is(err, errReplaced) {
-			c.takeBack(ctx, next)
-		}
+		err := c.sh.insist(insisting, func() error { return c.sh.settle(insisting, &o) })
+		_ = c.unwanted(ctx, &o, err)
 	})
+}
+
+// unwanted takes back what the provider gave to a user who had signed out.
+func (c *Coordinator) unwanted(ctx context.Context, o *outcome, err error) error {
+	if errors.Is(err, ErrEnded) && !errors.Is(err, errReplaced) {
+		c.takeBack(ctx, o.next)
+	}
+	return err
 }
 
 // askAlone goes on without the Store, with what this process knows.
@@ -127,9 +127,10 @@ func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens,
 	if newest.Access != k.old.Access {
 		return newest, nil
 	}
+	came := time.Now()
 	next, err := c.ask(ctx, k, newest)
-	if err == nil {
-		c.insistOnResult(ctx, newest, nil, next, c.sh.keep) // the Store may be back in a moment
+	if err == nil { // the Store may be back in a moment
+		c.insistOnResult(ctx, outcome{old: newest, next: next, sent: k.sent, came: came, ttl: c.sh.keep})
 	}
 	return next, err
 }
@@ -162,7 +163,7 @@ func (c *Coordinator) tellArrival(access string) {
 	started := c.book.whileOpen(func() {
 		c.wg.Go(func() {
 			defer func() { <-c.sight.busy }()
-			if err := c.sh.arrived(context.Background(), access); err != nil {
+			if err := c.arrived(context.Background(), access); err != nil {
 				c.sight.forget(access)
 				c.degraded(context.Background(), err)
 			}
@@ -171,6 +172,22 @@ func (c *Coordinator) tellArrival(access string) {
 	if !started {
 		<-c.sight.busy
 	}
+}
+
+// arrived passes the word on to the Store and to a Refresher that wants to know.
+func (c *Coordinator) arrived(ctx context.Context, access string) error {
+	if c.sh != nil {
+		news, err := c.sh.arrived(ctx, access)
+		if err != nil || !news {
+			return err
+		}
+	}
+	if c.arriver == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.wait)
+	defer cancel()
+	return c.arriver.Arrived(ctx, access)
 }
 
 func (c *Coordinator) degraded(ctx context.Context, err error) {
@@ -187,10 +204,13 @@ type sight struct {
 	busy  chan struct{}
 }
 
-func (s *sight) open() {
+func (s *sight) open(shared bool) {
 	s.seed = maphash.MakeSeed()
-	s.slots = make([]atomic.Uint64, 1<<15)
 	s.busy = make(chan struct{}, 64)
+	s.slots = make([]atomic.Uint64, 1)
+	if shared {
+		s.slots = make([]atomic.Uint64, 1<<15)
+	}
 }
 
 func (s *sight) slot(access string) (*atomic.Uint64, uint64) {

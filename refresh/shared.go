@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -96,45 +97,62 @@ func (s *shared) follow(ctx context.Context, t Tokens) (trail, error) {
 	return f, nil
 }
 
-// settle replaces what stands for old, which should be its claim, by its result
-// for ttl.
-// It returns what it found there last, for the next try after an error, and
+// An outcome is what the provider has given for old.
+type outcome struct {
+	old, next Tokens
+	sent      bool      // a client has presented old
+	came      time.Time // when it was asked for
+	at        record    // what was seen under old last: its claim, if all is well
+	ttl       time.Duration
+}
+
+// settle writes an outcome where all replicas find it, or makes it what they
+// have found before. It may be called again after an error, and returns
 // [ErrEnded] if the user has signed out meanwhile.
-func (s *shared) settle(ctx context.Context, old Tokens, at record, next Tokens, ttl time.Duration) (record, error) {
-	result, err := newResult(old.Refresh, next)
+func (s *shared) settle(ctx context.Context, o *outcome) error {
+	result, err := newResult(o.old.Refresh, o.next)
 	if err != nil {
-		return at, err
+		return err
 	}
-	if at.unsent() {
+	if !o.sent {
 		result.markUnsent()
 	}
-	key := storeKey("refresh", old.Refresh)
+	key := storeKey("refresh", o.old.Refresh)
 	for {
-		done, err := s.swap(ctx, key, at, result, ttl)
+		done, err := s.swap(ctx, key, o.at, result, o.ttl)
 		if err != nil {
-			return at, err
+			return err
 		}
 		if done {
 			break
 		}
 		// The claim has run out, or somebody has written over it.
-		if at, err = s.get(ctx, key); err != nil {
-			return at, err
+		if o.at, err = s.get(ctx, key); err != nil {
+			return err
 		}
-		if at.kind() == ended {
-			return at, at.over()
+		if o.at.kind() == ended {
+			return o.at.over()
 		}
-		if at.kind() == replaced {
-			// By a write of ours that looked like a failure, or by a sibling;
-			// where that got other tokens, the provider has given both.
-			if there, err := at.open(old.Refresh); err == nil && there == next {
-				break
+		if o.at.kind() == replaced && o.at.since().After(o.came) {
+			// By a write of ours that looked like a failure, or by a sibling, to
+			// whom the provider has given other tokens: others have them already.
+			// What stood there before we asked is older, and goes.
+			if there, err := o.at.open(o.old.Refresh); err == nil {
+				o.next = there
 			}
+			break
 		}
 	}
-	// Only a shorter life of the result depends on this.
-	_, _ = s.swap(ctx, storeKey("access", next.Access), nil, record(key), ttl)
-	return result, nil
+	// Only a shorter life of the results depends on this.
+	back := key
+	if !o.sent { // so what led to old will have arrived when next has
+		before := storeKey("access", o.old.Access)
+		if was, err := s.get(ctx, before); err == nil && was != nil && len(was) < 2*maxLinks*len(key) {
+			back += " " + before + " " + string(was)
+		}
+	}
+	_, _ = s.swap(ctx, storeKey("access", o.next.Access), nil, record(back), o.ttl)
+	return nil
 }
 
 // insist calls f until it succeeds or ctx ends, with pauses. A sign-out is no
@@ -213,23 +231,28 @@ func (s *shared) end(ctx context.Context, t Tokens, why error) (Tokens, error) {
 	}
 }
 
-// arrived lets the result that brought access stand for grace only: a client has
-// presented it, wherever that was.
-func (s *shared) arrived(ctx context.Context, access string) error {
+// arrived lets the results that led to access stand for grace only: a client has
+// presented it, wherever that was. It tells whether that is news.
+func (s *shared) arrived(ctx context.Context, access string) (news bool, err error) {
 	back := storeKey("access", access)
-	key, err := s.get(ctx, back)
-	if err != nil || key == nil {
-		return err
+	keys, err := s.get(ctx, back)
+	if err != nil || keys == nil {
+		return false, err
 	}
-	r, err := s.get(ctx, string(key))
-	if err != nil {
-		return err
-	}
-	if r.kind() == replaced {
-		if _, err := s.swap(ctx, string(key), r, r, s.grace); err != nil {
-			return err
+	for key := range strings.FieldsSeq(string(keys) + " " + back) {
+		r, err := s.get(ctx, key)
+		switch {
+		case err != nil:
+			return true, err
+		case strings.HasPrefix(key, "access."):
+			// Who comes with what lies between must not lengthen that again.
+			_, err = s.swap(ctx, key, r, nil, 0)
+		case r.kind() == replaced:
+			_, err = s.swap(ctx, key, r, r, s.grace)
+		}
+		if err != nil {
+			return true, err
 		}
 	}
-	_, err = s.swap(ctx, back, key, nil, 0)
-	return err
+	return true, nil
 }

@@ -1,0 +1,160 @@
+package refresh_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// forgiving is a provider that gives the successor of a token again within its
+// grace, and takes a later use for theft. Of its first answers some are lost.
+type forgiving struct {
+	grace time.Duration
+	lose  int   // answers
+	err   error // in their place
+
+	mu    sync.Mutex
+	calls []time.Time
+	used  map[string]time.Time
+	stole bool
+}
+
+func (p *forgiving) Refresh(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.calls = append(p.calls, now)
+	if p.used == nil {
+		p.used = make(map[string]time.Time)
+	}
+	first, again := p.used[old.Refresh]
+	if p.stole = p.stole || again && now.Sub(first) > p.grace; p.stole {
+		return refresh.Tokens{}, fmt.Errorf("%w: used again", refresh.ErrDenied)
+	}
+	if !again {
+		p.used[old.Refresh] = now
+	}
+	if len(p.calls) <= p.lose {
+		return refresh.Tokens{}, p.err
+	}
+	var n int
+	if _, err := fmt.Sscanf(old.Refresh, "u.%d", &n); err != nil {
+		return refresh.Tokens{}, err
+	}
+	return generation("u", n+1), nil
+}
+
+var errLost = fmt.Errorf("%w: the connection broke", refresh.ErrNoAnswer)
+
+// The answer was lost, the browser was away, and the provider's grace is over
+// when it comes back.
+func TestPromise02ALostAnswerIsFetchedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		lose   int
+		shared bool
+	}{
+		{"the first answer was lost", 1, false},
+		{"three answers were lost", 3, false},
+		{"the first answer was lost, and replicas share a store", 1, true},
+		{"three answers were lost, and replicas share a store", 3, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &forgiving{grace: 10 * time.Second, lose: c.lose, err: errLost}
+				replica := &refresh.Coordinator{Refresher: p}
+				if c.shared {
+					replica.Store = new(refresh.MemoryStore)
+				}
+				defer replica.Close()
+				if _, err := replica.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrNoAnswer) {
+					t.Fatalf("got %v, want the lost answer", err)
+				}
+				<-time.After(time.Hour)
+				mustRefresh(t, replica, start("u"), generation("u", 1))
+				if len(p.calls) != c.lose+1 || p.stole {
+					t.Errorf("the provider was asked at %v, taken for theft: %t", p.calls, p.stole)
+				}
+			})
+		})
+	}
+}
+
+func TestALostAnswerIsNotAskedForWithoutNeed(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		err   error
+		after func(t *testing.T, c *refresh.Coordinator)
+		calls int
+	}{
+		{"nobody comes: three times more", errLost, nil, 4},
+		{"an answer that takes too long: once more", fmt.Errorf("%w: %w", refresh.ErrNoAnswer, context.DeadlineExceeded), nil, 2},
+		{"the provider has answered, and has no time", errors.New("status 429"), nil, 1},
+		{"the user signs out", errLost, func(t *testing.T, c *refresh.Coordinator) {
+			if err := c.Revoke(t.Context(), start("u")); err != nil {
+				t.Error(err)
+			}
+		}, 1},
+		{"the process ends", errLost, func(t *testing.T, c *refresh.Coordinator) {
+			begin := time.Now()
+			if err := c.Close(); err != nil || time.Since(begin) > 0 {
+				t.Errorf("closed with %v after %s", err, time.Since(begin))
+			}
+		}, 1},
+		{"twenty others come meanwhile: as if they were one", errLost, func(t *testing.T, c *refresh.Coordinator) {
+			for range 20 {
+				_, _ = c.Refresh(t.Context(), start("u"))
+			}
+		}, 24},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &forgiving{grace: time.Minute, lose: 1000, err: c.err}
+				replica := &refresh.Coordinator{Refresher: p}
+				defer replica.Close()
+				if _, err := replica.Refresh(t.Context(), start("u")); err == nil {
+					t.Fatal("got tokens")
+				}
+				if c.after != nil {
+					c.after(t, replica)
+				}
+				<-time.After(time.Minute)
+				if len(p.calls) != c.calls {
+					t.Errorf("the provider was asked %d times, want %d", len(p.calls), c.calls)
+				}
+			})
+		})
+	}
+}
+
+// After a restart a late request with old tokens gets, from a provider with
+// grace, tokens that this process knows as replaced already.
+func TestPromise05WhatComesLateIsNotTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &forgiving{grace: time.Minute}
+		before := &refresh.Coordinator{Refresher: p}
+		mustRefresh(t, before, start("u"), generation("u", 1))
+		if err := before.Close(); err != nil {
+			t.Fatal(err)
+		}
+		after := &refresh.Coordinator{Refresher: p}
+		defer after.Close()
+		mustRefresh(t, after, generation("u", 1), generation("u", 2))
+		mustRefresh(t, after, start("u"), generation("u", 2))
+		mustRefresh(t, after, generation("u", 1), generation("u", 2))
+		if err := after.Revoke(t.Context(), start("u")); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 3 {
+			if _, err := after.Refresh(t.Context(), generation("u", n)); !errors.Is(err, refresh.ErrDenied) {
+				t.Errorf("generation %d after the sign-out: %v", n, err)
+			}
+		}
+	})
+}
