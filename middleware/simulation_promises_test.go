@@ -207,7 +207,7 @@ func (w *simWorld) checkWritten(q *simRequest, line map[string]*http.Cookie, now
 		w.breach("1", "%s goes with %s in one answer", simName(a.Value), simName(line[simRefreshCookie].Value))
 	}
 	since := now.Add(-simRecent)
-	if !l.ended.IsZero() && now.Sub(l.ended) > simMoment && l.dead != "ended by the provider" {
+	if !l.ended.IsZero() && now.Sub(l.ended) > simMoment && l.dead != "ended by the provider" && l.dead != "used again" {
 		excused := w.plan.shared && (l.endedBy.storeFailed(l.ending, l.ended) || q.replica.storeSlow(since, now) || w.anyStoreFailed(l.ending.Add(-simRecent), now) ||
 			simWithin(w.store.wiped, l.issued[gen], now)) // the store has lost what led from the one to the other
 		if !w.plan.shared && l.endedBy.isDead() {
@@ -307,8 +307,8 @@ func (w *simWorld) checkThief(q *simRequest, status int) {
 		return
 	}
 	since, ok := l.successor(l.accepted, q.gen)
-	if !ok || q.arrived.Sub(since) < simGrace+simMoment+time.Second || w.plan.shared && w.anyStoreSlow(since.Add(-simRecent), time.Now()) {
-		return
+	if !ok || q.arrived.Sub(since) < simGrace+simMoment+time.Second || w.plan.shared && w.anyStoreSlow(l.issued[q.gen+1].Add(-simRecent), time.Now()) {
+		return // what shortens the life of a result is told to the store once
 	}
 	if l.forked {
 		return // he had it from the provider, in its own grace
