@@ -17,8 +17,9 @@ var askingAgain = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Seco
 // again within its grace; one without grace has lost the login already, and the
 // browser's next request would not find another answer.
 func (c *Coordinator) askAgain(ctx context.Context, k *call) {
-	if k.again == len(askingAgain) || k.again > 0 && errors.Is(k.err, context.DeadlineExceeded) {
-		return // who takes so long will not be hurried
+	slow := errors.Is(k.err, context.DeadlineExceeded)
+	if k.again == len(askingAgain) || slow && k.slow {
+		return // who takes so long twice will not be hurried
 	}
 	if !c.book.planAgain(k) {
 		return
@@ -29,7 +30,10 @@ func (c *Coordinator) askAgain(ctx context.Context, k *call) {
 	case <-time.After(pause):
 	case <-c.closing:
 	}
-	c.book.enterAgain(k, func(k *call) { c.wg.Go(func() { c.run(ctx, k) }) })
+	c.book.enterAgain(k, func(next *call) {
+		next.slow = slow
+		c.wg.Go(func() { c.run(ctx, next) })
+	})
 }
 
 // planAgain tells whether k's call is to be made again: once for all who have
@@ -55,7 +59,8 @@ func (b *book) enterAgain(k *call, start func(*call)) {
 	if p, ok := b.page(id); ok {
 		l = p.login
 	}
-	if b.closed || l.over != nil || l.newest != k.old || b.calls[id] != nil || b.refused.Contains(id) {
+	exchanged := l.newest.Access != k.old.Access || l.newest.Refresh != k.old.Refresh
+	if b.closed || l.over != nil || exchanged || b.calls[id] != nil || b.refused.Contains(id) {
 		return
 	}
 	again := &call{login: l, old: k.old, sent: k.sent, again: k.again + 1, done: make(chan struct{})}

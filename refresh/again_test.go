@@ -78,6 +78,8 @@ func TestPromise02ALostAnswerIsFetchedAgain(t *testing.T) {
 				}
 				<-time.After(time.Hour)
 				mustRefresh(t, replica, start("u"), generation("u", 1))
+				p.mu.Lock()
+				defer p.mu.Unlock()
 				if len(p.calls) != c.lose+1 || p.stole {
 					t.Errorf("the provider was asked at %v, taken for theft: %t", p.calls, p.stole)
 				}
@@ -125,6 +127,8 @@ func TestALostAnswerIsNotAskedForWithoutNeed(t *testing.T) {
 					c.after(t, replica)
 				}
 				<-time.After(time.Minute)
+				p.mu.Lock()
+				defer p.mu.Unlock()
 				if len(p.calls) != c.calls {
 					t.Errorf("the provider was asked %d times, want %d", len(p.calls), c.calls)
 				}

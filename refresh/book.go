@@ -40,6 +40,7 @@ type call struct {
 	since  time.Time // when the successor came, where it was known; zero: nobody can say
 	joined int
 	again  int           // how often it has been begun without anybody asking
+	slow   bool          // then: the one before had no answer in its time
 	done   chan struct{} // closed when err is set and the book written
 	err    error
 }
