@@ -1,96 +1,33 @@
-// Package local is an issuer for a service's own users: it signs their access
-// tokens, publishes the key, and rotates their refresh tokens.
-//
-// It is for a service that knows its users already, by a password or a passkey
-// of its own, and wants their logins to work as those of a provider do. A
-// program that checks a form and signs the user in:
-//
-//	package main
-//
-//	import (
-//		"log"
-//		"net/http"
-//
-//		"github.com/tokenlife/tokenlife/middleware"
-//		"github.com/tokenlife/tokenlife/middleware/verify"
-//		"github.com/tokenlife/tokenlife/refresh/local"
-//	)
-//
-//	func main() {
-//		issuer := &local.Issuer{
-//			URL:      "https://shop.example",
-//			Audience: []string{"shop"},
-//		}
-//		tokens, err := verify.New(verify.Issuer{
-//			URL:      issuer.URL,
-//			Keys:     issuer.JWKS,
-//			Audience: issuer.Audience,
-//		})
-//		if err != nil {
-//			log.Fatal(err)
-//		}
-//		auth := &middleware.Auth{Verifier: tokens, Refresher: issuer}
-//		if err := auth.Validate(); err != nil {
-//			log.Fatal(err)
-//		}
-//		mux := http.NewServeMux()
-//		mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-//			user, ok := check(r.FormValue("user"), r.FormValue("password")) // your own
-//			if !ok {
-//				http.Error(w, "No such user or password.", http.StatusForbidden)
-//				return
-//			}
-//			login, err := issuer.Login(r.Context(), user)
-//			if err == nil {
-//				err = auth.SignIn(w, r, login)
-//			}
-//			if err != nil {
-//				middleware.WriteError(w, r, err)
-//				return
-//			}
-//			http.Redirect(w, r, "/", http.StatusSeeOther)
-//		})
-//		mux.Handle("/", auth.Require(site())) // your own
-//		log.Fatal(http.ListenAndServe("localhost:8080", mux))
-//	}
-//
-// The signing key is made at the first use and lives as long as the Issuer.
-// After a restart, and at another replica, the access tokens of before are no
-// longer good, while refresh tokens are as long as the Store has them: the next
-// request gets a new access token without anybody noticing.
 package local
 
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
+	"crypto"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
+	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
+// Defaults of the fields of an Issuer.
 const (
-	defaultLife        = 5 * time.Minute
-	defaultRefreshLife = 30 * 24 * time.Hour
+	DefaultLife        = 5 * time.Minute
+	DefaultRotateEvery = 24 * time.Hour
 )
 
 // An Issuer signs in the users of one service. It is the [refresh.Refresher]
-// and [refresh.Revoker] of their logins.
+// and [refresh.Revoker] of their logins, which are kept by package sessions.
 //
-// Each refresh token is good once, and the one that came before it ends the
-// login (RFC 9700, section 4.14.2): put a [refresh.Coordinator] in front, as
-// package middleware does by itself, so that requests at the same time are one
-// refresh.
-//
-// Use an Issuer by pointer and do not change its fields after the first use.
-// Its methods are safe for concurrent use.
+// Set the fields before the first use, do not change or copy an Issuer after it,
+// and use it by pointer, from any number of goroutines.
 type Issuer struct {
 	// URL is the issuer's name, an absolute URL, in the tokens' iss. Nothing
 	// needs to be served there. Required.
@@ -102,32 +39,71 @@ type Issuer struct {
 	// Life is how long an access token lives, in whole seconds. Default 5 min.
 	Life time.Duration
 
-	// RefreshLife is how long a login lives, counted from its start and not
-	// prolonged by refreshes. Default 30 days.
-	RefreshLife time.Duration
+	// Idle is how long a login lives without a refresh. It should be several
+	// times Life. Default: as long as Absolute.
+	Idle time.Duration
 
-	// Store keeps the logins: hashes of refresh tokens, the users' subjects and
-	// times. Default: a [refresh.MemoryStore] of its own, which forgets them
-	// when the program ends.
+	// Absolute is how long a login lives from its start. Default 720 h.
+	Absolute time.Duration
+
+	// Grace and Keep are how long a refresh token that has been replaced is good
+	// after its successor has been presented, and while that has not been; see
+	// [sessions.Sessions]. Default 30 s and 24 h; negative: none.
+	Grace, Keep time.Duration
+
+	// Store keeps the logins, and the signing keys where there is a Secret.
+	// Replicas share it. Default: a [refresh.MemoryStore] of its own, which
+	// forgets them when the program ends.
 	Store refresh.Store
 
-	// Claims returns claims to add to a subject's access tokens, such as
-	// scope. It is called at every refresh, so that the claims are never older
-	// than the access token. The claims of RFC 9068, section 2.2, that this
-	// package sets cannot be replaced. An error that wraps [refresh.ErrDenied]
-	// ends the login. Default: none.
+	// Claims returns claims to add to a subject's access tokens, such as scope.
+	// It is called at the start of a login and at every refresh, so that the
+	// claims are never older than the access token. The claims of RFC 9068,
+	// section 2.2, and others that this package sets, cannot be replaced. An error
+	// that wraps [refresh.ErrDenied] ends the login; every other one leaves it.
+	// Default: none.
 	Claims func(ctx context.Context, subject string) (map[string]any, error)
 
-	once              sync.Once
-	life, refreshLife time.Duration // as configured, or by default
-	store             refresh.Store
-	key               *signer.Key
-	err               error // of Validate or of making the key
+	// Observe is told of logins that end by reuse, by Claims, or because their
+	// subject has too many. It must return soon. Default nil.
+	Observe func(ctx context.Context, e sessions.Event)
+
+	// Algorithm is what the Issuer signs with, by keys that it makes itself:
+	// "ES256", "RS256" or "EdDSA". It may be changed from one start to the next.
+	// Default "ES256".
+	Algorithm string
+
+	// RotateEvery is how long a key signs, an hour or more. Default 24 h.
+	RotateEvery time.Duration
+
+	// Secret is 32 random bytes that seal the signing keys in the Store, where
+	// replicas share them and a restart finds them. Another Secret is as good as
+	// other keys. Default: the keys are in this program's memory alone.
+	Secret []byte
+
+	// Signers are keys of the program's own, in place of those that the Issuer
+	// makes: RSA (of 2048 bits or more), ECDSA on P-256, or Ed25519, in memory or
+	// in a device. The first one signs, the others are only published. So a new
+	// key comes in as the last for a quarter of an hour and is then the first;
+	// the one before stays until Life has passed. Default: none.
+	Signers []crypto.Signer
+
+	once   sync.Once
+	err    error // of Validate
+	life   time.Duration
+	rotate time.Duration
+	alg    string
+	shared refresh.Store // of the keys; nil: not shared
+	logins *sessions.Sessions
+
+	turning sync.Mutex // one caller makes keys
+	keys    atomic.Pointer[keySet]
 }
 
 var (
 	_ refresh.Refresher = (*Issuer)(nil)
 	_ refresh.Revoker   = (*Issuer)(nil)
+	_ refresh.Arriver   = (*Issuer)(nil)
 )
 
 // Validate reports a mistake in the configuration, naming the field.
@@ -142,8 +118,25 @@ func (i *Issuer) Validate() error {
 		return errors.New("local: Issuer.Audience is empty or has an empty name")
 	case i.Life < 0 || i.Life%time.Second != 0:
 		return errors.New("local: Issuer.Life is not a whole number of seconds above zero")
-	case i.RefreshLife < 0:
-		return errors.New("local: Issuer.RefreshLife is negative")
+	case i.Idle < 0:
+		return errors.New("local: Issuer.Idle is negative")
+	case i.Absolute < 0:
+		return errors.New("local: Issuer.Absolute is negative")
+	case i.Algorithm != "" && !slices.Contains([]string{signer.ES256, signer.RS256, signer.EdDSA}, i.Algorithm):
+		return errors.New("local: Issuer.Algorithm is none of ES256, RS256 and EdDSA")
+	case i.RotateEvery != 0 && i.RotateEvery < time.Hour:
+		return errors.New("local: Issuer.RotateEvery is less than an hour")
+	case len(i.Secret) != 0 && len(i.Secret) != 32:
+		return errors.New("local: Issuer.Secret is not 32 bytes long")
+	case len(i.Secret) != 0 && i.Store == nil:
+		return errors.New("local: Issuer.Secret is set, and there is no Store to keep keys in")
+	case len(i.Signers) > 0 && (len(i.Secret) != 0 || i.Algorithm != "" || i.RotateEvery != 0):
+		return errors.New("local: Issuer.Signers is set, and Algorithm, RotateEvery or Secret as well")
+	}
+	for n, s := range i.Signers {
+		if _, err := signer.From(s); err != nil {
+			return fmt.Errorf("local: Issuer.Signers[%d]: %w", n, err)
+		}
 	}
 	return nil
 }
@@ -154,50 +147,21 @@ func (i *Issuer) ready() error {
 		if i.err = i.Validate(); i.err != nil {
 			return
 		}
-		i.life = cmp.Or(i.Life, defaultLife)
-		i.refreshLife = cmp.Or(i.RefreshLife, defaultRefreshLife)
-		if i.store = i.Store; i.store == nil {
-			i.store = new(refresh.MemoryStore)
+		i.life = cmp.Or(i.Life, DefaultLife)
+		i.rotate = cmp.Or(i.RotateEvery, DefaultRotateEvery)
+		i.alg = cmp.Or(i.Algorithm, signer.ES256)
+		store := i.Store
+		if store == nil {
+			store = new(refresh.MemoryStore)
 		}
-		if i.key, i.err = signer.New(); i.err != nil {
-			i.err = fmt.Errorf("local: %w", i.err)
+		if len(i.Secret) != 0 {
+			i.shared = store
+		}
+		i.logins = &sessions.Sessions{
+			Refresher: refresh.Func(i.next), Store: store, ShowAccess: true,
+			Grace: i.Grace, Keep: i.Keep, Idle: i.Idle, Absolute: i.Absolute,
+			Observe: i.Observe,
 		}
 	})
 	return i.err
-}
-
-// ours are the claims that an Issuer sets, and those that would change what
-// its tokens are.
-var ours = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id"}
-
-// access signs an access token (RFC 9068).
-func (i *Issuer) access(ctx context.Context, subject string) (string, time.Time, error) {
-	claims := map[string]any{}
-	if i.Claims != nil {
-		more, err := i.Claims(ctx, subject)
-		if err != nil {
-			return "", time.Time{}, fmt.Errorf("local: Issuer.Claims: %w", err)
-		}
-		for name, value := range more {
-			// In any case, because some verifiers do not tell ISS from iss.
-			if slices.ContainsFunc(ours, func(our string) bool { return strings.EqualFold(name, our) }) {
-				return "", time.Time{}, fmt.Errorf("local: Issuer.Claims returned %.40q, which the Issuer sets itself", name)
-			}
-			claims[name] = value
-		}
-	}
-	now := time.Now()
-	ends := now.Add(i.life).Truncate(time.Second)
-	claims["iss"] = i.URL
-	claims["sub"] = subject
-	claims["aud"] = i.Audience
-	claims["iat"] = now.Unix()
-	claims["exp"] = ends.Unix()
-	claims["jti"] = rand.Text()
-	claims["client_id"] = i.URL // the service is its own and only client
-	signed, err := i.key.Sign("at+jwt", claims)
-	if err != nil {
-		return "", time.Time{}, fmt.Errorf("local: %w", err)
-	}
-	return signed, ends, nil
 }

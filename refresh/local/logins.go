@@ -3,195 +3,97 @@ package local
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
+	"unicode/utf8"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
-
-// A login is what the Store holds of one, under its ID. A refresh token is
-// "<login ID>.<secret>"; only the hash of the current secret is kept, and the
-// ID alone is good for nothing. A secret of 256 random bits needs no salt and
-// no slow hash.
-type login struct {
-	Subject string    `json:"sub"`
-	Hash    []byte    `json:"hash"` // SHA-256
-	Ends    time.Time `json:"ends"`
-}
-
-// tries bounds how often a change is made again because another came first.
-const tries = 4
-
-// errBusy is temporary.
-var errBusy = errors.New("local: the login is being changed by others")
 
 // Login starts a login of subject, a name that never changes and is never
 // given to another user. The caller has made sure that it is them.
 func (i *Issuer) Login(ctx context.Context, subject string) (refresh.Tokens, error) {
+	return i.LoginOn(ctx, subject, "")
+}
+
+// LoginOn is [Issuer.Login] on a device that the user may know again in a list
+// of their logins, such as a User-Agent.
+func (i *Issuer) LoginOn(ctx context.Context, subject, device string) (refresh.Tokens, error) {
 	if err := i.ready(); err != nil {
 		return refresh.Tokens{}, err
 	}
-	if subject == "" {
-		return refresh.Tokens{}, errors.New("local: the subject is empty")
+	if subject == "" || !utf8.ValidString(subject) {
+		return refresh.Tokens{}, errors.New("local: the subject is empty or not UTF-8")
 	}
-	access, ends, err := i.access(ctx, subject)
-	if err != nil {
-		return refresh.Tokens{}, err
+	session := rand.Text()
+	t, err := i.access(ctx, subject, session)
+	if err == nil {
+		t, err = i.logins.Start(ctx, t, refresh.Identity{Issuer: i.URL, Subject: subject, Session: session, Device: device})
 	}
-	l := login{Subject: subject, Ends: time.Now().Add(i.refreshLife)}
-	id := rand.Text()
-	secret := l.renew()
-	if ok, err := i.store.Swap(ctx, key(id), nil, l.encode(), i.refreshLife); err != nil {
-		return refresh.Tokens{}, fmt.Errorf("local: keeping the login: %w", err)
-	} else if !ok {
-		return refresh.Tokens{}, errBusy // the ID is taken: it was not random
-	}
-	return refresh.Tokens{Access: access, Refresh: id + "." + secret, Expiry: ends, RefreshExpiry: l.Ends}, nil
+	return t, wrap(err)
 }
 
-// Refresh gives a login new tokens. A refresh token that is not the login's
-// current one ends the login, because someone else has used it; a store that
-// does not answer leaves everything as it is.
+// Refresh implements [refresh.Refresher]: it gives a login new tokens. An error
+// of the Store or of Claims leaves everything as it is.
 func (i *Issuer) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 	if err := i.ready(); err != nil {
 		return refresh.Tokens{}, err
 	}
-	id, secret, ok := parse(old.Refresh)
-	if !ok {
-		return refresh.Tokens{}, fmt.Errorf("local: %w: this is no refresh token of ours", refresh.ErrDenied)
-	}
-	for range tries {
-		if t, done, err := i.rotate(ctx, id, secret); done || err != nil {
-			t.ID = old.ID
-			return t, err
-		}
-	}
-	return refresh.Tokens{}, errBusy
+	t, err := i.logins.Refresh(ctx, old)
+	return t, wrap(err)
 }
 
-// rotate makes one attempt at a refresh. It is not done where somebody else
-// changed the login meanwhile.
-func (i *Issuer) rotate(ctx context.Context, id, secret string) (t refresh.Tokens, done bool, err error) {
-	stored, l, err := i.load(ctx, id)
-	if err != nil {
-		return t, false, err
-	}
-	if !l.has(secret) {
-		done, err = i.end(ctx, id, stored, fmt.Errorf("local: %w: its refresh token has been used before", refresh.ErrDenied))
-		return t, done, err
-	}
-	// Signed first, so that a failure spends nothing.
-	access, expiry, err := i.access(ctx, l.Subject)
-	switch {
-	case errors.Is(err, refresh.ErrDenied):
-		done, err = i.end(ctx, id, stored, err)
-		return t, done, err
-	case err != nil:
-		return t, false, err
-	}
-	next := l.renew()
-	done, err = i.store.Swap(ctx, key(id), stored, l.encode(), time.Until(l.Ends))
-	switch {
-	case err != nil:
-		return t, false, fmt.Errorf("local: keeping the login: %w", err)
-	case !done:
-		return t, false, nil
-	}
-	return refresh.Tokens{Access: access, Refresh: id + "." + next, Expiry: expiry, RefreshExpiry: l.Ends}, true, nil
-}
-
-// Revoke ends a login. Any refresh token that the login ever had will do; one
-// that is not known is as good as revoked.
+// Revoke implements [refresh.Revoker]: it ends the login that t's refresh token
+// belongs to, whether or not that is the current one.
 func (i *Issuer) Revoke(ctx context.Context, t refresh.Tokens) error {
 	if err := i.ready(); err != nil {
 		return err
 	}
-	id, _, ok := parse(t.Refresh)
-	if !ok {
+	return wrap(i.logins.Revoke(ctx, t))
+}
+
+// Arrived implements [refresh.Arriver].
+func (i *Issuer) Arrived(ctx context.Context, access string) error {
+	if err := i.ready(); err != nil {
+		return err
+	}
+	return wrap(i.logins.Arrived(ctx, access))
+}
+
+// Logins returns the logins of a subject, those used last first; 256 at most.
+// The Session of a [sessions.Login] is the claim sid of its access tokens: it
+// tells which of them a request belongs to.
+func (i *Issuer) Logins(ctx context.Context, subject string) ([]sessions.Login, error) {
+	if err := i.ready(); err != nil {
+		return nil, err
+	}
+	logins, err := i.logins.List(ctx, i.URL, subject)
+	return logins, wrap(err)
+}
+
+// End ends one login of a subject, by its ID in [Issuer.Logins]. An error that
+// wraps [refresh.ErrNotFound] says that there is no such login. Its access token
+// is good until it expires.
+func (i *Issuer) End(ctx context.Context, subject, id string) error {
+	if err := i.ready(); err != nil {
+		return err
+	}
+	return wrap(i.logins.End(ctx, i.URL, subject, id))
+}
+
+// EndAll signs a subject out everywhere, but for the logins whose IDs are among
+// except. Their access tokens are good until they expire.
+func (i *Issuer) EndAll(ctx context.Context, subject string, except ...string) error {
+	if err := i.ready(); err != nil {
+		return err
+	}
+	return wrap(i.logins.EndAll(ctx, i.URL, subject, except...))
+}
+
+func wrap(err error) error {
+	if err == nil {
 		return nil
 	}
-	for range tries {
-		stored, _, err := i.load(ctx, id)
-		switch {
-		case errors.Is(err, refresh.ErrDenied):
-			return nil
-		case err != nil:
-			return err
-		}
-		if done, err := i.end(ctx, id, stored, nil); done || err != nil {
-			return err
-		}
-	}
-	return errBusy
-}
-
-// end removes a login that is still as stored, and then returns why.
-func (i *Issuer) end(ctx context.Context, id string, stored []byte, why error) (done bool, err error) {
-	done, err = i.store.Swap(ctx, key(id), stored, nil, 0)
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("local: ending the login: %w", err)
-	case !done:
-		return false, nil
-	}
-	return true, why
-}
-
-// load returns a login, and as the bytes that it is in the Store. One that is
-// not there, or past its end, is denied.
-func (i *Issuer) load(ctx context.Context, id string) ([]byte, login, error) {
-	var l login
-	stored, err := i.store.Get(ctx, key(id))
-	switch {
-	case errors.Is(err, refresh.ErrNotFound):
-		return nil, l, fmt.Errorf("local: %w", refresh.ErrDenied)
-	case err != nil:
-		return nil, l, fmt.Errorf("local: looking for the login: %w", err)
-	case json.Unmarshal(stored, &l) != nil:
-		return nil, l, errors.New("local: the store holds something else under the login's key")
-	case !time.Now().Before(l.Ends):
-		return nil, l, fmt.Errorf("local: %w", refresh.ErrDenied)
-	}
-	return stored, l, nil
-}
-
-// renew gives the login a new secret and returns it.
-func (l *login) renew() string {
-	var random [32]byte
-	rand.Read(random[:]) // never fails
-	secret := base64.RawURLEncoding.EncodeToString(random[:])
-	sum := sha256.Sum256([]byte(secret))
-	l.Hash = sum[:]
-	return secret
-}
-
-func (l *login) has(secret string) bool {
-	sum := sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(sum[:], l.Hash) == 1
-}
-
-func (l *login) encode() []byte {
-	b, err := json.Marshal(l)
-	if err != nil {
-		panic(err) // a string, bytes and a time of this century
-	}
-	return b
-}
-
-func key(id string) string { return "local.login." + id }
-
-// parse takes a refresh token apart. The lengths are exact, so that nothing of
-// a caller's choice becomes a key of the Store.
-func parse(token string) (id, secret string, ok bool) {
-	const idLength, secretLength = 26, 43
-	id, secret, ok = strings.Cut(token, ".")
-	ok = ok && len(id) == idLength && len(secret) == secretLength &&
-		strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
-	return id, secret, ok
+	return fmt.Errorf("local: %w", err)
 }

@@ -1,91 +1,124 @@
-// Package signer signs JWTs with a key of its own (ES256, RFC 7518, section
-// 3.4) and describes the key as a JWKS.
+// Package signer signs JWTs (RS256, ES256 and EdDSA; RFC 7518 section 3, RFC
+// 8037) and describes the keys that verify them as a JWKS.
 package signer
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
+	"crypto/rsa"
+	"encoding/asn1"
+	"errors"
 	"fmt"
+	"math/big"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// A Key is a private key. It is never written anywhere: a new one is made at
-// each start. Its methods are safe for concurrent use.
+// The algorithms, by their names in a JWT's header.
+const (
+	RS256 = "RS256"
+	ES256 = "ES256"
+	EdDSA = "EdDSA"
+)
+
+// A Key is a private key, here or in a device. Its methods are safe for
+// concurrent use if those of the device are.
 type Key struct {
-	id      string
-	private *ecdsa.PrivateKey
-	jwks    []byte
+	Public
+
+	private crypto.Signer
+	method  jwt.SigningMethod
 }
 
-// The members of a key that its thumbprint covers, in the order of RFC 7638,
-// section 3.2.
-type required struct {
-	Crv string `json:"crv"`
-	Kty string `json:"kty"`
-	X   string `json:"x"`
-	Y   string `json:"y"`
-}
-
-type jwk struct {
-	required
-	Use string `json:"use"`
-	Alg string `json:"alg"`
-	Kid string `json:"kid"`
-}
-
-// New makes a key on P-256, whose ID is its thumbprint (RFC 7638).
+// New makes a key for ES256.
 func New() (*Key, error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := Generate(ES256)
 	if err != nil {
-		return nil, fmt.Errorf("signer: making a key: %w", err)
+		return nil, err
 	}
-	point, err := private.PublicKey.Bytes() // a byte for the form, then X and Y of one length
-	if err != nil {
-		return nil, fmt.Errorf("signer: making a key: %w", err)
-	}
-	half := len(point) / 2
-	key := required{"P-256", "EC", encode(point[1 : 1+half]), encode(point[1+half:])}
-	covered, err := json.Marshal(key)
-	if err != nil {
-		return nil, fmt.Errorf("signer: describing the key: %w", err)
-	}
-	sum := sha256.Sum256(covered)
-	id := encode(sum[:])
-	jwks, err := json.Marshal(map[string][]jwk{"keys": {{key, "sig", "ES256", id}}})
-	if err != nil {
-		return nil, fmt.Errorf("signer: describing the key: %w", err)
-	}
-	return &Key{id, private, jwks}, nil
+	return From(private)
 }
 
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+// Generate makes a private key for an algorithm.
+func Generate(alg string) (private crypto.Signer, err error) {
+	switch alg {
+	case RS256:
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	case ES256:
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case EdDSA:
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		return nil, fmt.Errorf("signer: the algorithm %.20q is none of RS256, ES256 and EdDSA", alg)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("signer: making a key: %w", err)
+	}
+	return private, nil
+}
+
+// From makes a Key of a private key: RSA of 2048 bits or more, P-256 or Ed25519.
+func From(private crypto.Signer) (*Key, error) {
+	if private == nil {
+		return nil, errors.New("signer: there is no key")
+	}
+	public, err := Describe(private.Public())
+	if err != nil {
+		return nil, err
+	}
+	return &Key{public, private, jwt.GetSigningMethod(public.Algorithm)}, nil
+}
 
 // Sign makes a JWT of claims, with typ in its header.
 func (k *Key) Sign(typ string, claims map[string]any) (string, error) {
-	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims(claims))
+	t := jwt.NewWithClaims(k.method, jwt.MapClaims(claims))
 	t.Header["typ"] = typ
-	t.Header["kid"] = k.id
-	signed, err := t.SignedString(k.private)
+	t.Header["kid"] = k.ID
+	text, err := t.SigningString()
 	if err != nil {
 		return "", fmt.Errorf("signer: signing: %w", err)
 	}
-	return signed, nil
+	// Not by the library, which signs with keys in this process's memory only.
+	signature, err := k.signature([]byte(text))
+	if err != nil {
+		return "", fmt.Errorf("signer: signing: %w", err)
+	}
+	return text + "." + encode(signature), nil
+}
+
+func (k *Key) signature(text []byte) ([]byte, error) {
+	if k.Algorithm == EdDSA {
+		return k.private.Sign(rand.Reader, text, crypto.Hash(0))
+	}
+	h := crypto.SHA256.New()
+	h.Write(text)
+	signature, err := k.private.Sign(rand.Reader, h.Sum(nil), crypto.SHA256)
+	if err != nil || k.Algorithm != ES256 {
+		return signature, err
+	}
+	// RFC 7518, section 3.4: both numbers, of 32 bytes each.
+	var pair struct{ R, S *big.Int }
+	if rest, err := asn1.Unmarshal(signature, &pair); err != nil || len(rest) > 0 ||
+		pair.R.Sign() < 0 || pair.S.Sign() < 0 || pair.R.BitLen() > 256 || pair.S.BitLen() > 256 {
+		return nil, errors.New("the key's signature is not one of ECDSA on P-256")
+	}
+	both := make([]byte, 64)
+	pair.R.FillBytes(both[:32])
+	pair.S.FillBytes(both[32:])
+	return both, nil
 }
 
 // Verify returns the claims of a JWT that the key has signed, whatever they
 // say of time and audience.
 func (k *Key) Verify(raw string) (map[string]any, error) {
 	claims := jwt.MapClaims{}
-	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation()).
+	_, err := jwt.NewParser(jwt.WithValidMethods([]string{k.Algorithm}), jwt.WithoutClaimsValidation()).
 		ParseWithClaims(raw, claims, func(*jwt.Token) (any, error) { return k.private.Public(), nil })
 	return claims, err
 }
 
 // JWKS returns the key's public half as a JWKS document (RFC 7517, section 5).
-// The caller must not change it.
-func (k *Key) JWKS() []byte { return k.jwks }
+func (k *Key) JWKS() []byte { return Set(k.Public) }

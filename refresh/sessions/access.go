@@ -1,0 +1,185 @@
+package sessions
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// A view is what this process knows of a login's access tokens. It is good for
+// Remember, and for longer while the Store cannot tell.
+type view struct {
+	slots   [maxAccess]slot // newest first
+	checked atomic.Int64    // when the Store said so, since Sessions.begin
+	asking  atomic.Bool     // one caller is asking again
+}
+
+type slot struct{ handle, token string }
+
+// token returns the access token of a handle, in a time that does not tell how
+// much of the handle is right.
+func (v *view) token(handle string) (string, bool) {
+	for i := range v.slots {
+		if equal(v.slots[i].handle, handle) {
+			return v.slots[i].token, true
+		}
+	}
+	return "", false
+}
+
+func equal(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	var difference byte
+	for i := range len(a) {
+		difference |= a[i] ^ b[i]
+	}
+	return difference == 0
+}
+
+// retryAfter is how soon the Store is asked again after it has failed.
+const retryAfter = time.Second
+
+// Access implements [refresh.Keeper]. It is answered from memory where the login
+// was seen less than Remember ago. The two newest access tokens of a login are
+// found. With ShowAccess, what is no handle is the access token itself.
+func (s *Sessions) Access(ctx context.Context, handle string) (string, error) {
+	if err := s.ready(); err != nil {
+		return "", err
+	}
+	name, ok := parseAccess(handle)
+	switch {
+	case !ok && s.ShowAccess && handle != "":
+		return handle, nil
+	case !ok:
+		return "", fmt.Errorf("sessions: %w: this is no handle", refresh.ErrNotFound)
+	}
+	v, ok := s.views.Get(name)
+	if !ok {
+		return s.look(ctx, name, handle)
+	}
+	token, ok := v.token(handle)
+	if !ok {
+		return s.look(ctx, name, handle)
+	}
+	// One asks again, the others need not wait for it.
+	if now := time.Since(s.begin); now-time.Duration(v.checked.Load()) >= s.remember && v.asking.CompareAndSwap(false, true) {
+		defer v.asking.Store(false)
+		found, err := s.look(ctx, name, handle)
+		if err == nil || errors.Is(err, refresh.ErrNotFound) {
+			return found, err
+		}
+		// The Store cannot tell. The token says when it ends itself.
+		v.checked.Store(int64(now - s.remember + min(retryAfter, s.remember)))
+	}
+	return token, nil
+}
+
+// look asks the Store for the access token of a handle.
+func (s *Sessions) look(ctx context.Context, name, handle string) (string, error) {
+	ends, now := s.ends.Load(), time.Since(s.begin)
+	at, err := s.find(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if at == nil || !at.alive(time.Now()) {
+		s.views.Remove(name)
+		return "", fmt.Errorf("sessions: %w: there is no such login", refresh.ErrNotFound)
+	}
+	token, err := at.access(handle)
+	if err != nil {
+		return "", fmt.Errorf("sessions: the access token: %w", err)
+	}
+	s.remembers(name, slot{handle, token}, now, ends)
+	return token, nil
+}
+
+// remembers adds what has been read of a login to what is known of it, unless a
+// login was ended here since ends was read.
+func (s *Sessions) remembers(name string, newest slot, now time.Duration, ends uint64) {
+	v := &view{slots: [maxAccess]slot{newest}}
+	v.checked.Store(int64(now))
+	if old, ok := s.views.Peek(name); ok {
+		for _, other := range old.slots {
+			// A login in use goes on with the newer one before long.
+			if other.handle != newest.handle && other.handle != "" {
+				v.slots[1] = other
+				break
+			}
+		}
+	}
+	s.views.Add(name, v)
+	if s.ends.Load() != ends {
+		s.views.Remove(name)
+	}
+}
+
+// forget lets nobody use the access token of a login that has been ended here.
+// The order matters to who is about to remember it.
+func (s *Sessions) forget(name string) {
+	s.ends.Add(1)
+	s.views.Remove(name)
+}
+
+// Arrived implements [refresh.Arriver]: access, which came with the current
+// handle, has been presented by a client.
+func (s *Sessions) Arrived(ctx context.Context, access string) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	name, ok := parseAccess(access)
+	sum := hash(access)
+	if !ok {
+		if !s.ShowAccess || access == "" {
+			return nil
+		}
+		known, err := s.get(ctx, arrivalKey(access))
+		if known == nil || err != nil {
+			return err
+		}
+		expected := string(known)
+		if len(expected) <= nameSize {
+			return errUnreadable
+		}
+		name, sum = expected[:nameSize], []byte(expected[nameSize:])
+	}
+	at, err := s.find(ctx, name)
+	if err != nil || at == nil || len(at.Access) == 0 || !same(at.Access[0].Hash, sum) {
+		return err
+	}
+	return s.noteArrival(ctx, at)
+}
+
+// noteArrival lets the time of the handle before the current one run out. Where
+// the login has changed meanwhile, that change knows of the arrival.
+func (s *Sessions) noteArrival(ctx context.Context, at *stored) error {
+	now, l := time.Now(), at.login
+	if !l.alive(now) || !l.arrive(now, s.grace) {
+		return nil
+	}
+	raw, err := l.encode()
+	if err == nil {
+		_, err = s.put(ctx, loginKey(at.name), at.raw, raw, l.left(now))
+	}
+	return err
+}
+
+// expectArrival makes the login of an access token that clients hold themselves
+// known to Arrived. Only a shorter life of the handle before depends on it.
+func (s *Sessions) expectArrival(ctx context.Context, name string, l *login, token string) {
+	if s.ShowAccess {
+		value := name + string(l.Access[0].Hash)
+		_, _ = s.put(ctx, arrivalKey(token), nil, []byte(value), min(s.keep, l.left(time.Now())))
+	}
+}
+
+func arrivalKey(token string) string {
+	sum := sha256.Sum256([]byte("tokenlife arrival\x00" + token))
+	return "sessions.arrival." + encode(sum[:])
+}

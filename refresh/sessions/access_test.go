@@ -1,0 +1,135 @@
+package sessions_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/sessions"
+)
+
+func TestAnAccessTokenIsReadOnceInARememberedTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		tok := w.start(w.replica(), alice)
+		s := w.replica()
+		token := w.access(s, tok)
+		before := w.store.reads()
+		for range 100 {
+			time.Sleep(99 * time.Millisecond)
+			if w.access(s, tok) != token {
+				t.Fatal("it stands for another token")
+			}
+		}
+		if n := w.store.reads() - before; n != 0 {
+			t.Errorf("%d reads within ten seconds, want none", n)
+		}
+		time.Sleep(time.Second)
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { w.access(s, tok) })
+		}
+		wg.Wait()
+		if n := w.store.reads() - before; n != 1 {
+			t.Errorf("%d reads after ten seconds, want 1", n)
+		}
+	})
+}
+
+func TestAnEndedLoginsAccessTokenIsForgotten(t *testing.T) {
+	for name, end := range map[string]func(*sessions.Sessions, *testing.T, refresh.Tokens) error{
+		"Revoke": func(s *sessions.Sessions, t *testing.T, tok refresh.Tokens) error { return s.Revoke(t.Context(), tok) },
+		"EndAll": func(s *sessions.Sessions, t *testing.T, _ refresh.Tokens) error {
+			return s.EndAll(t.Context(), alice.Issuer, alice.Subject)
+		},
+		"EndSession": func(s *sessions.Sessions, t *testing.T, _ refresh.Tokens) error {
+			return s.EndSession(t.Context(), alice.Issuer, alice.Session)
+		},
+		"End": func(s *sessions.Sessions, t *testing.T, tok refresh.Tokens) error {
+			return s.End(t.Context(), alice.Issuer, alice.Subject, sessions.ID(tok))
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			s, other := w.replica(), w.replica()
+			tok := w.start(s, alice)
+			w.access(s, tok)
+			w.access(other, tok)
+			if err := end(s, t, tok); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Access(t.Context(), tok.Access); !errors.Is(err, refresh.ErrNotFound) {
+				t.Errorf("%s: where it was ended: %v, want ErrNotFound", name, err)
+			}
+			time.Sleep(sessions.DefaultRemember)
+			if _, err := other.Access(t.Context(), tok.Access); !errors.Is(err, refresh.ErrNotFound) {
+				t.Errorf("%s: elsewhere after the time it is remembered: %v, want ErrNotFound", name, err)
+			}
+			w.denied(other, tok, name)
+		})
+	}
+}
+
+func TestTheTwoNewestAccessTokensAreFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.replica()
+		tokens := []refresh.Tokens{w.start(s, alice)}
+		for range 3 {
+			time.Sleep(time.Hour)
+			tokens = append(tokens, w.refresh(s, tokens[len(tokens)-1]))
+		}
+		time.Sleep(time.Hour)
+		for i, tok := range tokens {
+			_, err := w.replica().Access(t.Context(), tok.Access)
+			if found := err == nil; found != (i >= 2) || !found && !errors.Is(err, refresh.ErrNotFound) {
+				t.Errorf("number %d of 4: %v", i+1, err)
+			}
+		}
+	})
+}
+
+func TestAnAccessHandleNeedsItsSecret(t *testing.T) {
+	w := newWorld(t)
+	s := w.replica()
+	tok, other := w.start(s, alice), w.start(s, alice)
+	for name, forged := range map[string]string{
+		"another login's secret": tok.Access[:22] + other.Access[22:],
+		"no such login":          other.Access[22:44] + tok.Access[22:],
+		"the name alone":         tok.Access[:22],
+		"a line break":           tok.Access[:22] + "\n" + tok.Access[23:],
+	} {
+		if _, err := s.Access(t.Context(), forged); !errors.Is(err, refresh.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", name, err)
+		} else {
+			silent(t, "an error", err.Error(), tok.Access, other.Access)
+		}
+	}
+	w.access(s, tok)
+}
+
+func TestARevokedLoginIsNotRememberedAgain(t *testing.T) {
+	w := newWorld(t)
+	s := w.replica()
+	tok := w.start(s, alice)
+	fresh := w.replica()
+	// The login ends after it has been read, and before it is remembered.
+	var done atomic.Bool
+	w.store.afterGet = func(key string) {
+		if key == "sessions.login."+sessions.ID(tok) {
+			if done.CompareAndSwap(false, true) {
+				if err := fresh.Revoke(t.Context(), tok); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	_, _ = fresh.Access(t.Context(), tok.Access)
+	if _, err := fresh.Access(t.Context(), tok.Access); !errors.Is(err, refresh.ErrNotFound) {
+		t.Errorf("after the end: %v, want ErrNotFound", err)
+	}
+}

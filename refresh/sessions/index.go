@@ -1,0 +1,155 @@
+package sessions
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// The logins of a subject, and those of a provider's session, are listed under
+// keys of their own. A list is changed when a login starts or is ended, and not
+// when it is refreshed. It may name logins that are over: the login's record
+// decides.
+
+// A listing names a login in a list.
+type listing struct {
+	Name  string `json:"n"`
+	Since int64  `json:"s"`
+	Ends  int64  `json:"e"` // at the latest
+}
+
+// maxListed is how many logins one subject has. A list of so many takes a
+// quarter of what a Store takes.
+const maxListed = 256
+
+// startTime is how long a login may have been listed without having started.
+const startTime = time.Minute
+
+func (e listing) young(now time.Time) bool {
+	return now.Sub(time.UnixMilli(e.Since)) < startTime
+}
+
+func subjectKey(issuer, subject string) string { return listKey("subject", issuer, subject) }
+func sessionKey(issuer, session string) string { return listKey("session", issuer, session) }
+
+func listKey(what, issuer, whose string) string {
+	sum := sha256.Sum256([]byte("tokenlife " + what + "\x00" + issuer + "\x00" + whose))
+	return "sessions." + what + "." + encode(sum[:])
+}
+
+// keys returns the lists that a login is in.
+func (l *login) keys() []string {
+	keys := []string{subjectKey(l.Issuer, l.Subject)}
+	if l.Session != "" {
+		keys = append(keys, sessionKey(l.Issuer, l.Session))
+	}
+	return keys
+}
+
+// enlist puts a login that is about to start into its lists, and ends those
+// that have to give way to it.
+func (s *Sessions) enlist(ctx context.Context, name string, l *login) error {
+	e := listing{Name: name, Since: l.Since, Ends: l.Last}
+	for _, key := range l.keys() {
+		var displaced []listing
+		err := s.relist(ctx, key, func(listed []listing) []listing {
+			// In the order of their starts, so that the oldest are in front.
+			listed = append(slices.DeleteFunc(listed, func(o listing) bool { return o.Name == name }), e)
+			over := max(0, len(listed)-maxListed)
+			displaced = slices.Clone(listed[:over])
+			return listed[over:]
+		})
+		if err != nil {
+			return err
+		}
+		for _, old := range displaced {
+			if err := s.displace(ctx, old.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Sessions) displace(ctx context.Context, name string) error {
+	for range tries {
+		at, err := s.find(ctx, name)
+		if err != nil || at == nil || at.Over != 0 {
+			return err
+		}
+		done, err := s.finish(ctx, at, whyEnded)
+		if err != nil {
+			return err
+		}
+		if done {
+			s.observe(ctx, Displaced, at)
+			return nil
+		}
+	}
+	return errBusy
+}
+
+// delist takes a login that is over out of its lists. Where that fails, it is
+// struck off by the next look at the list.
+func (s *Sessions) delist(ctx context.Context, at *stored) {
+	for _, key := range at.keys() {
+		_ = s.strike(ctx, key, []string{at.name})
+	}
+}
+
+func (s *Sessions) strike(ctx context.Context, key string, names []string) error {
+	return s.relist(ctx, key, func(listed []listing) []listing {
+		return slices.DeleteFunc(listed, func(e listing) bool { return slices.Contains(names, e.Name) })
+	})
+}
+
+func (s *Sessions) listed(ctx context.Context, key string) ([]listing, error) {
+	raw, err := s.get(ctx, key)
+	if raw == nil || err != nil {
+		return nil, err
+	}
+	return decodeList(raw)
+}
+
+func decodeList(raw []byte) (listed []listing, err error) {
+	if raw != nil && json.Unmarshal(raw, &listed) != nil {
+		return nil, errUnreadable
+	}
+	return listed, nil
+}
+
+// relist replaces a list by what change makes of it, less what has expired.
+func (s *Sessions) relist(ctx context.Context, key string, change func([]listing) []listing) error {
+	// Many logins of one subject may start at once, and one of them gets on at
+	// each try.
+	for range 64 * tries {
+		old, err := s.get(ctx, key)
+		if err != nil {
+			return err
+		}
+		listed, err := decodeList(old)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		listed = change(slices.DeleteFunc(listed, func(e listing) bool { return e.Ends <= now.UnixMilli() }))
+		var raw []byte
+		var ttl time.Duration
+		if len(listed) > 0 {
+			if raw, err = json.Marshal(listed); err != nil {
+				return err
+			}
+			last := slices.MaxFunc(listed, func(a, b listing) int { return int(min(max(a.Ends-b.Ends, -1), 1)) })
+			ttl = time.UnixMilli(last.Ends).Sub(now)
+		}
+		if old == nil && raw == nil || string(old) == string(raw) {
+			return nil
+		}
+		if done, err := s.put(ctx, key, old, raw, ttl); done || err != nil {
+			return err
+		}
+	}
+	return errBusy
+}

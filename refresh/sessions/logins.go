@@ -1,0 +1,169 @@
+package sessions
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// A Login is what a user may see of one of their logins.
+type Login struct {
+	// ID names the login to [Sessions.End]. It is no secret: nothing can be done
+	// with it but that, and only for its subject. [ID] returns that of a client.
+	ID string
+
+	Session  string    // the provider's name for its session; may be empty
+	Device   string    // as given at the start; may be empty
+	Since    time.Time // when it began
+	LastUsed time.Time // when it was last refreshed
+	Ends     time.Time // when it ends if it is not refreshed before
+}
+
+func (at *stored) public() Login {
+	return Login{
+		ID: at.name, Session: at.Session, Device: at.Device,
+		Since: time.UnixMilli(at.Since), LastUsed: time.UnixMilli(at.Used), Ends: time.UnixMilli(at.Ends),
+	}
+}
+
+// List returns the logins of a subject, those used last first. A subject has
+// no more than 256: where one more starts, the oldest ends.
+func (s *Sessions) List(ctx context.Context, issuer, subject string) ([]Login, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	key := subjectKey(issuer, subject)
+	listed, err := s.listed(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	var logins []Login
+	var gone []string
+	for _, e := range listed {
+		at, err := s.find(ctx, e.Name)
+		switch {
+		case err != nil:
+			return nil, err
+		case at != nil && at.alive(now) && at.Issuer == issuer && at.Subject == subject:
+			logins = append(logins, at.public())
+		case !e.young(now): // a young one may be about to start
+			gone = append(gone, e.Name)
+		}
+	}
+	if len(gone) > 0 {
+		_ = s.strike(ctx, key, gone) // another look will try again
+	}
+	slices.SortFunc(logins, func(a, b Login) int {
+		return cmp.Or(b.LastUsed.Compare(a.LastUsed), b.Since.Compare(a.Since), cmp.Compare(a.ID, b.ID))
+	})
+	return logins, nil
+}
+
+// End ends one login of a subject, by its [Login.ID]. It is refused from now on,
+// here at once and at other replicas within Remember. An error that wraps
+// [refresh.ErrNotFound] says that the subject has no such login.
+//
+// The login's tokens are sealed under a handle that only its client has. So the
+// provider is told when that comes the next time, if it comes within Keep.
+func (s *Sessions) End(ctx context.Context, issuer, subject, id string) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	if len(id) != nameSize || !alphabet(id) {
+		return errNoLogin
+	}
+	return s.end(ctx, id, func(at *stored) bool {
+		return at != nil && at.Over == 0 && at.Issuer == issuer && at.Subject == subject
+	})
+}
+
+var errNoLogin = fmt.Errorf("sessions: %w: the subject has no such login", refresh.ErrNotFound)
+
+// end ends a login by its name, if it is one that is meant.
+func (s *Sessions) end(ctx context.Context, name string, meant func(*stored) bool) error {
+	for range tries {
+		at, err := s.find(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !meant(at) {
+			return errNoLogin
+		}
+		if done, err := s.finish(ctx, at, whyEnded); done || err != nil {
+			return err
+		}
+	}
+	return errBusy
+}
+
+// EndAll signs a subject out everywhere, but for the logins whose [Login.ID] is
+// among except. It ends what it can, and returns the errors of the rest. What is
+// said of [Sessions.End] holds for each.
+func (s *Sessions) EndAll(ctx context.Context, issuer, subject string, except ...string) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	return s.endListed(ctx, subjectKey(issuer, subject), except, func(at *stored) bool {
+		return at.Issuer == issuer && at.Subject == subject
+	})
+}
+
+// EndSession ends the logins that belong to a session of the provider, the claim
+// sid: it is what a back-channel logout asks for. See [Sessions.End].
+func (s *Sessions) EndSession(ctx context.Context, issuer, session string) error {
+	if err := s.ready(); err != nil || session == "" {
+		return err
+	}
+	return s.endListed(ctx, sessionKey(issuer, session), nil, func(at *stored) bool {
+		return at.Issuer == issuer && at.Session == session
+	})
+}
+
+func (s *Sessions) endListed(ctx context.Context, key string, except []string, meant func(*stored) bool) error {
+	listed, err := s.listed(ctx, key)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, e := range listed {
+		if slices.Contains(except, e.Name) {
+			continue
+		}
+		err := s.end(ctx, e.Name, func(at *stored) bool { return at != nil && at.Over == 0 && meant(at) })
+		if errors.Is(err, refresh.ErrNotFound) {
+			err = s.bar(ctx, e)
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
+// bar sees to it that a login which has been listed, and has not started yet,
+// will not start.
+func (s *Sessions) bar(ctx context.Context, e listing) error {
+	now := time.Now()
+	if !e.young(now) {
+		return nil
+	}
+	at := stored{name: e.Name, login: login{Last: e.Ends, Ends: e.Ends, Over: now.UnixMilli(), Why: whyEnded}}
+	raw, err := at.encode()
+	if err != nil {
+		return err
+	}
+	barred, err := s.put(ctx, loginKey(e.Name), nil, raw, startTime)
+	if err != nil || barred {
+		return err
+	}
+	// It is over, or it has started in this moment.
+	err = s.end(ctx, e.Name, func(at *stored) bool { return at != nil && at.Over == 0 })
+	if errors.Is(err, refresh.ErrNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,233 @@
+package sessions
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// A login is what the Store holds of one, under its name. It changes by
+// compare-and-swap alone. No handle can be read from it, and no token without
+// one: secrets of 256 random bits need no salt and no slow hash.
+//
+// Times are Unix milliseconds, by the clock of who wrote them.
+type login struct {
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+	Session string `json:"sid,omitempty"`
+	Device  string `json:"device,omitempty"`
+	Since   int64  `json:"since"` // when it began
+	Used    int64  `json:"used"`  // when it was refreshed last
+	Last    int64  `json:"last"`  // when it ends, however it is used
+	Ends    int64  `json:"ends"`  // when it ends unless it is refreshed; Last at the latest
+
+	Hash    []byte   `json:"hash,omitempty"`   // of the current handle
+	Sealed  []byte   `json:"sealed,omitempty"` // the provider's tokens but the access token, under the current handle
+	Access  []opened `json:"access,omitempty"` // access tokens, newest first
+	Before  []bridge `json:"before,omitempty"` // the handles before, newest first
+	Arrived bool     `json:"arrived,omitempty"`
+
+	Over int64  `json:"over,omitempty"` // when it was ended; 0: it is alive
+	Why  string `json:"why,omitempty"`
+}
+
+// An opened is an access token that its handle opens.
+type opened struct {
+	Hash   []byte `json:"hash"`
+	Sealed []byte `json:"sealed"`
+}
+
+// A bridge leads from a handle that has been replaced to its successor, which is
+// sealed under it.
+type bridge struct {
+	Hash  []byte `json:"hash"`
+	Next  []byte `json:"next"`
+	Until int64  `json:"until"`
+}
+
+// Bounds of a login's record. Two access tokens, because the one before may
+// still be presented, expired: it tells whose the login was.
+const (
+	maxAccess  = 2
+	maxBridges = 8
+	maxRecord  = 64 << 10 // what a Store takes
+)
+
+// Why a login is over.
+const (
+	whySignedOut = "signed out"
+	whyReused    = "reused"
+	whyDenied    = "denied"
+	whyEnded     = "ended"
+)
+
+var errUnreadable = errors.New("sessions: a record in the store that cannot be read")
+
+// A stored is a login as it was found in the Store.
+type stored struct {
+	login
+	name string
+	raw  []byte
+}
+
+func decode(name string, raw []byte) (*stored, error) {
+	at := &stored{name: name, raw: raw}
+	if json.Unmarshal(raw, &at.login) != nil || at.Ends == 0 {
+		return nil, errUnreadable
+	}
+	return at, nil
+}
+
+func (l *login) encode() ([]byte, error) {
+	raw, err := json.Marshal(l)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > maxRecord {
+		return nil, fmt.Errorf("sessions: the tokens of a login are too large for the store, which would have to take %d bytes", len(raw))
+	}
+	return raw, nil
+}
+
+// alive tells whether the login is good at this time.
+func (l *login) alive(now time.Time) bool { return l.Over == 0 && now.UnixMilli() < l.Ends }
+
+func (l *login) left(now time.Time) time.Duration {
+	return time.UnixMilli(l.Ends).Sub(now)
+}
+
+// take makes t the login's tokens and h its current handle.
+func (l *login) take(name string, h handle, t refresh.Tokens) error {
+	access := h.access()
+	token, err := l.seal(name, access, []byte(t.Access))
+	if err != nil {
+		return err
+	}
+	l.Access = slices.Insert(l.Access, 0, opened{hash(access), token})
+	l.Access = l.Access[:min(len(l.Access), maxAccess)]
+	t.Access = ""
+	plain, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	l.Sealed, err = l.seal(name, string(h), plain)
+	l.Hash = hash(string(h))
+	return err
+}
+
+// succeed puts a bridge from h, the handle that was current, to next. The older
+// ones lead on for grace, because their successors have arrived.
+func (l *login) succeed(name string, h, next handle, now time.Time, grace, keep time.Duration) error {
+	sealed, err := l.seal(name, bridgeOf(h), []byte(next))
+	if err != nil {
+		return err
+	}
+	l.arrive(now, grace)
+	l.Before = slices.DeleteFunc(slices.Clone(l.Before), func(b bridge) bool { return b.Until <= now.UnixMilli() })
+	l.Before = slices.Insert(l.Before, 0, bridge{hash(string(h)), sealed, now.Add(keep).UnixMilli()})
+	l.Before = l.Before[:min(len(l.Before), maxBridges)]
+	l.Arrived = false
+	return nil
+}
+
+// arrive says that a client has presented the current handle: the one before is
+// good for grace only from now on. It returns false if that is known.
+func (l *login) arrive(now time.Time, grace time.Duration) bool {
+	if l.Arrived || len(l.Before) == 0 {
+		return false
+	}
+	l.Before = slices.Clone(l.Before)
+	l.Before[0].Until = min(l.Before[0].Until, now.Add(grace).UnixMilli())
+	l.Arrived = true
+	return true
+}
+
+// follow returns the current handle where h is the current one or leads there.
+// Bridges that came to their end before now do not lead anywhere.
+func (at *stored) follow(h handle, now time.Time) (handle, bool) {
+	for range maxBridges + 1 {
+		sum := hash(string(h))
+		if same(sum, at.Hash) {
+			return h, true
+		}
+		i := slices.IndexFunc(at.Before, func(b bridge) bool { return same(b.Hash, sum) })
+		if i < 0 || at.Before[i].Until <= now.UnixMilli() {
+			return "", false
+		}
+		next, err := at.open(bridgeOf(h), at.Before[i].Next)
+		if err != nil {
+			return "", false
+		}
+		h = handle(next)
+	}
+	return "", false
+}
+
+// tokens returns the provider's tokens, which the current handle opens.
+func (at *stored) tokens(current handle) (t refresh.Tokens, err error) {
+	plain, err := at.open(string(current), at.Sealed)
+	if err != nil || json.Unmarshal(plain, &t) != nil {
+		return refresh.Tokens{}, errUnreadable
+	}
+	t.Access, err = at.access(current.access())
+	return t, err
+}
+
+// access returns the access token that an access handle opens.
+func (at *stored) access(handle string) (string, error) {
+	sum := hash(handle)
+	i := slices.IndexFunc(at.Access, func(o opened) bool { return same(o.Hash, sum) })
+	if i < 0 {
+		return "", refresh.ErrNotFound
+	}
+	token, err := at.open(handle, at.Access[i].Sealed)
+	return string(token), err
+}
+
+// The keys and what is sealed belong together, and to one login of one subject.
+func (l *login) context(name string) []byte {
+	return []byte(name + "\x00" + l.Issuer + "\x00" + l.Subject)
+}
+
+func (l *login) seal(name, under string, plain []byte) ([]byte, error) {
+	aead, err := sealer(under)
+	if err != nil {
+		return nil, err
+	}
+	return aead.Seal(nil, nil, plain, l.context(name)), nil
+}
+
+func (at *stored) open(under string, sealed []byte) ([]byte, error) {
+	aead, err := sealer(under)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := aead.Open(nil, nil, sealed, at.context(at.name))
+	if err != nil {
+		return nil, errUnreadable
+	}
+	return plain, nil
+}
+
+// sealer returns AES-256-GCM under a key that follows from a handle.
+func sealer(under string) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(derive(under, "seal"))
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// bridgeOf sets the key of a handle's bridge apart from that of its tokens.
+func bridgeOf(h handle) string { return "bridge " + string(h) }
+
+func hash(handle string) []byte { return derive(handle, "hash") }
+
+func same(a, b []byte) bool { return len(a) > 0 && subtle.ConstantTimeCompare(a, b) == 1 }
