@@ -1,0 +1,145 @@
+package refresh
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// call calls an operation of the JSON API, once. Operations of users and app
+// clients are not signed.
+func (c *Cognito) call(ctx context.Context, operation string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return errors.New("refresh: the request to Cognito cannot be written as JSON")
+	}
+	at := c.Endpoint
+	if at == "" {
+		at = "https://cognito-idp." + c.Region + ".amazonaws.com/"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("refresh: Cognito.Endpoint is not a URL")
+	}
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", "AWSCognitoIdentityProviderService."+operation)
+	// Whatever holds for a token endpoint's answers holds for these.
+	resp, err := (&OAuth2{Client: c.Client}).client().Do(req)
+	if err != nil {
+		return transportError(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body) // bounded and in memory already
+	if err != nil {
+		return transportError(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return exception(resp, answer)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return errNoTokens
+	}
+	return nil
+}
+
+func (c *Cognito) initiateFlow(ctx context.Context, flow string, parameters map[string]string) (authentication, error) {
+	type input struct {
+		AuthFlow       string
+		ClientID       string `json:"ClientId"`
+		AuthParameters map[string]string
+	}
+	var out authentication
+	err := c.call(ctx, "InitiateAuth", input{flow, c.ClientID, parameters}, &out)
+	return out, err
+}
+
+// secretHash proves the secret in InitiateAuth. At a refresh the name must be
+// the user's own, not an alias such as an address.
+func (c *Cognito) secretHash(username string) string {
+	mac := hmac.New(sha256.New, []byte(c.ClientSecret))
+	mac.Write([]byte(username + c.ClientID))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+var errNoTokens = fmt.Errorf("%w: what came has no tokens", ErrNoAnswer)
+
+// An authentication is the answer of the operations that give tokens.
+type authentication struct {
+	AuthenticationResult struct {
+		AccessToken  string
+		RefreshToken string
+		IDToken      string `json:"IdToken"`
+		TokenType    string
+		ExpiresIn    any // seconds; some emulators leave it out
+	}
+	ChallengeName string
+}
+
+// tokens completes the answer with what old has.
+func (a *authentication) tokens(old Tokens) (Tokens, error) {
+	r := &a.AuthenticationResult
+	switch {
+	case r.AccessToken == "":
+		return Tokens{}, errNoTokens
+	case r.TokenType != "" && r.TokenType != "Bearer":
+		return Tokens{}, errors.New("refresh: the provider's TokenType is not Bearer")
+	}
+	t := Tokens{Access: r.AccessToken, Refresh: r.RefreshToken, ID: r.IDToken}
+	if left := seconds(r.ExpiresIn); left > 0 {
+		t.Expiry = time.Now().Add(left)
+	} else {
+		t.Expiry = ownerOf(t).expiry
+	}
+	if t.ID == "" {
+		t.ID = old.ID
+	}
+	if t.Refresh == "" || t.Refresh == old.Refresh {
+		t.Refresh, t.RefreshExpiry = old.Refresh, old.RefreshExpiry
+	}
+	return t, nil
+}
+
+// An owner is what a login's tokens say of themselves. Nobody has verified it:
+// it is only ever told to Cognito, which knows better.
+type owner struct {
+	username  string
+	deviceKey string
+	expiry    time.Time
+}
+
+func ownerOf(t Tokens) owner {
+	type claims struct {
+		Username  string `json:"username"`
+		FromID    string `json:"cognito:username"`
+		DeviceKey string `json:"device_key"`
+		jwt.RegisteredClaims
+	}
+	var o owner
+	var access, id claims
+	if _, _, err := jwt.NewParser().ParseUnverified(t.Access, &access); err == nil {
+		o.username, o.deviceKey = access.Username, access.DeviceKey
+		if access.ExpiresAt != nil {
+			o.expiry = access.ExpiresAt.Time
+		}
+	}
+	if o.username != "" || t.ID == "" {
+		return o
+	}
+	if _, _, err := jwt.NewParser().ParseUnverified(t.ID, &id); err == nil {
+		o.username = id.FromID
+	}
+	return o
+}

@@ -1,0 +1,90 @@
+package refresh
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+const notAuthorized = "NotAuthorizedException"
+
+// ending are the exceptions that end a login, or let none begin.
+// NotAuthorizedException does not always. InvalidPasswordException is how some
+// emulators say that a password is wrong.
+var ending = []string{
+	notAuthorized, "RefreshTokenReuseException", "TokenRevokedException", "UserNotFoundException",
+	"UserNotConfirmedException", "PasswordResetRequiredException", "InvalidPasswordException",
+}
+
+// unsupported are the exceptions of an operation that is not to be had: not by
+// any client, not by this one, or not from an emulator.
+var unsupported = []string{"UnknownOperationException", "UnsupportedOperationException", "Unsupported"}
+
+// exceptions are all names that a [ProviderError] repeats. Any other text could
+// be anything.
+var exceptions = slices.Concat(ending, unsupported, []string{
+	"ForbiddenException", "InternalErrorException", "InvalidLambdaResponseException",
+	"InvalidParameterException", "InvalidSmsRoleAccessPolicyException",
+	"InvalidSmsRoleTrustRelationshipException", "InvalidUserPoolConfigurationException",
+	"LimitExceededException", "ResourceNotFoundException", "TooManyRequestsException",
+	"UnauthorizedException", "UnexpectedLambdaException", "UnsupportedTokenTypeException",
+	"UserLambdaValidationException",
+	// Of every service of AWS.
+	"AccessDeniedException", "InternalFailure", "RequestExpired", "SerializationException",
+	"ServiceUnavailable", "ServiceUnavailableException", "ThrottlingException", "ValidationException",
+})
+
+// challenges are what InitiateAuth may ask for instead of giving tokens.
+var challenges = []string{
+	"NEW_PASSWORD_REQUIRED", "MFA_SETUP", "SELECT_MFA_TYPE", "SELECT_CHALLENGE", "SMS_MFA", "SMS_OTP",
+	"EMAIL_OTP", "SOFTWARE_TOKEN_MFA", "WEB_AUTHN", "PASSWORD", "PASSWORD_SRP", "PASSWORD_VERIFIER",
+	"DEVICE_SRP_AUTH", "DEVICE_PASSWORD_VERIFIER", "CUSTOM_CHALLENGE",
+}
+
+// exception reads the error of an operation.
+func exception(resp *http.Response, body []byte) *ProviderError {
+	var answer struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(body, &answer) // what cannot be read stays empty
+	name := cmp.Or(answer.Type, resp.Header.Get("X-Amzn-Errortype"))
+	// Both may be qualified: namespace#Name:http://more
+	_, after, ok := strings.Cut(name, "#")
+	if ok {
+		name = after
+	}
+	name, _, _ = strings.Cut(name, ":")
+
+	e := &ProviderError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	if slices.Contains(exceptions, name) {
+		e.Code = name
+	}
+	e.denied = e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests &&
+		slices.Contains(ending, e.Code) && !(e.Code == notAuthorized && isOfTheClient(answer.Message))
+	return e
+}
+
+// isOfTheClient tells whether the message of a NotAuthorizedException is about
+// the app client, like "Unable to verify secret hash for client …". Messages
+// about a user or a refresh token have neither word, and may be empty.
+func isOfTheClient(message string) bool {
+	message = strings.ToLower(message)
+	return strings.Contains(message, "client") || strings.Contains(message, "secret")
+}
+
+// isUnsupported tells whether err says that an operation is not to be had.
+func isUnsupported(err error) bool {
+	e, ok := errors.AsType[*ProviderError](err)
+	return ok && (e.Status == http.StatusNotImplemented || slices.Contains(unsupported, e.Code))
+}
+
+// mayRotate tells whether err, which is not about a login, can be the answer of
+// InitiateAuth where refresh tokens rotate: which it is, is not documented.
+func mayRotate(err error) bool {
+	e, ok := errors.AsType[*ProviderError](err)
+	return ok && (e.Code == "InvalidParameterException" || e.Code == notAuthorized) || isUnsupported(err)
+}
