@@ -23,7 +23,8 @@ import (
 // is called from several goroutines at once.
 //
 // A Verifier that also has the method VerifyTo of [verify.JWT] spares each
-// request an allocation.
+// request an allocation. One that has its VerifyExpired is asked whether an
+// expired token may be believed, which Revocations need to know.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (*verify.Token, error)
 }
@@ -52,7 +53,9 @@ type Auth struct {
 	Cookies cookies.Policy
 
 	// Refresher brings new tokens. If it is not a [refresh.Coordinator], one in
-	// this process is put before it. Default nil: no login is kept alive.
+	// this process is put before it. If it is a [refresh.Keeper], or coordinates
+	// one, the browser holds handles in place of the tokens; a handle is good in
+	// its cookie alone. Default nil: no login is kept alive.
 	Refresher refresh.Refresher
 
 	// Ahead is how long before its end an access token is due to be exchanged,
@@ -70,6 +73,11 @@ type Auth struct {
 	// Upgrades and event streams are never run again. Default 64 KiB; negative:
 	// no handler is.
 	Replay int
+
+	// Revocations refuse access tokens, and end logins, before their time. For
+	// Renew they hold for logins in cookies alone. Default nil: a token is good
+	// until it expires.
+	Revocations *Revocations
 
 	// CrossOrigin refuses requests that change something and come from another
 	// origin, where a cookie decides. Default nil: every origin but the
@@ -100,7 +108,8 @@ type Auth struct {
 	once        sync.Once
 	invalid     error // what Validate found
 	coordinator *refresh.Coordinator
-	owned       bool // the coordinator is ours to close
+	keeper      refresh.Keeper // nil: cookies hold the tokens themselves
+	owned       bool           // the coordinator is ours to close
 	verifyTo    func(context.Context, string, *verify.Token) error
 	policy      cookies.Policy // Cookies with Ahead
 	ahead       time.Duration
@@ -129,6 +138,11 @@ func (a *Auth) setUp() error {
 	if err := checkLoginURL(a.LoginURL); err != nil {
 		return fmt.Errorf("middleware: Auth.LoginURL: %w", err)
 	}
+	if a.Revocations != nil {
+		if err := a.Revocations.validate(); err != nil {
+			return err
+		}
+	}
 	var err error
 	if a.challenges, err = newChallenges(a.Realm); err != nil {
 		return fmt.Errorf("middleware: Auth.Realm: %w", err)
@@ -153,6 +167,7 @@ func (a *Auth) setUp() error {
 	}
 	if a.coordinator != nil {
 		a.grace = cmp.Or(a.coordinator.Grace, refresh.DefaultGrace)
+		a.keeper, _ = a.coordinator.Keeper()
 	}
 	a.crossOrigin = a.CrossOrigin
 	if a.crossOrigin == nil {
@@ -219,6 +234,23 @@ func (a *Auth) RequireScope(scopes ...string) func(next http.Handler) http.Handl
 				return err
 			}
 			return a.needScopes(v.token, scopes)
+		})
+	}
+}
+
+// RequireGroup is Require for handlers whose users must be members of all of the
+// given groups, as [verify.Issuer.GroupsClaim] tells them: it answers 403 where
+// one is missing. It panics if no group is given.
+func (a *Auth) RequireGroup(groups ...string) func(next http.Handler) http.Handler {
+	if len(groups) == 0 {
+		panic(errors.New("middleware: RequireGroup without a group"))
+	}
+	return func(next http.Handler) http.Handler {
+		return a.handler(next, func(v *visit, err error) error {
+			if err != nil {
+				return err
+			}
+			return a.needGroups(v.token, groups)
 		})
 	}
 }

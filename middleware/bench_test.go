@@ -166,6 +166,34 @@ func BenchmarkRequest(b *testing.B) {
 	})
 }
 
+// BenchmarkRevocations is what a request pays for Revocations, by itself and as a
+// part of a request.
+func BenchmarkRevocations(b *testing.B) {
+	x := newBench(b)
+	b.Run("request", func(b *testing.B) {
+		a := x.auth(b)
+		a.Revocations = &middleware.Revocations{}
+		run(b, a.Require(ok), request("Authorization", "Bearer "+x.token), 200)
+	})
+	token, err := x.auth(b).Verifier.Verify(b.Context(), x.token)
+	if err != nil {
+		b.Fatal(err)
+	}
+	anonymous := *token
+	anonymous.Session, anonymous.ID = "", ""
+	for name, token := range map[string]*verify.Token{"check": token, "check-no-jti": &anonymous} {
+		b.Run(name, func(b *testing.B) {
+			v := &middleware.Revocations{}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := v.Check(b.Context(), token); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkRefusal is the 401 itself, for a request that has nothing.
 func BenchmarkRefusal(b *testing.B) {
 	x := newBench(b)

@@ -59,7 +59,9 @@
 //   - A bad or expired token and nothing to refresh it with, or a refresh token
 //     that the provider refuses: 401 with error="invalid_token". In the second
 //     case the cookies are cleared.
-//   - A missing scope: 403 with error="insufficient_scope".
+//   - A missing scope, or group: 403 with error="insufficient_scope".
+//   - A revoked token, where [Auth.Revocations] are set: as a bad one. Where its
+//     whole login has been revoked: as a refused refresh token, in cookies.
 //   - Two Authorization headers, or a malformed bearer token: 400.
 //   - A request that changes something, or opens a WebSocket, from another
 //     origin, where a cookie would decide: 403, before anything else is done.
@@ -78,6 +80,34 @@
 // sign-out wins against a response under way, and so do newer tokens. An answer
 // with tokens in its cookies is never cached. No token, no cookie value and no
 // piece of one is in an error or an [Event].
+//
+// # Before a token's time is over
+//
+// An access token is good until it expires, also after a sign-out: whoever has
+// copied one can use it that long, and all that a provider revokes is the refresh
+// token. Short-lived access tokens are the answer that costs nothing. For those
+// who cannot wait for them there are [Revocations]:
+//
+//	                                  a revocation counts after   Store reads
+//	no Revocations                    the token's life            none
+//	Remember 60 s                     60 s                        2 per login and 59.5 s
+//	Remember 10 s, the default        10 s                        2 per login and 9.5 s
+//	Remember negative                 at once                     2 per request
+//
+// for each replica, and 4 or 5 more for an exchange of tokens, at most 12 if
+// many requests wait for it; a revocation writes once. A request for which nothing is read pays a tenth of a
+// microsecond and no allocation. With Revocations set, signing out revokes the
+// access token as well, and BackChannel of package login lets the provider end
+// logins.
+//
+// A login that is revoked is not brought back by a refresh, one under way
+// included. What remains: a Store out of reach, for as long as it is; the
+// clocks, since a cut-off is held against the time that the issuer puts into its
+// tokens; a [Verifier] of one's own that has no VerifyExpired and takes an
+// expired token's time of issue from what it has not verified; and bearer tokens
+// behind [Auth.Renew], which leaves them to its handler. On the other side, who
+// has signed in anew after such a revocation has to do so once more if the
+// issuer has withdrawn the key of an access token before it is exchanged.
 //
 // # Cost
 //

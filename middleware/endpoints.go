@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"time"
-
-	"github.com/tokenlife/tokenlife/middleware/verify"
 )
 
 // Refresh returns the handler that scripts call, by POST, when the marker has
@@ -46,12 +44,11 @@ func (a *Auth) refreshNow(r *http.Request, v *visit) error {
 	if err := a.sameOrigin(r); err != nil {
 		return err
 	}
-	if old.Access != "" {
-		if err := a.verify(v, old.Access); err != nil && !errors.Is(err, verify.ErrExpired) {
-			v.token = nil // nobody knows whose it was
-		}
+	was, err := a.whose(v, old)
+	if err != nil {
+		return err
 	}
-	return a.renew(v, old, v.token, "asked")
+	return a.renew(v, old, was, "asked")
 }
 
 // Session returns the handler that tells a page, by GET, whether it is signed

@@ -22,6 +22,10 @@ const (
 	CookiesFailed Kind = "cookies_failed" // new tokens could not be put into cookies
 	SignedIn      Kind = "signed_in"
 	SignedOut     Kind = "signed_out" // Err says if the provider could not be told
+
+	// RevocationsFailed tells that the store of the Revocations did not answer. A
+	// token counts as good while nothing is known against it.
+	RevocationsFailed Kind = "revocations_failed"
 )
 
 // An Event is something that happened to a request or a login. It holds no

@@ -142,3 +142,31 @@ func ExampleVerifierFunc() {
 	fmt.Println(token.Subject)
 	// Output: ann
 }
+
+// A user whose account is closed is signed out everywhere, now and not when the
+// access tokens end.
+func ExampleRevocations() {
+	auth := newAuth()
+	auth.Revocations = &middleware.Revocations{Store: new(refresh.MemoryStore)} // replicas share one
+	handler := auth.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+
+	login, err := issuer.Login(context.Background(), "eve")
+	if err != nil {
+		panic(err)
+	}
+	ask := func() int {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+login.Access)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	fmt.Println(ask())
+	if err := auth.Revocations.RevokeSubject(context.Background(), issuer.URL, "eve", time.Now()); err != nil {
+		panic(err)
+	}
+	fmt.Println(ask())
+	// Output:
+	// 200
+	// 401
+}

@@ -14,7 +14,8 @@ import (
 // It refuses nothing and puts no token into the context. It exchanges the tokens
 // before the handler when the marker has gone or its time has passed, and after
 // it on a 401, under the conditions of Replay. With ForwardToken the handler
-// finds the cookie's access token in the Authorization header.
+// finds the cookie's access token in the Authorization header. With Revocations,
+// it gets no cookies and no token of a login that has been revoked.
 func (a *Auth) Renew(next http.Handler) http.Handler {
 	a.mustBeValid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,25 +32,42 @@ func (a *Auth) keepAlive(r *http.Request, v *visit) error {
 		return nil
 	}
 	old, _ := a.policy.Read(r)
-	v.raw = old.Access
+	revoked := a.lookAside(r, v, old)
+	v.barred = revoked != nil
+	if a.ForwardToken && !v.barred {
+		// Without it the handler has to refuse, which is its own to do.
+		v.raw, _ = a.resolve(r.Context(), old.Access)
+	}
+	if errors.Is(revoked, errLoginRevoked) {
+		return revoked
+	}
 	if a.coordinator == nil || old.Refresh == "" || a.sameOrigin(r) != nil {
 		return nil
 	}
 	a.coordinator.Presented(old.Access)
-	if expiry, ok := a.policy.Life(r); ok && (expiry.IsZero() || time.Now().Before(expiry)) {
+	if expiry, ok := a.policy.Life(r); ok && !v.barred && (expiry.IsZero() || time.Now().Before(expiry)) {
 		return nil // signed out, or not yet time
 	}
-	return a.renew(v, old, a.whose(v, old), "marker")
+	was, err := a.whose(v, old)
+	if err != nil {
+		return nil // a later request will know
+	}
+	return a.renew(v, old, was, "marker")
 }
 
-// whose returns the token that old holds, as far as its subject is known.
-func (a *Auth) whose(v *visit, old refresh.Tokens) *verify.Token {
+// whose returns the token that old holds, or nil if it says nothing of its
+// subject. The error tells that this could not be found out now, where it
+// matters for Revocations: without its old token a login may look revoked.
+func (a *Auth) whose(v *visit, old refresh.Tokens) (*verify.Token, error) {
 	if old.Access == "" {
-		return nil
+		return nil, nil
 	}
-	t, err := a.Verifier.Verify(v.Context, old.Access)
-	if err != nil && !errors.Is(err, verify.ErrExpired) {
-		return nil
+	t, err := a.tokenOf(v.Context, old.Access)
+	switch {
+	case err == nil, errors.Is(err, verify.ErrExpired):
+		return t, nil
+	case a.Revocations != nil && !decided(err):
+		return nil, err
 	}
-	return t
+	return nil, nil
 }

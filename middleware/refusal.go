@@ -36,6 +36,7 @@ var (
 	errMalformed    = errors.New("middleware: malformed bearer token")
 	errCrossOrigin  = errors.New("middleware: a request of another origin")
 	errScope        = errors.New("middleware: a scope is missing")
+	errGroup        = errors.New("middleware: a group is missing")
 	errOtherSubject = errors.New("middleware: a refresh brought the tokens of another subject")
 	errUnusable     = errors.New("middleware: a refresh brought a token that cannot be used now")
 )
@@ -46,8 +47,8 @@ const retryAfter = time.Second
 
 // challenges are the values of WWW-Authenticate, made once.
 type challenges struct {
-	none, request, token, scope string
-	noCredential                *Refusal // shared, for a flood of requests without a login
+	none, request, token, scope, group string
+	noCredential                       *Refusal // shared, for a flood of requests without a login
 }
 
 func newChallenges(realm string) (challenges, error) {
@@ -66,6 +67,7 @@ func newChallenges(realm string) (challenges, error) {
 		request:      bearer + `, error="invalid_request"`,
 		token:        bearer + `, error="invalid_token", error_description="the access token is missing, malformed, expired or revoked"`,
 		scope:        bearer + `, error="insufficient_scope", scope="`,
+		group:        bearer + `, error="insufficient_scope", error_description="this is for members of a group"`,
 	}, nil
 }
 
@@ -108,6 +110,18 @@ func (a *Auth) needScopes(t *verify.Token, scopes []string) error {
 				Challenge: a.challenges.scope + strings.Join(scopes, " ") + `"`,
 				Err:       errScope,
 			}
+		}
+	}
+	return nil
+}
+
+// needGroups answers as for a scope, which is the nearest that RFC 6750 section
+// 3.1 has a word for. The groups are not named: they are the service's own, and
+// no client could ask for them.
+func (a *Auth) needGroups(t *verify.Token, groups []string) error {
+	for _, g := range groups {
+		if !t.HasGroup(g) {
+			return &Refusal{Status: http.StatusForbidden, Challenge: a.challenges.group, Err: errGroup}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,10 +26,13 @@ func (a *Auth) renew(v *visit, old refresh.Tokens, was *verify.Token, cause stri
 }
 
 func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
+	if err := a.over(v.Context, was, nil); err != nil {
+		return err
+	}
 	renewal, err := a.coordinator.Renew(v.Context, old)
 	for hop := 1; err == nil; hop++ {
 		var t *verify.Token
-		t, err = a.Verifier.Verify(v.Context, renewal.Tokens.Access)
+		t, err = a.tokenOf(v.Context, renewal.Tokens.Access)
 		over := errors.Is(err, verify.ErrExpired)
 		if renewal.Remembered {
 			over = over || err == nil && time.Until(t.Expiry) <= a.margin(t)
@@ -43,7 +47,7 @@ func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
 			continue
 		}
 		if err == nil {
-			err = sameSubject(was, t)
+			err = cmp.Or(sameSubject(was, t), a.over(v.Context, was, t))
 		} else {
 			// Good or bad, it is the provider's answer and stays remembered:
 			// nothing is lost, and nothing is granted on it.
@@ -77,9 +81,10 @@ func (a *Auth) carry(w http.ResponseWriter, r *http.Request, v *visit) {
 	if !alive {
 		return
 	}
-	if tokens.Access != v.token.Raw {
-		t, err := a.Verifier.Verify(ctx, tokens.Access)
-		if err != nil && !errors.Is(err, verify.ErrExpired) || sameSubject(v.token, t) != nil {
+	if tokens.Access != v.renewal.Tokens.Access { // else it is v.token's
+		t, err := a.tokenOf(ctx, tokens.Access)
+		if err != nil && !errors.Is(err, verify.ErrExpired) || sameSubject(v.token, t) != nil ||
+			a.over(ctx, v.token, t) != nil {
 			return
 		}
 		tokens.Expiry = t.Expiry

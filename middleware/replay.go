@@ -82,7 +82,10 @@ func (rw *response) renewAfter401() bool {
 	}
 	was := rw.v.token
 	if was == nil {
-		was = a.whose(v, old)
+		var err error
+		if was, err = a.whose(v, old); err != nil {
+			return false
+		}
 	}
 	if was != nil && !isOld(was) {
 		return false

@@ -11,7 +11,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// revokeTimeout is how long a sign-out waits for the provider to hear of it.
+// revokeTimeout is how long a sign-out waits for the provider to hear of it, and
+// a revocation for the Store.
 const revokeTimeout = 3 * time.Second
 
 // SignIn begins a login: it verifies the access token of t, ends the login that
@@ -19,7 +20,8 @@ const revokeTimeout = 3 * time.Second
 // The login before is revoked at the provider only if it was another user's: a
 // provider that counts both as one grant would end the new one with it.
 // It returns an error, and has set nothing, if the token is not good or the
-// cookies would be too large.
+// cookies would be too large. Where the Refresher is a [refresh.Keeper], t is
+// given to it, and the browser gets handles in place of the tokens.
 //
 // Whoever calls it knows that the request is the user's own: a sign-in form
 // needs protection against requests of other origins, as
@@ -32,8 +34,19 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 	if err != nil {
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
+	if a.Revocations != nil {
+		if err := a.onlyRevoked(r.Context(), a.Revocations.admit(r.Context(), token)); err != nil {
+			return fmt.Errorf("middleware: sign-in: %w", err)
+		}
+	}
 	t.Expiry = token.Expiry
+	if t, err = a.keep(r.Context(), t, token, r.UserAgent()); err != nil {
+		return fmt.Errorf("middleware: sign-in: %w", err)
+	}
 	if err := a.policy.Write(w, r, t); err != nil {
+		if a.keeper != nil {
+			_ = a.revoke(r, t) // nobody will get the handles
+		}
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
 	a.replace(r, token, t)
@@ -49,7 +62,7 @@ func (a *Auth) replace(r *http.Request, is *verify.Token, t refresh.Tokens) {
 	if a.coordinator == nil || old.Refresh == "" || old.Refresh == t.Refresh {
 		return
 	}
-	was := a.whose(&visit{Context: r.Context()}, old)
+	was, _ := a.whose(&visit{Context: r.Context()}, old)
 	if was == nil || sameSubject(was, is) == nil {
 		a.coordinator.Replace(r.Context(), old)
 		return
@@ -59,7 +72,8 @@ func (a *Auth) replace(r *http.Request, is *verify.Token, t refresh.Tokens) {
 
 // SignOut ends the login in the request's cookies: it clears the cookies on w,
 // sees to it that no refresh under way brings them back, and revokes the tokens
-// at the provider if that can be done. A provider out of reach does not keep
+// at the provider if that can be done. With Revocations, the access token in the
+// cookies, and those that the same login got before, are good no more. A provider out of reach does not keep
 // anybody signed in here; Observe hears of it.
 func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 	a.mustBeValid()
@@ -73,13 +87,14 @@ func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 
 // revoke ends the login of t, also if the client has gone meanwhile.
 func (a *Auth) revoke(r *http.Request, t refresh.Tokens) error {
-	if a.coordinator == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
-	if err := a.coordinator.Revoke(ctx, t); err != nil && !errors.Is(err, refresh.ErrDenied) {
+	err := a.revokeAccess(ctx, t)
+	if a.coordinator == nil {
 		return err
 	}
-	return nil
+	if denied := a.coordinator.Revoke(ctx, t); !errors.Is(denied, refresh.ErrDenied) {
+		err = errors.Join(err, denied)
+	}
+	return err
 }

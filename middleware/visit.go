@@ -20,10 +20,11 @@ type visit struct {
 	space   verify.Token  // where token points to, where the Verifier can fill it
 	bearer  bool          // the Authorization header decided
 	aside   bool          // the handler authenticates by itself: it gets no token from us
-	raw     string        // the access token in the cookie, for such a handler
+	raw     string        // the access token of the cookie, for such a handler
 	renewal *refresh.Renewal
 	early   *early // a refresh beside the handler; nil: none
 	dead    bool   // the login is over: its cookies are to be cleared
+	barred  bool   // what the cookies hold is revoked: such a handler is not to see it
 }
 
 // visit finds out who sends r: extract, verify and, for a login in cookies whose
@@ -42,6 +43,11 @@ func (a *Auth) visit(r *http.Request, v *visit) error {
 			}
 			return a.refusal(err)
 		}
+		if a.revoked(v.Context, v.token) != nil {
+			// Not what it wraps: the login in the cookies is another matter.
+			v.token = nil
+			return a.refusal(errTokenRevoked)
+		}
 		return nil
 	}
 
@@ -51,7 +57,14 @@ func (a *Auth) visit(r *http.Request, v *visit) error {
 		if err := a.sameOrigin(r); err != nil {
 			return a.refusal(err)
 		}
-		verdict = a.verify(v, access)
+		verdict = a.verifyHeld(v, access)
+		if verdict == nil {
+			verdict = a.revoked(v.Context, v.token)
+		}
+		if errors.Is(verdict, errLoginRevoked) {
+			v.token = nil
+			return a.refusal(verdict)
+		}
 		if verdict == nil && a.coordinator == nil {
 			return nil
 		}
@@ -70,7 +83,7 @@ func (a *Auth) visit(r *http.Request, v *visit) error {
 func (a *Auth) visitDue(r *http.Request, v *visit, verdict error) error {
 	was := v.token
 	v.token = nil
-	if verdict != nil && !errors.Is(verdict, verify.ErrExpired) {
+	if verdict != nil && !errors.Is(verdict, verify.ErrExpired) && !errors.Is(verdict, errTokenRevoked) {
 		was = nil // nobody knows whose it was
 	}
 	old, unreadable := a.policy.Read(r) // what cannot be read is not there
@@ -177,7 +190,7 @@ func (a *Auth) pass(r *http.Request, v *visit, body io.ReadCloser) *http.Request
 	switch {
 	case v.token != nil && !v.aside:
 		r = r.WithContext(v)
-	case v.renewal != nil || body != nil || v.aside && a.ForwardToken:
+	case v.renewal != nil || body != nil || v.barred || v.aside && a.ForwardToken:
 		r = r.WithContext(v.Context) // a copy
 	default:
 		return r
@@ -190,13 +203,16 @@ func (a *Auth) pass(r *http.Request, v *visit, body io.ReadCloser) *http.Request
 		token = v.token.Raw
 	}
 	forward := a.ForwardToken && !v.bearer && token != ""
-	if v.renewal == nil && !forward {
+	if v.renewal == nil && !v.barred && !forward {
 		return r
 	}
 	r.Header = r.Header.Clone()
-	if v.renewal != nil {
+	switch {
+	case v.renewal != nil:
 		// The same tokens are encoded for the response.
 		_ = a.policy.Replace(r.Header, v.renewal.Tokens)
+	case v.barred:
+		a.policy.Strip(r.Header)
 	}
 	if forward {
 		r.Header.Set("Authorization", "Bearer "+token)

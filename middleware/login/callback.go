@@ -117,11 +117,12 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 // that they do not fit into cookies.
 func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) error {
 	err := f.Auth.SignIn(w, r, t)
-	if err == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), f.timeout())
 	defer cancel()
+	if err == nil {
+		f.note(ctx, t)
+		return nil
+	}
 	_ = f.Client.Revoke(ctx, t) // nobody will get it
 	return fmt.Errorf("login: %w", err)
 }

@@ -15,10 +15,20 @@
 //	mux.Handle("/callback", flow.Callback())
 //	mux.Handle("/logout", auth.Logout(flow.EndSession))
 //	mux.Handle("/", auth.Require(site))
+//
+// With Auth.Revocations set, a third route lets the provider end logins here when
+// its user signs out there (OpenID Connect Back-Channel Logout 1.0):
+//
+//	auth.Revocations = &middleware.Revocations{Store: store}
+//	mux.Handle("/backchannel-logout", flow.BackChannel())
+//
+// Providers that name their session in access tokens too, by a claim sid, have
+// that one login ended. Where access tokens lack it, all logins of the user end.
 package login
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -82,6 +92,22 @@ type Flow struct {
 	// a [verify.JWT] for Issuer that finds the keys by discovery.
 	IDTokens middleware.Verifier
 
+	// LogoutTokens checks the logout tokens of [Flow.BackChannel]: signature,
+	// issuer, audience and times. Default: a [verify.JWT] for Issuer that accepts
+	// security event tokens for Client.ClientID and finds the keys by discovery.
+	LogoutTokens middleware.Verifier
+
+	// OnLogout is called for each good logout request of the provider, after
+	// Auth.Revocations have taken it up: for what else is kept of a user's
+	// sessions. An error makes the provider try again, if it does such. Default
+	// nil.
+	OnLogout func(ctx context.Context, l Logout) error
+
+	// Store keeps which logout tokens have been used, and whose sessions there
+	// are where access tokens do not say so. Replicas share it. Default: that of
+	// Auth.Revocations or, where that is nil too, this process's memory.
+	Store refresh.Store
+
 	// Keys seals what the browser keeps while its user is at the provider.
 	// Default: Auth.Cookies.Keys or, where that is nil too, a key that is made
 	// now: then a sign-in can only end in the process in which it began.
@@ -101,9 +127,12 @@ type Flow struct {
 	scopes   []string
 	keys     *cookies.KeyRing
 	idTokens middleware.Verifier
-	own      *verify.JWT // idTokens, where it is ours to close
-	origin   string      // of RedirectURL
-	desk     desk
+	own      []*verify.JWT // those that are ours to close
+	origin   string        // of RedirectURL
+	store    refresh.Store
+
+	logoutTokens middleware.Verifier // nil: they cannot be checked
+	desk         desk
 }
 
 const (
@@ -145,6 +174,9 @@ func (f *Flow) setUp() error {
 		return errors.New("login: Flow.Scopes lacks openid")
 	}
 	if err := f.setUpIDTokens(); err != nil {
+		return err
+	}
+	if err := f.setUpLogout(); err != nil {
 		return err
 	}
 	if f.keys = cmp.Or(f.Keys, f.Auth.Cookies.Keys); f.keys == nil {
@@ -195,23 +227,6 @@ func (f *Flow) setUpURLs() error {
 	return nil
 }
 
-func (f *Flow) setUpIDTokens() error {
-	if f.idTokens = f.IDTokens; f.idTokens != nil {
-		return nil
-	}
-	if f.Client.Discovery == nil {
-		return errors.New("login: Flow.IDTokens is nil, and Client.Discovery, which would find the keys, as well")
-	}
-	var err error
-	f.own, err = verify.New(verify.Issuer{URL: f.issuer, Audience: []string{f.Client.ClientID}})
-	if err != nil {
-		return fmt.Errorf("login: Flow.Issuer: %w", err)
-	}
-	f.own.Client = f.Client.Client
-	f.idTokens = f.own
-	return nil
-}
-
 // parseURL reads a URL that a browser is sent to with something worth keeping
 // from others. Its error follows the name of a field.
 func parseURL(raw string, plain bool) (*url.URL, error) {
@@ -251,8 +266,9 @@ func (f *Flow) Close() error {
 		return nil
 	}
 	f.desk.close()
-	if f.own == nil {
-		return nil
+	var errs []error
+	for _, own := range f.own {
+		errs = append(errs, own.Close())
 	}
-	return f.own.Close()
+	return errors.Join(errs...)
 }

@@ -11,11 +11,12 @@ import (
 type claims struct {
 	iss, sub, jti, use   []byte
 	clientID, azp        []byte
+	sid, origin          []byte // origin is origin_jti, Cognito's name for a login
 	aud, scope, scp      []byte // undecoded: a string or an array of strings
+	groups               []byte // likewise; which claim they are, the issuer's rules say
 	exp, nbf, iat        int64  // Unix seconds
 	hasExp, hasNbf       bool
 	hasIat, hasSub       bool
-	hasSid               bool
 	isSecurityEventToken bool
 }
 
@@ -34,9 +35,9 @@ func (c *claims) parse(data []byte) error {
 			c.sub, ok = text(value)
 			c.hasSub = len(c.sub) > 0
 		case "sid":
-			var sid []byte
-			sid, ok = text(value)
-			c.hasSid = len(sid) > 0
+			c.sid, ok = text(value)
+		case "origin_jti": // not a registered claim: what is no string is none
+			c.origin, _ = text(value)
 		case "jti":
 			c.jti, ok = text(value)
 		case "client_id":
@@ -83,6 +84,27 @@ func (c *claims) parse(data []byte) error {
 		return refusal("payload is not a plain JSON object")
 	}
 	return nil
+}
+
+// session returns the provider's name for the login, or nothing.
+func (c *claims) session() []byte {
+	if len(c.sid) > 0 {
+		return c.sid
+	}
+	return c.origin
+}
+
+// findGroups looks for the claim of this name in a payload that has been parsed.
+func (c *claims) findGroups(payload []byte, claim string) {
+	if claim == "" {
+		return
+	}
+	members(payload, func(name, value []byte) bool {
+		if string(name) == claim && isStrings(value) {
+			c.groups = value
+		}
+		return true
+	})
 }
 
 // date reads a NumericDate (RFC 7519 section 2) that can be one: a number from
@@ -148,7 +170,7 @@ func (r *rules) judge(h *header, c *claims, now time.Time) error {
 		return refusal("a security event token")
 	case !c.hasExp:
 		return refusal("no exp")
-	case !c.hasSub && !(r.securityEvents && c.hasSid):
+	case !c.hasSub && !(r.securityEvents && len(c.sid) > 0):
 		return refusal("no sub")
 	case !r.isFrom(c.iss):
 		return errIssuer

@@ -40,6 +40,9 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 	}
 
 	r, k, err := j.decide(ctx, &h, &c, now)
+	if r != nil {
+		c.findGroups(b.payload, r.GroupsClaim)
+	}
 	switch {
 	case errors.Is(err, ErrExpired):
 		m := c.remembered(k, newShared(r, &c))
@@ -126,7 +129,11 @@ func (r *rules) check(t *Token) error {
 
 // remembered is what is kept of the claims.
 func (c *claims) remembered(k *key, s *shared) *remembered {
+	session := c.session()
 	names := make([]byte, 0, 128)
-	names = append(append(names, c.sub...), c.jti...)
-	return &remembered{names: string(names), subject: int32(len(c.sub)), exp: c.exp, iat: c.iat, key: k, shared: s}
+	names = append(append(append(names, c.sub...), session...), c.jti...)
+	return &remembered{
+		names: string(names), subject: int32(len(c.sub)), session: int32(len(session)),
+		exp: c.exp, iat: c.iat, key: k, shared: s,
+	}
 }

@@ -45,6 +45,11 @@ type Issuer struct {
 	// does for a sub (OpenID Connect Back-Channel Logout 1.0 section 2.4).
 	Types []string
 
+	// GroupsClaim is the name of the claim that lists the groups of the
+	// subject, for [Token.Groups]: a member of the token itself, a string or an
+	// array of strings. A claim of another shape counts as none. Default: none.
+	GroupsClaim string
+
 	// Leeway is how far the clocks of the issuer and of this machine may be
 	// apart: a token is accepted until this long after its exp, and from this
 	// long before its nbf and iat. Default: 30 s; negative: none.
@@ -63,23 +68,38 @@ type Issuer struct {
 
 // Cognito is the user pool of Amazon Cognito with the given ID in a region,
 // for access tokens made for the app client clientID. They carry no aud:
-// client_id is checked instead, and that
-// token_use is access. Both forms of the pool's issuer
-// URL are accepted; [Token.Issuer] is always the cognito-idp one.
+// client_id is checked instead, and that token_use is access. Both forms of the
+// pool's issuer URL are accepted; [Token.Issuer] is always the cognito-idp one.
+// [Token.Groups] are the claim cognito:groups.
 func Cognito(region, poolID, clientID string) Issuer {
+	i := cognito(region, poolID, "access")
+	i.SkipAudienceCheck = true
+	i.Check = func(t *Token) error {
+		if clientID == "" || t.ClientID != clientID {
+			return errors.New("client_id is not the app client's")
+		}
+		return nil
+	}
+	return i
+}
+
+// CognitoID is [Cognito] for the pool's ID tokens: their aud has to be the app
+// client's ID, and token_use has to be id. An ID token tells a client who has
+// signed in; for requests to an API Cognito has access tokens.
+func CognitoID(region, poolID, clientID string) Issuer {
+	i := cognito(region, poolID, "id")
+	i.Audience = []string{clientID}
+	return i
+}
+
+func cognito(region, poolID, use string) Issuer {
 	host := "cognito-idp." + region + ".amazonaws.com/" + poolID
 	return Issuer{
-		URL:               "https://" + host,
-		KeysURL:           "https://" + host + "/.well-known/jwks.json",
-		SkipAudienceCheck: true,
-		Algorithms:        []string{"RS256"},
-		Check: func(t *Token) error {
-			if clientID == "" || t.ClientID != clientID {
-				return errors.New("client_id is not the app client's")
-			}
-			return nil
-		},
-		aliases: []string{"https://issuer-" + host},
-		use:     "access",
+		URL:         "https://" + host,
+		KeysURL:     "https://" + host + "/.well-known/jwks.json",
+		Algorithms:  []string{"RS256"},
+		GroupsClaim: "cognito:groups",
+		aliases:     []string{"https://issuer-" + host},
+		use:         use,
 	}
 }

@@ -273,3 +273,24 @@ func silent(t *testing.T, err error, raw string) {
 		}
 	}
 }
+
+func TestTypes(t *testing.T) {
+	s, j, _ := newPair(t, "ES256", func(i *Issuer) { i.Types = []string{"application/logout+jwt"} })
+	payload := payloadOf(s.token(map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}))
+	for header, wanted := range map[string]string{
+		`{"alg":"ES256","kid":"key-1","typ":"logout+jwt"}`:             "accepted",
+		`{"alg":"ES256","kid":"key-1","typ":"application/Logout+JWT"}`: "accepted",
+		`{"alg":"ES256","kid":"key-1","typ":"JWT"}`:                    "refused",
+		`{"alg":"ES256","kid":"key-1"}`:                                "refused",
+	} {
+		want(t, j, s.sign(header, payload), wanted)
+	}
+	sign := func(changes map[string]any) string {
+		return s.sign(`{"alg":"ES256","kid":"key-1","typ":"logout+jwt"}`, payloadOf(s.token(changes)))
+	}
+	want(t, j, sign(map[string]any{"sub": nil, "sid": "session"}), "accepted")
+	want(t, j, sign(map[string]any{"sub": nil, "sid": ""}), "refused")
+	want(t, j, sign(map[string]any{"sub": nil}), "refused")
+	_, access, _ := newPair(t, "ES256")
+	want(t, access, sign(map[string]any{"sub": nil, "sid": "session"}), "refused")
+}

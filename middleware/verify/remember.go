@@ -45,8 +45,9 @@ type numbered struct {
 // A remembered is what is kept of a token. At 100,000 of them every byte counts:
 // what many tokens have in common is kept once, and the payload not at all.
 type remembered struct {
-	names    string // sub, then jti
+	names    string // sub, then the session, then jti
 	subject  int32  // the length of sub
+	session  int32  // the length of the session's name
 	header   int32  // the number of the first segment
 	seen     atomic.Uint32
 	exp, iat int64 // Unix seconds
@@ -59,6 +60,7 @@ type shared struct {
 	rules            *rules
 	clientID         string
 	audience, scopes []string
+	groups           []string
 	hasIssuedAt      bool
 }
 
@@ -156,7 +158,7 @@ func (m *memory) share(r *rules, c *claims) *shared {
 	b := buffers.Get().(*buffer)
 	defer buffers.Put(b)
 	id := append(b.shared[:0], r.URL...)
-	for _, part := range [...][]byte{c.aud, c.scope, c.scp, c.clientID, c.azp} {
+	for _, part := range [...][]byte{c.aud, c.scope, c.scp, c.clientID, c.azp, c.groups} {
 		id = append(append(id, 0), part...) // 0 is in none of them
 	}
 	if c.hasIat {
@@ -182,6 +184,7 @@ func newShared(r *rules, c *claims) *shared {
 		clientID:    string(client),
 		audience:    slices.Clip(stringsOf(c.aud, false)),
 		scopes:      slices.Clip(slices.Concat(stringsOf(c.scope, true), stringsOf(c.scp, true))),
+		groups:      slices.Clip(stringsOf(c.groups, false)),
 		hasIssuedAt: c.hasIat,
 	}
 }
@@ -192,10 +195,12 @@ func (m *remembered) token(raw string, t *Token) {
 	t.Raw = raw
 	t.Issuer = s.rules.URL
 	t.Subject = m.names[:m.subject]
-	t.ID = m.names[m.subject:]
+	t.Session = m.names[m.subject : m.subject+m.session]
+	t.ID = m.names[m.subject+m.session:]
 	t.ClientID = s.clientID
 	t.Audience = s.audience
 	t.Scopes = s.scopes
+	t.Groups = s.groups
 	t.Expiry = time.Unix(m.exp, 0)
 	t.IssuedAt = time.Time{}
 	if s.hasIssuedAt {

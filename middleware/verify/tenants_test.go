@@ -331,47 +331,6 @@ func TestLookupThatAnswersForAnotherIssuerDecidesNothing(t *testing.T) {
 	}
 }
 
-func TestCognito(t *testing.T) {
-	const pool = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Pool"
-	s, p := newSigner("RS256", "key-1"), new(provider)
-	p.set(func(r *http.Request) (*http.Response, error) {
-		if r.URL.String() != pool+"/.well-known/jwks.json" {
-			t.Errorf("keys fetched from %s", r.URL)
-		}
-		return respond(r, 200, jwks(s)), nil
-	})
-	j, err := New(Cognito("eu-west-1", "eu-west-1_Pool", "client"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
-	j.Client = &http.Client{Transport: p}
-	access := map[string]any{"iss": pool, "aud": nil, "client_id": "client", "token_use": "access"}
-	for name, test := range map[string]struct {
-		changes map[string]any
-		want    string
-	}{
-		"an access token":                     {nil, "accepted"},
-		"with the newer issuer":               {map[string]any{"iss": strings.Replace(pool, "cognito", "issuer-cognito", 1)}, "accepted"},
-		"of another pool":                     {map[string]any{"iss": pool + "2"}, "refused"},
-		"an ID token":                         {map[string]any{"token_use": "id", "aud": "client", "client_id": nil}, "refused"},
-		"an ID token that has a client_id":    {map[string]any{"token_use": "id"}, "refused"},
-		"for another app client":              {map[string]any{"client_id": "other"}, "refused"},
-		"without client_id":                   {map[string]any{"client_id": nil, "azp": nil}, "refused"},
-		"without token_use":                   {map[string]any{"token_use": nil}, "refused"},
-		"expired":                             {map[string]any{"exp": time.Now().Unix() - 60}, "expired"},
-		"expired, and for another app client": {map[string]any{"exp": time.Now().Unix() - 60, "client_id": "other"}, "refused"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			raw := s.token(join(map[string]any{"iss": pool, "aud": nil, "client_id": access["client_id"], "token_use": "access"}, test.changes))
-			want(t, j, raw, test.want)
-			if token, _ := j.Verify(t.Context(), raw); token != nil && token.Issuer != pool {
-				t.Errorf("issuer %s, want always the same", token.Issuer)
-			}
-		})
-	}
-}
-
 func TestKeysAreFoundByDiscovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := newSigner("ES256", "key-1"), new(provider)
@@ -420,25 +379,4 @@ func TestKeysAtHand(t *testing.T) {
 			t.Errorf("%d calls, want 2", calls)
 		}
 	})
-}
-
-func TestTypes(t *testing.T) {
-	s, j, _ := newPair(t, "ES256", func(i *Issuer) { i.Types = []string{"application/logout+jwt"} })
-	payload := payloadOf(s.token(map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}))
-	for header, wanted := range map[string]string{
-		`{"alg":"ES256","kid":"key-1","typ":"logout+jwt"}`:             "accepted",
-		`{"alg":"ES256","kid":"key-1","typ":"application/Logout+JWT"}`: "accepted",
-		`{"alg":"ES256","kid":"key-1","typ":"JWT"}`:                    "refused",
-		`{"alg":"ES256","kid":"key-1"}`:                                "refused",
-	} {
-		want(t, j, s.sign(header, payload), wanted)
-	}
-	sign := func(changes map[string]any) string {
-		return s.sign(`{"alg":"ES256","kid":"key-1","typ":"logout+jwt"}`, payloadOf(s.token(changes)))
-	}
-	want(t, j, sign(map[string]any{"sub": nil, "sid": "session"}), "accepted")
-	want(t, j, sign(map[string]any{"sub": nil, "sid": ""}), "refused")
-	want(t, j, sign(map[string]any{"sub": nil}), "refused")
-	_, access, _ := newPair(t, "ES256")
-	want(t, access, sign(map[string]any{"sub": nil, "sid": "session"}), "refused")
 }

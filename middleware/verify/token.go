@@ -22,12 +22,17 @@ type Token struct {
 	ClientID string    // client_id, or else azp; empty where the token has neither
 	Audience []string  // aud; empty where the token has none
 	Scopes   []string  // scope (RFC 8693 section 4.2) or scp, a string or an array; may be empty
+	Groups   []string  // the claim that [Issuer.GroupsClaim] names; may be empty
+	Session  string    // sid, or else origin_jti: the provider's name for the login; may be empty
 	Expiry   time.Time // exp; a token is accepted until [Issuer.Leeway] after it
 	IssuedAt time.Time // iat; zero where the token has none
 }
 
 // HasScope reports whether the token carries scope.
 func (t *Token) HasScope(scope string) bool { return slices.Contains(t.Scopes, scope) }
+
+// HasGroup reports whether the token's subject is a member of group.
+func (t *Token) HasGroup(group string) bool { return slices.Contains(t.Groups, group) }
 
 // Claims decodes the token's claims into v, a pointer to a struct or a map, as
 // [json.Unmarshal] does. It can be called from several goroutines at once.

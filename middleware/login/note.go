@@ -1,0 +1,73 @@
+package login
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// note keeps whose session this is, for a login whose access tokens do not name
+// it. The sign-in goes on without: then a logout by sid alone does not reach it.
+func (f *Flow) note(ctx context.Context, t refresh.Tokens) {
+	if f.Auth.Revocations == nil || t.ID == "" {
+		return
+	}
+	var claims map[string]json.RawMessage
+	id := verify.Token{Raw: t.ID} // it has been verified
+	var issuer, subject, session string
+	if id.Claims(&claims) != nil || json.Unmarshal(claims["sid"], &session) != nil || session == "" ||
+		json.Unmarshal(claims["iss"], &issuer) != nil || json.Unmarshal(claims["sub"], &subject) != nil {
+		return
+	}
+	access, err := f.Auth.Verifier.Verify(ctx, t.Access)
+	if err != nil || access.Session == session {
+		return
+	}
+	keep := f.Auth.Revocations.Keep
+	if keep <= 0 {
+		keep = defaultNoteKept
+	}
+	key := storeKey("login-session", f.issuer, session)
+	for range noteTries {
+		old, err := f.store.Get(ctx, key)
+		if err != nil && !errors.Is(err, refresh.ErrNotFound) {
+			break
+		}
+		if ok, err := f.store.Swap(ctx, key, old, []byte(subject), keep); ok || err != nil {
+			break
+		}
+	}
+}
+
+const (
+	// defaultNoteKept is the default of [middleware.Revocations].Keep.
+	defaultNoteKept = 720 * time.Hour
+	noteTries       = 4
+)
+
+// noted returns the subject of a session that note has kept, or "".
+func (f *Flow) noted(ctx context.Context, l Logout) (string, error) {
+	subject, err := f.store.Get(ctx, storeKey("login-session", l.Issuer, l.Session))
+	switch {
+	case errors.Is(err, refresh.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("login: whose session it is: %w", err)
+	case l.Subject != "" && l.Subject != string(subject):
+		return "", nil // the provider knows better
+	}
+	return string(subject), nil
+}
+
+// storeKey keeps names out of a Store's keys.
+func storeKey(kind, issuer, name string) string {
+	sum := sha256.Sum256([]byte(kind + "\x00" + issuer + "\x00" + name))
+	return kind + "/" + base64.RawURLEncoding.EncodeToString(sum[:])
+}

@@ -1,0 +1,167 @@
+package middleware
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// A record is what the Store holds of a login, a subject, or a token of no
+// login. Records only grow: of two, the union is true.
+type record struct {
+	Before int64            `json:"before,omitempty"` // logins with tokens issued earlier are over; Unix nanoseconds
+	Stale  int64            `json:"stale,omitempty"`  // tokens issued earlier are revoked, and that is all; likewise
+	Tokens map[string]int64 `json:"tokens,omitempty"` // these are, until Unix seconds
+	Spared map[string]int64 `json:"spared,omitempty"` // to these Before does not apply, until Unix seconds
+}
+
+var errUnreadable = errors.New("the store holds something else")
+
+// maxTokens is how many tokens of one login are revoked one by one. A login has
+// that many at a time only if somebody makes it so.
+const maxTokens = 64
+
+// plus returns what r and s say together, without what is over.
+func (r record) plus(s record, now time.Time) record {
+	sum := record{
+		max(r.Before, s.Before), max(r.Stale, s.Stale),
+		union(r.Tokens, s.Tokens, now), union(r.Spared, s.Spared, now),
+	}
+	if len(sum.Tokens) > maxTokens {
+		sum = record{Before: max(sum.Before, now.UnixNano())}
+	}
+	if len(sum.Spared) > maxTokens {
+		sum.Spared = nil
+	}
+	return sum
+}
+
+// union returns what is in a or b and not over yet; nil for nothing.
+func union(a, b map[string]int64, now time.Time) map[string]int64 {
+	if len(a)+len(b) == 0 {
+		return nil
+	}
+	sum := make(map[string]int64, len(a)+len(b))
+	maps.Copy(sum, a)
+	maps.Copy(sum, b)
+	maps.DeleteFunc(sum, func(_ string, until int64) bool { return until <= now.Unix() })
+	return sum
+}
+
+// judge tells what r says of a token.
+func (r *record) judge(t *verify.Token) error {
+	older := func(than int64) bool {
+		return than != 0 && (t.IssuedAt.IsZero() || t.IssuedAt.UnixNano() < than)
+	}
+	switch {
+	case older(r.Before) && !r.spares(t):
+		return errLoginRevoked
+	case older(r.Stale):
+		return errTokenRevoked
+	}
+	if len(r.Tokens) > 0 {
+		if _, ok := r.Tokens[tokenID(t)]; ok {
+			return errTokenRevoked
+		}
+	}
+	return nil
+}
+
+// spares tells whether t is known to be younger than Before, whatever its iat.
+func (r *record) spares(t *verify.Token) bool {
+	if len(r.Spared) == 0 {
+		return false
+	}
+	_, ok := r.Spared[tokenID(t)]
+	return ok
+}
+
+func (r record) encode() []byte {
+	data, _ := json.Marshal(r) // numbers and strings: it cannot fail
+	return data
+}
+
+func decode(data []byte) (record, error) {
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return record{}, errUnreadable
+	}
+	return r, nil
+}
+
+// tokenID names a token of an issuer. Two tokens that differ in the signature
+// alone are the same one: some algorithms have several signatures that are good.
+func tokenID(t *verify.Token) string {
+	if t.ID != "" {
+		return hash("jti", t.Issuer, t.ID)
+	}
+	signed := t.Raw
+	if i := strings.LastIndexByte(signed, '.'); i > 0 {
+		signed = signed[:i]
+	}
+	return hash("raw", t.Issuer, signed)
+}
+
+// homeOf is the key of the record that has the token: its login's, or one of
+// its own.
+func homeOf(t *verify.Token) string {
+	if t.Session != "" {
+		return keyFor("login", t.Issuer, t.Session)
+	}
+	return "revoked-token/" + tokenID(t)
+}
+
+func keyFor(kind, issuer, name string) string {
+	return "revoked-" + kind + "/" + hash(kind, issuer, name)
+}
+
+// hash keeps names out of a Store's keys. An issuer is a URL, which has no zero
+// byte in it.
+func hash(kind, issuer, name string) string {
+	sum := sha256.Sum256([]byte(kind + "\x00" + issuer + "\x00" + name))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// addTries bounds how often an addition is made again because another came
+// first.
+const addTries = 16
+
+// add adds r to what the Store holds under key, and to what is known here.
+func (v *Revocations) add(ctx context.Context, key string, r record, ttl time.Duration) error {
+	c := v.cell(key)
+	c.learn(r) // whatever becomes of the rest
+	ctx, cancel := context.WithTimeout(ctx, revokeTimeout)
+	defer cancel()
+	for range addTries {
+		old, err := v.store.Get(ctx, key)
+		var held record
+		switch {
+		case errors.Is(err, refresh.ErrNotFound):
+			old = nil
+		case err != nil:
+			return fmt.Errorf("middleware: revocations: %w", err)
+		default:
+			// What cannot be read is of no use to anybody, and is replaced.
+			held, _ = decode(old)
+		}
+		sum := held.plus(r, time.Now())
+		ok, err := v.store.Swap(ctx, key, old, sum.encode(), ttl)
+		if err != nil {
+			return fmt.Errorf("middleware: revocations: %w", err)
+		}
+		if ok {
+			c.learn(sum)
+			return nil
+		}
+	}
+	return errors.New("middleware: revocations: the record is being changed by too many at once")
+}

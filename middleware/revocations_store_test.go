@@ -1,0 +1,216 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// faultyStore counts what it is asked, and is slow or down on demand.
+type faultyStore struct {
+	refresh.MemoryStore
+	gets  atomic.Int64
+	delay atomic.Int64 // nanoseconds; a negative one never ends
+	down  atomic.Bool
+
+	mu   sync.Mutex
+	keys []string
+	held []byte // all values that were written
+}
+
+func (s *faultyStore) wait(ctx context.Context) error {
+	switch d := time.Duration(s.delay.Load()); {
+	case d < 0:
+		<-ctx.Done()
+		return ctx.Err()
+	case d > 0:
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if s.down.Load() {
+		return errors.New("test: the store is down")
+	}
+	return nil
+}
+
+func (s *faultyStore) Get(ctx context.Context, key string) ([]byte, error) {
+	s.gets.Add(1)
+	s.mu.Lock()
+	s.keys = append(s.keys, key)
+	s.mu.Unlock()
+	value, err := s.MemoryStore.Get(ctx, key) // a slow answer is an old one
+	if err := s.wait(ctx); err != nil {
+		return nil, err
+	}
+	return value, err
+}
+
+func (s *faultyStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	if err := s.wait(ctx); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	s.held = append(s.held, new...)
+	s.mu.Unlock()
+	return s.MemoryStore.Swap(ctx, key, old, new, ttl)
+}
+
+func TestAnAnswerIsAskedForOncePerLoginAndRemember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &faultyStore{}
+		store.delay.Store(int64(20 * time.Millisecond))
+		v := &middleware.Revocations{Store: store}
+		crowd := func() {
+			var wg sync.WaitGroup
+			for i := range 100 {
+				wg.Go(func() {
+					token := tokenOfAnn(func(t *verify.Token) { t.ID = fmt.Sprint("id-", i%7) })
+					if err := v.Check(t.Context(), token); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		for _, want := range []int64{2, 4, 6} {
+			crowd()
+			crowd()
+			if got := store.gets.Load(); got != want {
+				t.Errorf("%d Gets, want %d", got, want)
+			}
+			<-time.After(9600 * time.Millisecond)
+		}
+	})
+}
+
+// When an answer ages out, who asks waits; the others go on with the old one.
+func TestOneAsksWhileOthersGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &faultyStore{}
+		v := &middleware.Revocations{Store: store}
+		token := tokenOfAnn()
+		_ = v.Check(t.Context(), token)
+		<-time.After(9600 * time.Millisecond)
+		store.delay.Store(int64(100 * time.Millisecond))
+		begin := time.Now()
+		go func() { _ = v.Check(context.Background(), token) }()
+		synctest.Wait()
+		if err := v.Check(t.Context(), token); err != nil || time.Since(begin) != 0 {
+			t.Errorf("%v after %v, want an answer at once", err, time.Since(begin))
+		}
+		<-time.After(time.Second)
+		if got := store.gets.Load(); got != 4 {
+			t.Errorf("%d Gets, want 2 at first and 2 again", got)
+		}
+	})
+}
+
+// An answer that is under way may be older than a cut-off. What lasts, such as a
+// sign-in, does not go by it.
+func TestASignInAsksAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &faultyStore{}
+		w, elsewhere := newWorld(revoking(store, false)), &middleware.Revocations{Store: store}
+		tokens := w.provider.login("ann")
+		store.delay.Store(int64(100 * time.Millisecond))
+		go func() { _ = w.Revocations.Check(context.Background(), w.tokenOf(t, tokens.Access)) }()
+		<-time.After(120 * time.Millisecond) // the answer for the token is there, that for the subject is not
+		store.delay.Store(0)
+		if err := elsewhere.RevokeSubject(t.Context(), "https://issuer.test", "ann", soon().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if err := w.SignIn(httptest.NewRecorder(), httptest.NewRequest("POST", "https://app.test/", nil), tokens); !errors.Is(err, refresh.ErrDenied) {
+					t.Errorf("a login begins that is over: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestAStoreThatFailsIsLeftAloneAndRevokesNothing(t *testing.T) {
+	for name, fail := range map[string]func(*faultyStore){
+		"it answers with errors": func(s *faultyStore) { s.down.Store(true) },
+		"it hangs":               func(s *faultyStore) { s.delay.Store(-1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &faultyStore{}
+				v := &middleware.Revocations{Store: store}
+				good, revoked := tokenOfAnn(), tokenOfAnn(func(t *verify.Token) { t.Session = "session-2" })
+				if err := v.RevokeLogin(t.Context(), revoked.Issuer, revoked.Session, time.Now().Add(time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				if got := state(v, good) + ", " + state(v, revoked); got != "good, login over" {
+					t.Fatalf("before: %s", got)
+				}
+				fail(store)
+				<-time.After(time.Minute)
+				asked, begin := store.gets.Load(), time.Now()
+				if got := state(v, good); got != "unknown" {
+					t.Errorf("a good token: %s, want unknown", got)
+				}
+				if took := time.Since(begin); took > time.Second/2 {
+					t.Errorf("the question took %v", took)
+				}
+				begin = time.Now()
+				for range 100 {
+					if got := state(v, good) + ", " + state(v, revoked); got != "good, login over" {
+						t.Fatalf("while it is down: %s", got)
+					}
+				}
+				if got := store.gets.Load() - asked; got != 1 || time.Since(begin) != 0 {
+					t.Errorf("%d Gets in the second after a failure and %v, want 1 and none", got, time.Since(begin))
+				}
+				// Revoked here it counts, whatever becomes of the store.
+				if err := v.RevokeToken(t.Context(), good); err == nil {
+					t.Error("the store is down, and nobody is told")
+				}
+				if got := state(v, good); got != "token revoked" {
+					t.Errorf("revoked while the store is down: %s", got)
+				}
+				store.down.Store(false)
+				store.delay.Store(0)
+				<-time.After(time.Minute)
+				if got := state(v, good) + ", " + state(v, revoked); got != "token revoked, login over" {
+					t.Errorf("when it is back: %s", got)
+				}
+			})
+		})
+	}
+}
+
+func TestRevocationsWithoutRememberAskEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &faultyStore{}
+		here, there := &middleware.Revocations{Store: store, Remember: -1}, &middleware.Revocations{Store: store}
+		token := tokenOfAnn()
+		for want := int64(2); want <= 6; want += 2 {
+			if got := state(here, token); got != "good" || store.gets.Load() != want {
+				t.Errorf("%s after %d Gets, want %d", got, store.gets.Load(), want)
+			}
+		}
+		if err := there.RevokeSubject(t.Context(), token.Issuer, token.Subject, time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if got := state(here, token); got != "login over" {
+			t.Errorf("after a revocation elsewhere: %s", got)
+		}
+	})
+}

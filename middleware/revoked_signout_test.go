@@ -1,0 +1,178 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/verify"
+)
+
+func TestASignInUnderACutOffFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(revoking(&faultyStore{}, true))
+		if err := w.Revocations.RevokeSubject(t.Context(), "https://issuer.test", "ann", soon().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		rec := httptest.NewRecorder()
+		if err := w.SignIn(rec, httptest.NewRequest("POST", "https://app.test/login", nil), w.provider.login("ann")); err == nil {
+			t.Error("a login began that is over")
+		}
+		wantCookies(t, rec.Result(), 0)
+	})
+}
+
+// Whoever signs in again at once has a token of the second in which the other
+// logins ended, and is signed in.
+func TestASignInJustAfterACutOff(t *testing.T) {
+	for _, logins := range []bool{false, true} {
+		t.Run(fmt.Sprint("tokens name their login: ", logins), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &faultyStore{}
+				w, elsewhere := newWorld(revoking(store, logins)), newWorld(revoking(store, logins))
+				old := w.signIn(t, "ann")
+				<-time.After(time.Second)
+				if err := w.Revocations.RevokeSubject(t.Context(), "https://issuer.test", "ann", soon()); err != nil {
+					t.Fatal(err)
+				}
+				again := w.signIn(t, "ann")
+				for _, replica := range []*world{w, elsewhere} {
+					wantStatus(t, again.do(replica.Require(whoami), "GET", "/"), 200)
+					wantStatus(t, old.do(replica.Require(whoami), "GET", "/"), 401)
+				}
+				<-time.After(time.Hour) // its first token has expired, and is asked for its age
+				wantStatus(t, again.do(w.Require(whoami), "GET", "/"), 200)
+			})
+		})
+	}
+}
+
+// What a thief has copied from a browser is dead when its user signs out.
+func TestSignOutRevokesTheAccessToken(t *testing.T) {
+	for _, logins := range []bool{false, true} {
+		t.Run(fmt.Sprint("tokens name their login: ", logins), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &faultyStore{}
+				w, elsewhere := newWorld(revoking(store, logins)), newWorld(revoking(store, logins))
+				b := w.signIn(t, "ann")
+				first := b.get("__Host-accessToken")
+				<-time.After(10 * time.Second)
+				wantStatus(t, b.do(w.Refresh(), "POST", "/"), 204)
+				second := b.get("__Host-accessToken")
+				<-time.After(time.Second)
+				for _, raw := range []string{first, second} {
+					wantStatus(t, serve(elsewhere.Require(whoami), bearer(raw)), 200)
+				}
+				wantStatus(t, b.do(w.Logout(nil), "POST", "/"), 204)
+				wantStatus(t, serve(w.Require(whoami), bearer(second)), 401)
+				// A request that was under way leaves alone what the browser has now.
+				late := b.request("GET", "/")
+				late.AddCookie(&http.Cookie{Name: "__Host-accessToken", Value: second})
+				late.AddCookie(&http.Cookie{Name: "__Host-refreshToken", Value: "ann~1~refresh-token"})
+				res := serve(w.Require(whoami), late)
+				wantStatus(t, res, 401)
+				wantCookies(t, res, 0)
+				// The provider may sign in again at once, and call the login the same.
+				again := w.signIn(t, "ann")
+				<-time.After(10 * time.Second)
+				wantStatus(t, serve(elsewhere.Require(whoami), bearer(second)), 401)
+				want := 200
+				if logins {
+					want = 401
+				}
+				wantStatus(t, serve(elsewhere.Require(whoami), bearer(first)), want)
+				wantStatus(t, again.do(elsewhere.Require(whoami), "GET", "/"), 200)
+			})
+		})
+	}
+}
+
+// Anybody can send an expired token that says anything: signing out with one
+// ends nobody's login.
+func TestSignOutBelievesOnlyVerifiedTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(revoking(&faultyStore{}, true))
+		b := w.signIn(t, "ann")
+		<-time.After(time.Second)
+		r := httptest.NewRequest("POST", "https://app.test/logout", nil)
+		r.AddCookie(&http.Cookie{Name: "__Host-accessToken", Value: accessToken("ann", 5, time.Now().Add(-2*life))})
+		wantStatus(t, serve(w.Logout(nil), r), 204)
+		wantStatus(t, b.do(w.Require(whoami), "GET", "/"), 200)
+	})
+}
+
+// What an expired token says is not signed by anybody, as far as is known, and
+// so a login does not get past a cut-off on the word of one.
+func TestALoginUnderACutOffHasToProveItsAge(t *testing.T) {
+	for name, test := range map[string]struct {
+		access string // in the cookie; "real" for the one that the login has
+		cutOff bool
+		status int
+	}{
+		"without a cut-off, any token will do":           {"forged", false, 200},
+		"without a cut-off, none will do":                {"", false, 200},
+		"with one, a forged token will not":              {"forged", true, 401},
+		"with one, none will not":                        {"", true, 401},
+		"with one, the token of a younger login will":    {"real", true, 200},
+		"with one, a token that is none at all will not": {"made-up", true, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(revoking(&faultyStore{}, false), func(a *middleware.Auth) {
+					a.Verifier = prover{a.Verifier.(named)}
+				})
+				if test.cutOff {
+					if err := w.Revocations.RevokeSubject(t.Context(), "https://issuer.test", "ann", time.Now()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b := w.signIn(t, "ann")
+				switch test.access {
+				case "real":
+				case "forged":
+					b.jar["__Host-accessToken"] = stored{value: accessToken("ann", 99, time.Now().Add(time.Second))}
+				default:
+					b.jar["__Host-accessToken"] = stored{value: test.access}
+				}
+				<-time.After(life + 2*time.Second)
+				wantStatus(t, b.do(w.Require(whoami), "GET", "/"), test.status)
+			})
+		})
+	}
+}
+
+// prover takes the tokens numbered 99 for forged ones.
+type prover struct{ named }
+
+func (p prover) VerifyExpired(ctx context.Context, raw string) (*verify.Token, error) {
+	t, _ := p.named.Verify(ctx, raw)
+	if t == nil || t.ID[:6] == "ann~99" {
+		return nil, fmt.Errorf("%w: test", verify.ErrInvalid)
+	}
+	return t, nil
+}
+
+// Promise 2 holds for this store as well.
+func TestPromise02AStoreOfRevocationsThatIsDownEndsNoLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &faultyStore{}
+		w := newWorld(revoking(store, true))
+		store.down.Store(true)
+		b := w.signIn(t, "ann")
+		for range 3 {
+			wantStatus(t, b.do(w.Require(whoami), "GET", "/"), 200)
+			wantStatus(t, b.do(w.Renew(whoami), "GET", "/"), 200)
+			<-time.After(life + time.Second)
+		}
+		if w.saw(middleware.RevocationsFailed) == 0 {
+			t.Error("nobody is told")
+		}
+		wantStatus(t, b.do(w.Logout(nil), "POST", "/"), 204)
+		w.provider.expect(t, 2, 0)
+	})
+}
