@@ -1,0 +1,148 @@
+package middleware_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tokenlife/tokenlife/middleware"
+)
+
+func TestTheScriptIsServedToBeKept(t *testing.T) {
+	want, err := os.ReadFile("script/tokenlife.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := middleware.ScriptVersion()
+	etag := `"` + version + `"`
+	const (
+		year        = "public, max-age=31536000, immutable"
+		fiveMinutes = "public, max-age=300"
+	)
+	tests := []struct {
+		name, method, query, ifNoneMatch string
+		status                           int
+		cache                            string
+		body                             []byte
+	}{
+		{"by its plain address", "GET", "", "", 200, fiveMinutes, want},
+		{"by its version", "GET", "?v=" + version, "", 200, year, want},
+		{"by the version of another build", "GET", "?v=0123456789abcdef", "", 200, "no-cache", want},
+		{"by an empty version", "GET", "?v=", "", 200, fiveMinutes, want},
+		{"a second time", "GET", "", etag, 304, fiveMinutes, nil},
+		{"a second time, after a change", "GET", "", `"old"`, 200, fiveMinutes, want},
+		{"its header alone", "HEAD", "?v=" + version, "", 200, year, nil},
+		{"a POST", "POST", "?v=" + version, "", 405, "", []byte("Method Not Allowed\n")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(tt.method, "/auth/tokenlife.js"+tt.query, nil)
+			if tt.ifNoneMatch != "" {
+				r.Header.Set("If-None-Match", tt.ifNoneMatch)
+			}
+			w := httptest.NewRecorder()
+			middleware.Script().ServeHTTP(w, r)
+			h := w.Header()
+			if w.Code != tt.status || !bytes.Equal(w.Body.Bytes(), tt.body) {
+				t.Errorf("got %d and %d bytes, want %d and %d", w.Code, w.Body.Len(), tt.status, len(tt.body))
+			}
+			if got := h.Get("Cache-Control"); got != tt.cache {
+				t.Errorf("Cache-Control: %q, want %q", got, tt.cache)
+			}
+			if tt.status == http.StatusMethodNotAllowed {
+				if h.Get("Allow") != "GET, HEAD" || h.Get("Etag") != "" {
+					t.Errorf("Allow: %q, Etag: %q", h.Get("Allow"), h.Get("Etag"))
+				}
+				return
+			}
+			if h.Get("Etag") != etag || h.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("Etag: %q, X-Content-Type-Options: %q", h.Get("Etag"), h.Get("X-Content-Type-Options"))
+			}
+			if got := h.Get("Content-Type"); tt.status == 200 && got != "text/javascript; charset=utf-8" {
+				t.Errorf("Content-Type: %q", got)
+			}
+			if len(h["Set-Cookie"]) > 0 {
+				t.Error("a cached answer sets cookies")
+			}
+		})
+	}
+}
+
+// The limit is for a minified module. What is left when only comments and
+// indentation are taken out is more than any minifier leaves.
+func TestTheScriptIsTiny(t *testing.T) {
+	source, err := os.ReadFile("script/tokenlife.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := regexp.MustCompile(`(?m)^\s*(//.*|/\*\*.*\*/)$|^\s+| // .*$`).ReplaceAll(source, nil)
+	if bytes.Contains(small, []byte("/*")) || !bytes.Contains(small, []byte("export function createFetch")) {
+		t.Fatal("the comments have not been taken out, or more than those")
+	}
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.Write(small); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if packed.Len() > 2000 {
+		t.Errorf("%d bytes, want at most 2000", packed.Len())
+	}
+	if bytes.Contains(small, []byte("import ")) || bytes.Contains(small, []byte("eval(")) || bytes.Contains(small, []byte("Function(")) {
+		t.Error("the module imports something, or makes code of text")
+	}
+	t.Logf("%d bytes of %d", packed.Len(), len(source))
+}
+
+func TestTheScriptPassesItsOwnTests(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("Node.js 20 or newer is not installed; on Debian: apt-get install nodejs")
+	}
+	cmd := exec.CommandContext(t.Context(), node, "--test")
+	cmd.Dir = "script"
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !regexp.MustCompile(`(?m)^\W+ pass [1-9]\d+$`).Match(out) {
+		t.Errorf("no test has run:\n%s", out)
+	}
+}
+
+func ExampleScript() {
+	mux := http.NewServeMux()
+	mux.Handle("GET /auth/tokenlife.js", middleware.Script())
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'")
+		fmt.Fprintf(w, `<link rel="modulepreload" href="/auth/tokenlife.js?v=%s">`, middleware.ScriptVersion())
+	})
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	_, address, _ := strings.Cut(w.Body.String(), `href="`)
+	address, _, _ = strings.Cut(address, `"`)
+
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", address, nil))
+	fmt.Println(w.Code, w.Header().Get("Content-Type"))
+	fmt.Println(w.Header().Get("Cache-Control"))
+	// Output:
+	// 200 text/javascript; charset=utf-8
+	// public, max-age=31536000, immutable
+}
