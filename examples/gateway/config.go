@@ -36,6 +36,9 @@ type config struct {
 
 	store storeConfig
 
+	onServer       bool // SESSIONS=server
+	idle, absolute time.Duration
+
 	insecureHTTP, keepCookies bool
 
 	leeway, ahead, grace, keep                 time.Duration // negative: none
@@ -87,6 +90,7 @@ func readConfig(getenv func(string) string) (*config, error) {
 	}
 	c.readKeys(e)
 	c.readStore(e)
+	c.readSessions(e)
 	c.readTLS(e)
 	c.readPublicURL(e)
 	c.checkRest(e)
@@ -208,18 +212,6 @@ func (c *config) checkRest(e *environment) {
 	for _, o := range c.trusted {
 		if err := protection.AddTrustedOrigin(o); err != nil {
 			e.wrong("TRUSTED_ORIGINS", "must be origins such as https://app.example.com")
-		}
-	}
-	switch e.text("SESSIONS", "cookie") {
-	case "cookie":
-	case "server":
-		e.wrong("SESSIONS", "server is not available: use cookie")
-	default:
-		e.wrong("SESSIONS", "must be cookie")
-	}
-	for _, name := range []string{"IDLE", "ABSOLUTE"} {
-		if e.getenv(name) != "" {
-			e.wrong(name, "is for SESSIONS=server only: in cookies the provider decides how long a login lasts")
 		}
 	}
 	if e.getenv("METRICS_LISTEN") != "" {

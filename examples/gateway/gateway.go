@@ -15,6 +15,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
 // A gateway is the parts that a configuration asks for, put together.
@@ -23,12 +24,15 @@ type gateway struct {
 	log          *slog.Logger
 	discovery    *discovery.Provider // nil: nothing is left to it
 	access, id   *verify.JWT
+	logout       *verify.JWT // the provider's logout tokens
 	coordinator  *refresh.Coordinator
 	auth         *middleware.Auth
 	flow         *login.Flow
 	store        *store
-	toldDegraded atomic.Int64    // Unix nanoseconds
-	transport    *http.Transport // to the upstream
+	sessions     *sessions.Sessions      // nil: logins are in cookies
+	revocations  *middleware.Revocations // nil: logins are in the store
+	toldDegraded atomic.Int64            // Unix nanoseconds
+	transport    *http.Transport         // to the upstream
 }
 
 func newGateway(c *config, log *slog.Logger) (*gateway, error) {
@@ -40,6 +44,10 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 	if g.id, err = c.verifier(c.idIssuer()); err != nil {
 		return nil, err
 	}
+	if g.logout, err = c.verifier(c.logoutIssuer()); err != nil {
+		return nil, err
+	}
+	g.logout.Remember = -1 // each comes once
 	if c.discovers() {
 		g.discovery = &discovery.Provider{Issuer: c.issuer, Timeout: c.refreshTimeout}
 	}
@@ -57,7 +65,7 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 		return nil, err
 	}
 	g.coordinator = &refresh.Coordinator{
-		Refresher: client,
+		Refresher: g.keepLogins(client),
 		Store:     g.store.Store,
 		Degraded:  g.degraded,
 		Grace:     c.grace,
@@ -79,6 +87,7 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 		ForwardToken: true,
 		LoginURL:     "/auth/login",
 		Observe:      g.observe,
+		Revocations:  g.revocations,
 	}
 	g.flow = &login.Flow{
 		Auth:          g.auth,
@@ -89,6 +98,9 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 		EndSessionURL: c.endSessionURL,
 		Scopes:        c.scopes,
 		IDTokens:      g.id,
+		LogoutTokens:  g.logout,
+		OnLogout:      g.loggedOut,
+		Store:         g.store.Store,
 		Timeout:       c.refreshTimeout,
 	}
 	if err := errors.Join(g.auth.Validate(), g.flow.Validate()); err != nil {
@@ -100,7 +112,11 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 // close ends what the gateway has started. The server has been shut down.
 func (g *gateway) close() {
 	g.transport.CloseIdleConnections()
-	for _, close := range []func() error{g.flow.Close, g.auth.Close, g.coordinator.Close, g.store.close, g.access.Close, g.id.Close} {
+	closers := []func() error{g.flow.Close, g.auth.Close, g.coordinator.Close}
+	if g.sessions != nil {
+		closers = append(closers, g.sessions.Close)
+	}
+	for _, close := range append(closers, g.store.close, g.access.Close, g.id.Close, g.logout.Close) {
 		if err := close(); err != nil {
 			g.log.Warn("stopping", "error", err.Error())
 		}
@@ -146,6 +162,15 @@ func (c *config) idIssuer() verify.Issuer {
 	}
 	issuer.Audience = []string{c.clientID}
 	return c.issuerWith(issuer)
+}
+
+// logoutIssuer is the issuer of the logout tokens, which are for the client. A
+// type of their own is recommended to providers and not required (OpenID Connect
+// Back-Channel Logout 1.0, section 2.4); the flow looks at what makes them such.
+func (c *config) logoutIssuer() verify.Issuer {
+	return c.issuerWith(verify.Issuer{
+		URL: c.issuer, Audience: []string{c.clientID}, Types: []string{"logout+jwt", "JWT", ""},
+	})
 }
 
 func (c *config) issuerWith(issuer verify.Issuer) verify.Issuer {

@@ -4,21 +4,22 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+
+	"github.com/tokenlife/tokenlife/middleware"
 )
 
 // handler returns the gateway's own routes, and the way to the upstream for all
 // others. It is no http.ServeMux, which would redirect requests to paths that
 // it finds nicer: what the upstream gets is what the client sent.
 func (g *gateway) handler() http.Handler {
-	missing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { problem(w, http.StatusNotFound) })
 	own := map[string]http.Handler{
 		"/auth/login":              g.flow.Start(),
 		"/auth/callback":           g.flow.Callback(),
 		"/auth/refresh":            g.auth.Refresh(),
 		"/auth/logout":             g.auth.Logout(g.flow.EndSession),
 		"/auth/session":            onlyGet(g.auth.Session()),
-		"/auth/backchannel-logout": missing,
-		"/auth/tokenlife.js":       missing,
+		"/auth/backchannel-logout": g.flow.BackChannel(),
+		"/auth/tokenlife.js":       middleware.Script(),
 		"/healthz":                 onlyGet(http.HandlerFunc(healthy)),
 	}
 	proxy := g.proxy()

@@ -357,7 +357,13 @@ func (s *site) cookies(t *testing.T, tokens refresh.Tokens) string {
 // tokens returns what is in the cookies that an answer sets.
 func (s *site) tokens(t *testing.T, a answer) refresh.Tokens {
 	t.Helper()
-	tokens, err := policy().Read(&http.Request{Header: http.Header{"Cookie": {header(a.set)}}})
+	return s.held(t, header(a.set))
+}
+
+// held returns what a browser's cookies hold.
+func (s *site) held(t *testing.T, cookie string) refresh.Tokens {
+	t.Helper()
+	tokens, err := policy().Read(&http.Request{Header: http.Header{"Cookie": {cookie}}})
 	if err != nil {
 		t.Fatal(err)
 	}
