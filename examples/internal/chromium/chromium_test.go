@@ -1,0 +1,47 @@
+package chromium
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestUsersHaveCookiesOfTheirOwnAndTabsShareThem(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name := r.URL.Query().Get("name"); name != "" {
+			http.SetCookie(w, &http.Cookie{Name: "name", Value: name, Secure: true, HttpOnly: true})
+		}
+		c, err := r.Cookie("name")
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<title>%s</title><a href="/?next">next</a>`, r.Host)
+		if err == nil {
+			fmt.Fprintf(w, "<p>%s</p>", c.Value)
+		}
+	}))
+	t.Cleanup(server.Close)
+	b := Start(t)
+	ann, bob := b.User(t), b.User(t)
+	first := ann.Open(t, server.URL+"/?name=ann")
+	bob.Open(t, server.URL+"/?name=bob")
+	if c := ann.Cookies(t)["name"]; c == nil || c.Value != "ann" || !c.HTTPOnly || !c.Secure {
+		t.Errorf("ann's cookie is %v", c)
+	}
+	second := ann.Open(t, server.URL+"/")
+	if got := Eval[string](t, second, `return document.querySelector("p").textContent`); got != "ann" {
+		t.Errorf("ann's second tab sends the cookie %q", got)
+	}
+	first.Click(t, "a")
+	first.Until(t, `location.search === "?next" && document.querySelector("p")`)
+
+	other := strings.Replace(server.URL, "127.0.0.1", "other.test", 1)
+	first.Go(t, other+"/")
+	if got := Eval[string](t, first, `return document.title`); "http://"+got != other {
+		t.Errorf("a name in test leads to %q", got)
+	}
+	if Eval[bool](t, first, `return document.querySelector("p") !== null`) {
+		t.Error("a cookie went to another host")
+	}
+	second.Close(t)
+}
