@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/tokenlife/tokenlife/examples/internal/routersite"
+)
+
+func TestTheProgram(t *testing.T) { routersite.Test(t) }

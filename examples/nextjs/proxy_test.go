@@ -1,0 +1,126 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tokenlife/tokenlife/examples/internal/chromium"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
+)
+
+// testEnforcement begins where the login has ended.
+func (v *way) testEnforcement(t *testing.T) {
+	for _, path := range []string{"/", "/account", "/report", "/_next/data/x/report.json"} {
+		a := v.get(t, "GET", path)
+		if a.status != http.StatusFound || !strings.HasPrefix(a.header.Get("Location"), "/auth/login?return_to=") {
+			t.Errorf("%s is answered with %d and leads to %q", path, a.status, a.header.Get("Location"))
+		}
+	}
+	if a := v.get(t, "GET", "/welcome"); a.status != http.StatusOK {
+		t.Errorf("the page for everybody is answered with %d", a.status)
+	}
+}
+
+// testProxy looks at what proxy.js makes of the answers that a refresh can have.
+func (v *way) testProxy(t *testing.T) {
+	v.signIn(t)
+	// unmark leaves the tab on a page that asks for nothing by itself, with the
+	// newest tokens and a login that looks due. A call that was under way as the
+	// provider came back may still fail, and the next one does not.
+	unmark := func(t *testing.T) {
+		t.Helper()
+		v.tab.Go(t, v.url+"/welcome")
+		for range 5 {
+			if v.user.Cookies(t)["tokenLife"] != nil {
+				break
+			}
+			v.tab.Go(t, v.url+"/welcome")
+		}
+		chromium.Eval[string](t, v.tab, `return document.cookie = 'tokenLife=; Max-Age=0; Path=/; Secure'`)
+	}
+
+	t.Run("a live login is not renewed", func(t *testing.T) {
+		cookies, before := v.cookieHeader(t), v.provider.Stats().Calls
+		for _, path := range pages {
+			if a := v.get(t, "GET", path, "Cookie", cookies); a.status != http.StatusOK || len(a.header["Set-Cookie"]) > 0 {
+				t.Errorf("%s is answered with %d and %d cookies", path, a.status, len(a.header["Set-Cookie"]))
+			}
+		}
+		if n := v.provider.Stats().Calls - before; n != 0 {
+			t.Errorf("the provider was called %d times", n)
+		}
+	})
+	t.Run("a login that has ended is not asked for", func(t *testing.T) {
+		unmark(t)
+		cookies := v.cookieHeader(t) + "; tokenLife=0"
+		before := v.provider.Stats().Calls
+		if a := v.get(t, "GET", "/", "Cookie", cookies); a.status != http.StatusOK || len(a.header["Set-Cookie"]) > 0 {
+			t.Errorf("the page is answered with %d and %d cookies", a.status, len(a.header["Set-Cookie"]))
+		}
+		if n := v.provider.Stats().Calls - before; n != 0 {
+			t.Errorf("the provider was called %d times", n)
+		}
+	})
+	t.Run("another origin's form renews nothing", func(t *testing.T) {
+		unmark(t)
+		before := v.provider.Stats().Calls
+		a := v.get(t, "POST", "/", "Cookie", v.cookieHeader(t), "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+		if a.err != nil || len(a.header["Set-Cookie"]) > 0 || v.provider.Stats().Calls != before {
+			t.Errorf("it is answered with %d and %d cookies: %v", a.status, len(a.header["Set-Cookie"]), a.err)
+		}
+	})
+	t.Run("a provider that is down ends nothing, and the page is rendered with what there is", func(t *testing.T) {
+		unmark(t)
+		v.provider.Fail(refreshtest.ServerError, -1)
+		defer v.provider.Fail(refreshtest.None, 0)
+		before := v.provider.Stats().Calls
+		v.tab.Go(t, v.url+"/account")
+		v.showsUser(t)
+		if v.provider.Stats().Calls == before {
+			t.Error("the provider was not asked")
+		}
+		if c := v.user.Cookies(t); c["__Host-refreshToken"] == nil {
+			t.Error("the refresh token has gone")
+		}
+	})
+	t.Run("without an access token the page says that it cannot tell", func(t *testing.T) {
+		unmark(t)
+		v.provider.Fail(refreshtest.ServerError, -1)
+		defer v.provider.Fail(refreshtest.None, 0)
+		refresh := "__Host-refreshToken=" + v.user.Cookies(t)["__Host-refreshToken"].Value
+		for _, path := range []string{"/", "/report"} {
+			a := v.get(t, "GET", path, "Cookie", refresh)
+			for _, id := range []string{`id="signin"`, `id="user"`} {
+				if strings.Contains(a.body, id) {
+					t.Errorf("%s has the element with %s", path, id)
+				}
+			}
+			if n := len(a.header["Set-Cookie"]); n > 0 {
+				t.Errorf("%s sets %d cookies", path, n)
+			}
+		}
+	})
+	t.Run("after that all is well", func(t *testing.T) {
+		v.tab.Go(t, v.url+"/")
+		v.showsUser(t)
+		if v.user.Cookies(t)["tokenLife"] == nil {
+			t.Error("there is no marker again")
+		}
+	})
+	t.Run("the pages look good on a phone and in the dark", func(t *testing.T) {
+		for _, path := range pages {
+			v.tab.Go(t, v.url+path)
+			for _, look := range chromium.Looks {
+				v.tab.Show(t, "nextjs"+strings.ReplaceAll(path, "/", "-"), look)
+			}
+		}
+	})
+	t.Run("a refused refresh signs out, in the page as in the browser", func(t *testing.T) {
+		unmark(t)
+		v.provider.End(v.name)
+		v.tab.Go(t, v.url+"/")
+		v.sees(t, "#signin")
+		v.isOver(t)
+	})
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
+)
+
+const (
+	accessLife = 8 * time.Second
+	// A token is due when a quarter of its life is left.
+	notDue = accessLife * 3 / 4
+	grace  = time.Second
+)
+
+// A world is the example with a provider that is watched.
+type world struct {
+	*site
+	provider *refreshtest.Provider
+
+	mu        sync.Mutex
+	refreshes map[string]int       // by subject
+	expiry    map[string]time.Time // of the newest access token, by subject
+	secrets   []string
+}
+
+// newWorld builds and starts everything.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{
+		provider:  &refreshtest.Provider{AccessLife: accessLife},
+		refreshes: map[string]int{},
+		expiry:    map[string]time.Time{},
+	}
+	var log output
+	s, err := start(t.Context(), config{
+		gateway:         freeAddress(t, "127.0.0.1"),
+		next:            freeAddress(t, "localhost"),
+		provider:        w.provider,
+		providerHandler: w.watch(signInPage(w.provider)),
+		grace:           grace,
+		log:             &log,
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log.text())
+	}
+	w.site = s
+	t.Cleanup(func() {
+		s.close()
+		for _, address := range []string{s.gatewayURL, s.nextURL} {
+			if conn, err := net.Dial("tcp", strings.TrimPrefix(address, "http://")); err == nil {
+				conn.Close()
+				t.Errorf("%s is still served", address)
+			}
+		}
+		if t.Failed() {
+			t.Logf("what the parts wrote:\n%s", log.text())
+		}
+	})
+	return w
+}
+
+// watch notes what the token endpoint gives.
+func (w *world) watch(provider http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/token" {
+			provider.ServeHTTP(rw, r)
+			return
+		}
+		grant := r.FormValue("grant_type")
+		answer := httptest.NewRecorder()
+		provider.ServeHTTP(answer, r)
+		w.note(grant, answer.Body.Bytes())
+		for name, values := range answer.Header() {
+			rw.Header()[name] = values
+		}
+		rw.WriteHeader(answer.Code)
+		_, _ = rw.Write(answer.Body.Bytes())
+	})
+}
+
+func (w *world) note(grant string, body []byte) {
+	var tokens struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+		ID      string `json:"id_token"`
+	}
+	if json.Unmarshal(body, &tokens) != nil || tokens.Access == "" {
+		return
+	}
+	var claims struct {
+		Subject string `json:"sub"`
+		Expiry  int64  `json:"exp"`
+	}
+	parts := strings.Split(tokens.Access, ".")
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if grant == "refresh_token" {
+		w.refreshes[claims.Subject]++
+	}
+	w.expiry[claims.Subject] = time.Unix(claims.Expiry, 0)
+	w.secrets = append(w.secrets, tokens.Access, tokens.Refresh, tokens.ID)
+}
+
+func (w *world) refreshed(subject string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refreshes[subject]
+}
+
+// left is how long the newest access token of subject is still good.
+func (w *world) left(subject string) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Until(w.expiry[subject])
+}
+
+// freeAddress returns an address that nothing listens on, for a process that
+// cannot be given a listener. The system hands out ports in no order, so hardly
+// anything takes it in between.
+func freeAddress(t *testing.T, host string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// patience is how long an answer may take on a busy machine.
+const patience = 30 * time.Second
+
+// need ends the test with a line that says what is missing: a skip, but a failure
+// where everything has to be there.
+func need(t *testing.T, missing string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(missing)
+	}
+	t.Skip(missing)
+}
+
+// output is what several processes write.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) text() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// installed tells whether Node.js is here with the packages of the lockfile.
+func installed(ctx context.Context) bool {
+	dir, err := webFolder(ctx)
+	if err != nil {
+		return false
+	}
+	node, err := exec.LookPath("node")
+	return err == nil && (&web{node: node, dir: dir}).installed()
+}
