@@ -24,7 +24,13 @@ type way struct {
 func newWay(t *testing.T, w *world, browser *chromium.Browser, url, name string) *way {
 	t.Helper()
 	user := browser.User(t)
-	return &way{world: w, url: url, name: name, user: user, tab: user.Open(t, url+"/welcome")}
+	v := &way{world: w, url: url, name: name, user: user, tab: user.Open(t, url+"/welcome")}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s ended at %s", name, chromium.Eval[string](t, v.tab, "return location.href + ': ' + document.body.innerText"))
+		}
+	})
+	return v
 }
 
 // TestInChromium is one test because building the app takes its time.

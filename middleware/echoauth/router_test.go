@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
+	echomiddleware "github.com/labstack/echo/v4/middleware"
 
 	"github.com/tokenlife/tokenlife/middleware/echoauth"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest/routertest"
@@ -53,7 +53,7 @@ func newSite(s *routertest.Site) http.Handler {
 	return e
 }
 
-var quiet = middleware.RecoverWithConfig(middleware.RecoverConfig{DisablePrintStack: true})
+var quiet = echomiddleware.RecoverWithConfig(echomiddleware.RecoverConfig{DisablePrintStack: true})
 
 func subject(c echo.Context) error {
 	name := "nobody"

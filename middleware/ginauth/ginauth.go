@@ -57,18 +57,16 @@ func wrap(auth *middleware.Auth, m func(http.Handler) http.Handler) gin.HandlerF
 	return func(c *gin.Context) {
 		plain := c.Writer
 		b := &beneath{ResponseWriter: plain}
-		passed := false
-		next := func(w http.ResponseWriter, r *http.Request) {
-			passed = true
+		m(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b.passed = true
 			c.Request = r
-			if w != http.ResponseWriter(b) { // else the answer is to carry nothing
-				c.Writer = &writer{ResponseWriter: plain, above: w, beneath: b}
+			if w != http.ResponseWriter(b) { // else there is nothing to add to the answer
+				c.Writer = &writer{plain, w}
 				defer func() { c.Writer = plain }()
 			}
 			c.Next()
-		}
-		m(http.HandlerFunc(next)).ServeHTTP(b, c.Request)
-		if !passed {
+		})).ServeHTTP(b, c.Request)
+		if !b.passed {
 			c.Abort()
 		}
 	}

@@ -9,35 +9,25 @@ import (
 )
 
 // Gin keeps the status of an answer in a writer of its own until something is
-// written, and some of it goes there directly: the engine writes the header of an
-// answer without a body. So that writer stays the one that answers. Two others
-// stand around what package middleware puts between: above it, a [writer] tells
-// it when the header is about to be written, and beneath it, [beneath] hears what
-// it writes itself, which is an answer only where it has refused the request.
+// written, and the engine writes to that one directly: the header of an answer
+// without a body. So it stays the writer that answers. Two others stand around
+// what package middleware puts between. The [writer] above tells it when the
+// header is about to be written. What it writes itself, [beneath] takes for an
+// answer only where no handler has run: it has refused the request then.
 //
-//	handlers → writer ─────────────────────────→ gin's writer → net/http
-//	              └ settle → middleware's writer → beneath ┘ (refusals)
+//	handlers → writer ───────────────────────────→ gin's writer → net/http
+//	              └ settle → middleware's → beneath ┘ (refusals)
 
 // A writer is what the handlers write to.
 type writer struct {
-	gin.ResponseWriter // gin's
-	above              http.ResponseWriter
-	beneath            *beneath
-	settled            bool
+	gin.ResponseWriter
+	above http.ResponseWriter // middleware's
 }
 
-// settle lets the middleware add its cookies: this is the last moment. The status
-// that it is told is not the answer's, as a 401 would make it run the handlers
-// again, which gin cannot do.
-func (w *writer) settle() {
-	if w.settled {
-		return
-	}
-	w.settled = true
-	w.beneath.deaf = true
-	w.above.WriteHeader(http.StatusOK)
-	w.beneath.deaf = false
-}
+// settle lets the middleware add its cookies, at the last moment there is; it
+// does so once. The status that it is told is not the answer's: at a 401 it would
+// run the handlers again, which gin cannot do.
+func (w *writer) settle() { w.above.WriteHeader(http.StatusOK) }
 
 func (w *writer) WriteHeaderNow() {
 	w.settle()
@@ -71,17 +61,14 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // beneath is what the middleware writes to.
 type beneath struct {
 	gin.ResponseWriter
-	deaf bool
+	passed bool // the handlers have run, or do
 }
 
 // WriteHeader writes the header at once, as net/http does and gin does not.
 func (b *beneath) WriteHeader(status int) {
-	if b.deaf {
+	if b.passed {
 		return
 	}
 	b.ResponseWriter.WriteHeader(status)
 	b.ResponseWriter.WriteHeaderNow()
 }
-
-// Unwrap is for http.ResponseController.
-func (b *beneath) Unwrap() http.ResponseWriter { return b.ResponseWriter }
