@@ -33,7 +33,7 @@ type site struct {
 	cookies  map[string][]string // set in answers to client
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, env ...string) *site {
 	t.Helper()
 	address := program.FreeAddress(t)
 	s := &site{url: "http://" + address, cookies: map[string][]string{}}
@@ -41,6 +41,8 @@ func newSite(t *testing.T) *site {
 		RedirectURIs: []string{s.url + "/auth/callback"},
 		Scopes:       []string{"notes:read"},
 		Algorithm:    "ES256",
+
+		BackChannelLogoutURI: s.url + "/auth/backchannel-logout",
 	})
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=60")
@@ -51,21 +53,21 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(transport.CloseIdleConnections)
 	s.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
 
-	s.gateway = program.Run(t, program.Build(t, "."), program.Env(
-		"LISTEN="+address,
-		"PUBLIC_URL="+s.url,
-		"UPSTREAM="+upstream.URL,
-		"ISSUER="+s.provider.Issuer,
-		"CLIENT_ID="+s.provider.Config.ClientID,
-		"CLIENT_SECRET="+s.provider.Config.ClientSecret,
-		"AUDIENCE="+s.provider.Config.Audience,
+	s.gateway = program.Run(t, program.Build(t, "."), program.Env(append([]string{
+		"LISTEN=" + address,
+		"PUBLIC_URL=" + s.url,
+		"UPSTREAM=" + upstream.URL,
+		"ISSUER=" + s.provider.Issuer,
+		"CLIENT_ID=" + s.provider.Config.ClientID,
+		"CLIENT_SECRET=" + s.provider.Config.ClientSecret,
+		"AUDIENCE=" + s.provider.Config.Audience,
 		"SCOPES=openid offline_access notes:read",
-		"ALGORITHMS="+s.provider.Config.Algorithm,
-		"COOKIE_KEYS="+cookieKey,
+		"ALGORITHMS=" + s.provider.Config.Algorithm,
+		"COOKIE_KEYS=" + cookieKey,
 		"LEEWAY=0s",
 		"AHEAD=100ms",
 		"LOG_LEVEL=debug",
-	), s.url+"/healthz")
+	}, env...)...), s.url+"/healthz")
 	return s
 }
 

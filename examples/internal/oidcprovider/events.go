@@ -3,9 +3,12 @@ package oidcprovider
 // Kinds of [Event].
 const (
 	Granted = "granted" // the token endpoint gave tokens
-	Refused = "refused" // the token endpoint answered with an error
-	Revoked = "revoked" // the revocation endpoint was called
-	Ended   = "ended"   // a grant ended with all its tokens: revoked, or a token was used twice
+
+	// The client was told of a logout by the back channel, and has taken it.
+	ToldOfLogout = "told of a logout"
+	Refused      = "refused" // the token endpoint answered with an error
+	Revoked      = "revoked" // the revocation endpoint was called
+	Ended        = "ended"   // a grant ended with all its tokens: revoked, or a token was used twice
 )
 
 // An Event is something that happened at the provider's token or revocation

@@ -31,6 +31,7 @@ type Config struct {
 
 	RedirectURIs           []string // required; where an authorization code may go
 	PostLogoutRedirectURIs []string
+	BackChannelLogoutURI   string // is told when a user signs out at the provider; default: nobody is
 
 	Audience  string   // of access tokens; default "https://api.example"
 	Scopes    []string // that the API knows beside openid and offline_access
@@ -92,6 +93,7 @@ func Start(t testing.TB, c Config) *Provider {
 		"CLIENT_SECRET=" + c.ClientSecret,
 		"REDIRECT_URIS=" + strings.Join(c.RedirectURIs, " "),
 		"POST_LOGOUT_REDIRECT_URIS=" + strings.Join(c.PostLogoutRedirectURIs, " "),
+		"BACKCHANNEL_LOGOUT_URI=" + c.BackChannelLogoutURI,
 		"AUDIENCE=" + c.Audience,
 		"SCOPES=" + strings.Join(c.Scopes, " "),
 		"ALGORITHM=" + c.Algorithm,

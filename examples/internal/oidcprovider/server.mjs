@@ -52,6 +52,10 @@ const configuration = {
     response_types: ['code'],
     token_endpoint_auth_method: 'client_secret_basic',
     id_token_signed_response_alg: alg,
+    ...(process.env.BACKCHANNEL_LOGOUT_URI && {
+      backchannel_logout_uri: process.env.BACKCHANNEL_LOGOUT_URI,
+      backchannel_logout_session_required: true,
+    }),
   }],
   cookies: { keys: [randomBytes(32).toString('hex')] },
   jwks: { keys },
@@ -60,6 +64,7 @@ const configuration = {
     devInteractions: { enabled: true },
     revocation: { enabled: true },
     rpInitiatedLogout: { enabled: true },
+    backchannelLogout: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => audience,
@@ -73,6 +78,8 @@ const configuration = {
       }),
     },
   },
+  // Its own refuses addresses of the machine itself, where tests are at home.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   rotateRefreshToken: true,
   expiresWithSession: () => false,
   ttl: { Grant: 3600, IdToken: accessLife, RefreshToken: 3600, Session: 3600, Interaction: 600 },
@@ -107,6 +114,10 @@ function observe(provider) {
     subject: ctx.oidc.entities.RefreshToken?.accountId,
     route: ctx.oidc.route,
   }));
+  const toldOfLogout = (ctx, client, subject, sid) => report({ kind: 'told of a logout', subject });
+  provider.on('backchannel.success', toldOfLogout);
+  provider.on('backchannel.error', (ctx, error, client, subject) => (
+    report({ kind: 'refused to hear of a logout', subject, error: error.message })));
   provider.on('server_error', (ctx, error) => console.error(error));
   provider.use(async (ctx, next) => {
     await next();
