@@ -52,7 +52,6 @@
 //
 // [gin.Recovery] writes the header of a request into the log whose client has
 // gone, or whose handler panics while gin is in its debug mode. It masks
-// Authorization and not Cookie, which holds the tokens: give it a writer that
-// nobody reads, as gin.RecoveryWithWriter(io.Discard) does, or seal the cookies
-// with the Keys of cookies.Policy.
+// Authorization and not Cookie, which holds the login: give it a writer that
+// nobody reads, as in gin.RecoveryWithWriter(io.Discard).
 package ginauth

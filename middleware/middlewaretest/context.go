@@ -62,6 +62,7 @@ func SignIn(auth *middleware.Auth, r *http.Request, login refresh.Tokens) {
 
 // Keep changes the cookies of r, the next request of a browser, by what an answer
 // has set: cookies that were set before are replaced, and deleted ones taken out.
+// Paths and ages are not looked at.
 func Keep(r *http.Request, answer *http.Response) {
 	set := answer.Cookies()
 	jar := slices.DeleteFunc(r.Cookies(), func(old *http.Cookie) bool {

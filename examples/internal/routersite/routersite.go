@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,6 +31,8 @@ func Test(t *testing.T) {
 	listen := program.FreeAddress(t)
 	site := "http://" + listen
 	program.Run(t, program.Build(t, "."), program.Env("LISTEN="+listen), site+"/")
+
+	t.Run("the README's commands", func(t *testing.T) { commands(t, listen) })
 
 	b := browser.New(t)
 	if answer, err := b.Fetch("GET", site+"/api/hello", nil); err != nil || answer.Status != http.StatusUnauthorized ||
@@ -88,5 +92,42 @@ func Test(t *testing.T) {
 	res.Body.Close()
 	if res.StatusCode != http.StatusForbidden || len(res.Cookies()) != 0 {
 		t.Errorf("another site signs in: %s", fmt.Sprint(res.StatusCode, res.Cookies()))
+	}
+}
+
+// commands runs what the README says, with the program where it listens here. It
+// has been started, which is the first of them.
+func commands(t *testing.T, listen string) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines [][]string
+	for line := range strings.Lines(string(readme)) {
+		if command, ok := strings.CutPrefix(line, "    "); ok {
+			lines = append(lines, strings.Fields(strings.ReplaceAll(command, "localhost:8080", listen)))
+		}
+	}
+	if start := "go run ./examples/" + filepath.Base(folder); len(lines) != 3 || strings.Join(lines[0], " ") != start {
+		t.Fatalf("the README begins with %q, want %s and two more", lines, start)
+	}
+	dir := t.TempDir() // for the jar
+	var answer []byte
+	for _, line := range lines[1:] {
+		if _, err := exec.LookPath(line[0]); err != nil {
+			t.Skipf("install %s to run %q", line[0], line)
+		}
+		cmd := exec.CommandContext(t.Context(), line[0], line[1:]...)
+		cmd.Dir = dir
+		if answer, err = cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", line, err, answer)
+		}
+	}
+	if string(answer) != "hello ann\n" {
+		t.Errorf("the last command says %q", answer)
 	}
 }

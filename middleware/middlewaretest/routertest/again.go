@@ -8,10 +8,15 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 )
 
+// What may stand around a whole router, with the same Auth as within.
+var arounds = map[string]func(*middleware.Auth, http.Handler) http.Handler{
+	"Optional": func(a *middleware.Auth, h http.Handler) http.Handler { return a.Optional(h) },
+	"Renew":    func(a *middleware.Auth, h http.Handler) http.Handler { return a.Renew(h) },
+}
+
 // testAgain is about handlers that answer 401 to a token that is good.
 func testAgain(t *testing.T, protocol string, r Router) {
-	optional := func(a *middleware.Auth, h http.Handler) http.Handler { return a.Optional(h) }
-	renew := func(a *middleware.Auth, h http.Handler) http.Handler { return a.Renew(h) }
+	optional, renew := arounds["Optional"], arounds["Renew"]
 	tests := []struct {
 		name    string
 		around  func(*middleware.Auth, http.Handler) http.Handler

@@ -112,6 +112,16 @@ func Run(t *testing.T, r Router) {
 			for _, v := range visits {
 				t.Run(v.name, func(t *testing.T) { newWorld(t, protocol, r.Handler, nil).visit(t, v) })
 			}
+			for name, around := range arounds {
+				for _, v := range visits {
+					if v.cookies == "" {
+						continue
+					}
+					t.Run(name+" around the whole, "+v.name, func(t *testing.T) {
+						newWorld(t, protocol, r.Handler, around).visit(t, v)
+					})
+				}
+			}
 			testAgain(t, protocol, r)
 			testFlow(t, protocol, r)
 		})
