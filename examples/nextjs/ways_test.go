@@ -27,7 +27,7 @@ func newWay(t *testing.T, w *world, browser *chromium.Browser, url, name string)
 	v := &way{world: w, url: url, name: name, user: user, tab: user.Open(t, url+"/welcome")}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s ended at %s", name, chromium.Eval[string](t, v.tab, "return location.href + ': ' + document.body.innerText"))
+			t.Logf("%s ended at %s", name, chromium.Eval[string](t, v.tab, "return location.pathname + ': ' + document.body.innerText"))
 		}
 	})
 	return v

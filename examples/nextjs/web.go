@@ -66,7 +66,9 @@ func (w *web) installed() bool {
 // command returns the process that serves the app at address.
 func (w *web) command(ctx context.Context, address string) *exec.Cmd {
 	host, port, _ := net.SplitHostPort(address) // next says what is wrong with it
-	cmd := w.next(ctx, "start", "--hostname", host, "--port", port)
+	// Node.js closes connections that are idle for 5 s, where the gateway uses
+	// them for 90 s: a form sent at that very moment would be lost.
+	cmd := w.next(ctx, "start", "--hostname", host, "--port", port, "--keepAliveTimeout", "100000")
 	cmd.Env = append(cmd.Env, "PUBLIC_URL=http://"+address)
 	return cmd
 }
@@ -97,7 +99,7 @@ func gatewayCommand(ctx context.Context, dir, issuer, address, upstream string) 
 		"CLIENT_ID=client",
 		"AUDIENCE=api",
 		"SCOPES=openid offline_access",
-		"LOG_LEVEL=error",
+		"LOG_LEVEL=warn",
 	}
 	return cmd, nil
 }
