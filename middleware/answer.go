@@ -17,7 +17,7 @@ import (
 
 // refuse answers a request that does not go on.
 func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	a.observe(r.Context(), Event{Kind: Refused, Err: err})
+	a.observeRefusal(r.Context(), err)
 	if a.LoginURL != "" && isStatus(err, http.StatusUnauthorized) && isNavigation(r) {
 		noStore(w.Header())
 		w.Header().Set("Location", withReturnTo(a.LoginURL, r))

@@ -266,6 +266,8 @@ func (a *Auth) handler(next http.Handler, enough func(*visit, error) error) http
 		h := next
 		if err := enough(v, err); err != nil {
 			h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) })
+		} else if v.token != nil {
+			a.observeToken(Verified, v)
 		}
 		if v.renewal == nil && v.early == nil && !v.dead && !a.mayReplay(r, v) {
 			h.ServeHTTP(w, a.pass(r, v, nil)) // the browser has nothing to learn
@@ -298,7 +300,9 @@ func (a *Auth) Check(w http.ResponseWriter, r *http.Request) (*http.Request, err
 		a.policy.Clear(w, r)
 	}
 	if err != nil {
+		a.observeRefusal(v.Context, err)
 		return nil, err
 	}
+	a.observeToken(Verified, v)
 	return a.pass(r, v, nil), nil
 }

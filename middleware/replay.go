@@ -43,6 +43,7 @@ func (a *Auth) serve(w http.ResponseWriter, r *http.Request, v *visit, next http
 		rw.again, rw.second = false, true
 		clear(w.Header())
 		maps.Copy(w.Header(), rw.before)
+		a.observeToken(Replayed, rw.v)
 		next.ServeHTTP(rw.writer(), a.pass(r, rw.v, rw.body.reader()))
 	}
 	returned = true

@@ -43,8 +43,9 @@ type Coordinator struct {
 	// itself until it is back. Default nil: this process only.
 	Store Store
 
-	// Degraded is told of errors of the Store. It must return soon. Default nil.
-	Degraded func(ctx context.Context, err error)
+	// Observe is told of calls and of errors of the Store, by several goroutines
+	// at once. It must return soon. Default nil.
+	Observe func(ctx context.Context, e Event)
 
 	// Grace is how long old tokens are still answered with the newest ones after
 	// these have been presented for the first time: the time in which requests
@@ -182,6 +183,7 @@ var errWaited = errors.New("the time for it has passed")
 
 // run asks for new tokens and writes the answer into the book.
 func (c *Coordinator) run(ctx context.Context, k *call) {
+	begin := time.Now()
 	var next Tokens
 	var err error
 	if c.sh != nil {
@@ -189,9 +191,11 @@ func (c *Coordinator) run(ctx context.Context, k *call) {
 	} else {
 		next, err = c.ask(ctx, k, k.old)
 	}
+	took := time.Since(begin)
 	if c.book.leave(k, next, err) {
 		c.takeBack(ctx, next)
 	}
+	c.observeCall(ctx, k, took)
 	if errors.Is(err, ErrNoAnswer) && k.asked {
 		c.askAgain(ctx, k)
 	}

@@ -190,12 +190,6 @@ func (c *Coordinator) arrived(ctx context.Context, access string) error {
 	return c.arriver.Arrived(ctx, access)
 }
 
-func (c *Coordinator) degraded(ctx context.Context, err error) {
-	if c.Degraded != nil {
-		c.Degraded(ctx, err)
-	}
-}
-
 // sight remembers which access tokens this process has seen. It forgets when it
 // likes, which costs one look at the Store.
 type sight struct {

@@ -203,7 +203,11 @@ func TestPromise02ADeadStoreEndsNoLogin(t *testing.T) {
 	replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
 		var events atomic.Int64
 		c := replicas[0]
-		c.Degraded = func(context.Context, error) { events.Add(1) }
+		c.Observe = func(_ context.Context, e refresh.Event) {
+			if e.Kind == refresh.StoreDegraded {
+				events.Add(1)
+			}
+		}
 		mustRefresh(t, c, start("u"), generation("u", 1))
 		for name, breakIt := range map[string]func(){
 			"down": func() { store.down.Store(true) },

@@ -38,13 +38,13 @@ type gateway struct {
 func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 	g := &gateway{config: c, log: log, transport: newTransport()}
 	var err error
-	if g.access, err = c.verifier(c.accessIssuer()); err != nil {
+	if g.access, err = g.verifier(c.accessIssuer()); err != nil {
 		return nil, err
 	}
-	if g.id, err = c.verifier(c.idIssuer()); err != nil {
+	if g.id, err = g.verifier(c.idIssuer()); err != nil {
 		return nil, err
 	}
-	if g.logout, err = c.verifier(c.logoutIssuer()); err != nil {
+	if g.logout, err = g.verifier(c.logoutIssuer()); err != nil {
 		return nil, err
 	}
 	g.logout.Remember = -1 // each comes once
@@ -67,7 +67,7 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 	g.coordinator = &refresh.Coordinator{
 		Refresher: g.keepLogins(client),
 		Store:     g.store.Store,
-		Degraded:  g.degraded,
+		Observe:   g.observeCall,
 		Grace:     c.grace,
 		Keep:      c.keep,
 		Timeout:   c.refreshTimeout,
@@ -135,12 +135,13 @@ func (g *gateway) tryDiscovery(ctx context.Context) {
 }
 
 // verifier returns what checks the tokens of issuer.
-func (c *config) verifier(issuer verify.Issuer) (*verify.JWT, error) {
+func (g *gateway) verifier(issuer verify.Issuer) (*verify.JWT, error) {
 	j, err := verify.New(issuer)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: ISSUER, AUDIENCE, ALGORITHMS or JWKS_URL: %w", err)
 	}
-	j.Cooldown, j.Refresh = c.jwksCooldown, c.jwksInterval
+	j.Cooldown, j.Refresh = g.config.jwksCooldown, g.config.jwksInterval
+	j.Observe = g.observeKeys
 	return j, nil
 }
 

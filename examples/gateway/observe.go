@@ -2,67 +2,45 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware"
-	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
-// observe turns what happens to requests and logins into lines of the log.
+// What happens becomes lines of the log: the kind is the message, and the event
+// says how much it matters and what is to be told of it.
+
 func (g *gateway) observe(ctx context.Context, e middleware.Event) {
-	level := levelOf(e)
-	if !g.log.Enabled(ctx, level) {
-		return
+	// Asked first, since this is told of every request.
+	if level := e.Level(); g.log.Enabled(ctx, level) {
+		g.log.LogAttrs(ctx, level, string(e.Kind), slog.Any("", e))
 	}
-	var attrs []slog.Attr
-	if e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
-	}
-	if e.Cause != "" {
-		attrs = append(attrs, slog.String("cause", e.Cause), slog.Int64("took_ms", e.Took.Milliseconds()))
-	}
-	if e.Subject != "" {
-		attrs = append(attrs, slog.String("issuer", e.Issuer), slog.String("subject", e.Subject))
-	}
-	g.log.LogAttrs(ctx, level, string(e.Kind), attrs...)
 }
 
-// levelOf tells what somebody should look at from what happens all day.
-func levelOf(e middleware.Event) slog.Level {
-	switch e.Kind {
-	case middleware.OtherSubject, middleware.CookiesFailed:
-		return slog.LevelError
-	case middleware.RefreshFailed, login.Failed:
-		return slog.LevelWarn
-	case middleware.SignedOut:
-		if e.Err != nil {
-			return slog.LevelWarn // signed out here, but not at the provider
-		}
-	case middleware.Refused:
-		var refusal *middleware.Refusal
-		if errors.As(e.Err, &refusal) && refusal.Status == http.StatusServiceUnavailable {
-			return slog.LevelWarn
-		}
-		return slog.LevelDebug
-	case middleware.Refreshed:
-		return slog.LevelDebug // a thousand requests that share one
+func (g *gateway) observeKeys(ctx context.Context, e verify.Event) {
+	g.log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
+}
+
+func (g *gateway) observeSession(ctx context.Context, e sessions.Event) {
+	g.log.LogAttrs(ctx, e.Level(), "session_"+string(e.Kind), slog.Any("", e))
+}
+
+func (g *gateway) observeCall(ctx context.Context, e refresh.Event) {
+	if e.Kind == refresh.StoreDegraded && !g.tellDegraded() {
+		return
 	}
-	return slog.LevelInfo
+	g.log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 }
 
 // degradedEvery is how often a store that is down is told of at most.
 const degradedEvery = 10 * time.Second
 
-// degraded tells that replicas coordinate each for itself, since the store does
-// not do its part.
-func (g *gateway) degraded(ctx context.Context, err error) {
+func (g *gateway) tellDegraded() bool {
 	now := time.Now().UnixNano()
 	last := g.toldDegraded.Load()
-	if now-last < int64(degradedEvery) || !g.toldDegraded.CompareAndSwap(last, now) {
-		return
-	}
-	g.log.WarnContext(ctx, "store_degraded", "error", err.Error())
+	return now-last >= int64(degradedEvery) && g.toldDegraded.CompareAndSwap(last, now)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware"
@@ -70,13 +69,4 @@ func (g *gateway) loggedOut(ctx context.Context, l login.Logout) error {
 	default:
 		return g.sessions.EndAll(ctx, l.Issuer, l.Subject)
 	}
-}
-
-func (g *gateway) observeSession(ctx context.Context, e sessions.Event) {
-	level := slog.LevelInfo
-	if e.Kind == sessions.Reused {
-		level = slog.LevelWarn // somebody may have copied a browser's cookies
-	}
-	g.log.LogAttrs(ctx, level, "session_"+string(e.Kind),
-		slog.String("issuer", e.Issuer), slog.String("subject", e.Subject), slog.String("login", e.Login.ID))
 }

@@ -89,7 +89,7 @@ func (e *Failure) explain() string {
 
 func (f *Flow) fail(w http.ResponseWriter, r *http.Request, e *Failure) {
 	if f.Auth.Observe != nil {
-		f.Auth.Observe(r.Context(), middleware.Event{Kind: Failed, Err: e})
+		f.Auth.Observe(r.Context(), middleware.Event{Kind: Failed, Reason: e.Code, Err: e})
 	}
 	if f.OnError != nil {
 		f.OnError(w, r, e)

@@ -18,7 +18,7 @@ func (j *JWT) newTenant(r *rules) *tenant {
 	t := new(tenant)
 	t.rules.Store(r)
 	from := newSource(r, j.client, &j.limits)
-	t.keys = newKeySet(j.ctx, &j.group, printable(r.URL), &j.limits, from.kidGap(), from.load)
+	t.keys = newKeySet(j.ctx, &j.group, printable(r.URL), &j.limits, from.kidGap(), j.observed(printable(r.URL), from.load))
 	return t
 }
 
@@ -52,7 +52,7 @@ func (j *JWT) newGuest(url string, r *rules) *tenant {
 		}
 		return next, err
 	}
-	t.keys = newKeySet(j.ctx, &j.group, printable(r.URL), &j.limits, from.kidGap(), load)
+	t.keys = newKeySet(j.ctx, &j.group, printable(r.URL), &j.limits, from.kidGap(), j.observed(printable(r.URL), load))
 	return t
 }
 

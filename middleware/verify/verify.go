@@ -72,6 +72,10 @@ type JWT struct {
 	// Default: 1000.
 	KeySets int
 
+	// Observe is told of fetches of key sets, beside the requests. It must return
+	// soon. Default nil.
+	Observe func(ctx context.Context, e Event)
+
 	once   sync.Once
 	mu     sync.Mutex // guards against a guest that arrives while Close runs
 	ctx    context.Context

@@ -1,6 +1,9 @@
 package sessions
 
-import "context"
+import (
+	"context"
+	"log/slog"
+)
 
 // An Event is something that whoever runs a service may want to know of a login.
 // It holds no secret.
@@ -27,6 +30,20 @@ const (
 	// the oldest.
 	Displaced Kind = "displaced"
 )
+
+// Level returns Warn for a reuse, which may be a theft, and Info for the others.
+func (e Event) Level() slog.Level {
+	if e.Kind == Reused {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// LogValue returns what is set of e but its Kind, which makes the message:
+// issuer, subject, login.
+func (e Event) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("issuer", e.Issuer), slog.String("subject", e.Subject), slog.String("login", e.Login.ID))
+}
 
 func (s *Sessions) observe(ctx context.Context, kind Kind, at *stored) {
 	if s.Observe != nil {

@@ -23,11 +23,11 @@ func asking(ctx context.Context) context.Context {
 	return context.WithValue(ctx, attemptKey{}, new(attempt))
 }
 
-// degraded is what the Coordinator tells of the Store, on the goroutine on which
-// it asks.
-func (gate) degraded(ctx context.Context, err error) {
-	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok {
-		a.failed = err
+// observe hears what the Coordinator tells of the Store, on the goroutine on
+// which it asks.
+func (gate) observe(ctx context.Context, e refresh.Event) {
+	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok && e.Kind == refresh.StoreDegraded {
+		a.failed = e.Err
 	}
 }
 

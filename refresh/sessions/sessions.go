@@ -145,7 +145,7 @@ func (s *Sessions) ready() error {
 		s.begin = time.Now()
 		g := gate{s.Refresher}
 		s.provider = &refresh.Coordinator{
-			Refresher: g, Store: s.Store, Degraded: g.degraded, Timeout: s.timeout, Grace: s.Grace, Keep: s.Keep,
+			Refresher: g, Store: s.Store, Observe: g.observe, Timeout: s.timeout, Grace: s.Grace, Keep: s.Keep,
 		}
 		s.views, s.err = lru.New[string, *view](maxViews)
 	})

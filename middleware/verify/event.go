@@ -1,0 +1,64 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// A Kind says what an [Event] is about.
+type Kind string
+
+// KeysFetched: an issuer's key set was fetched, or found unchanged, or could not
+// be fetched, which Err says then.
+const KeysFetched Kind = "keys_fetched"
+
+// An Event is something that a [JWT] did for all requests together.
+type Event struct {
+	Kind   Kind
+	Issuer string
+	Keys   int           // how many of the set's keys can be used
+	Took   time.Duration // discovery included
+	Err    error         // the keys known before, if any, go on
+}
+
+// Level returns Warn for a fetch that failed, Debug for another.
+func (e Event) Level() slog.Level {
+	if e.Err != nil {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+// LogValue returns what is set of e but its Kind, which makes the message:
+// issuer, keys, took_ms, error.
+func (e Event) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("issuer", e.Issuer), slog.Int("keys", e.Keys), slog.Int64("took_ms", e.Took.Milliseconds())}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// observed returns load, telling Observe of each fetch that Close has not cut short.
+func (j *JWT) observed(issuer string, load loadFunc) loadFunc {
+	if j.Observe == nil {
+		return load
+	}
+	return func(ctx context.Context, old *snapshot) (*snapshot, error) {
+		begin := time.Now()
+		next, err := load(ctx, old)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return next, err
+		}
+		e := Event{Kind: KeysFetched, Issuer: issuer, Took: time.Since(begin)}
+		if err != nil {
+			e.Err = unknown(issuer, err)
+		} else {
+			e.Keys = len(next.keys)
+		}
+		j.Observe(ctx, e)
+		return next, err
+	}
+}

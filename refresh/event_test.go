@@ -1,0 +1,118 @@
+package refresh_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// log keeps events as lines, without their times and errors.
+type log struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *log) observe(ctx context.Context, e refresh.Event) {
+	var line bytes.Buffer
+	slog.New(slog.NewTextHandler(&line, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "error" {
+				return slog.Attr{}
+			}
+			return a
+		},
+	})).LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, strings.TrimSpace(line.String()))
+}
+
+func (l *log) want(t *testing.T, lines ...string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.Equal(l.lines, lines) {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(l.lines, "\n"), strings.Join(lines, "\n"))
+	}
+	l.lines = nil
+}
+
+func TestEventsTellWhatACallHasComeTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(log)
+		p := &strict{delay: 50 * time.Millisecond}
+		c := &refresh.Coordinator{Refresher: p, Observe: l.observe}
+		ask := func(n int) {
+			var wg sync.WaitGroup
+			for range n {
+				wg.Go(func() { _, _ = c.Refresh(t.Context(), start("u")) })
+			}
+			wg.Wait()
+			synctest.Wait()
+		}
+		ask(20)
+		l.want(t, "level=DEBUG msg=called outcome=exchanged waiters=20 took_ms=50")
+		ask(20)
+		l.want(t) // it is remembered
+
+		fail := func(err error) { p.fail.Store(&err) }
+		fail(errors.New("test: down"))
+		_, _ = c.Refresh(t.Context(), start("v"))
+		synctest.Wait()
+		l.want(t, "level=WARN msg=called outcome=failed waiters=1 took_ms=50")
+
+		fail(fmt.Errorf("%w: test", refresh.ErrDenied))
+		_, _ = c.Refresh(t.Context(), start("v"))
+		synctest.Wait()
+		l.want(t, "level=INFO msg=called outcome=denied waiters=1 took_ms=50")
+
+		fail(fmt.Errorf("%w: test", refresh.ErrNoAnswer))
+		_, _ = c.Refresh(t.Context(), start("w"))
+		synctest.Wait()
+		l.want(t, "level=WARN msg=called outcome=no_answer waiters=1 took_ms=50")
+		p.fail.Store(nil)
+		<-time.After(2 * time.Second)
+		l.want(t, "level=DEBUG msg=called outcome=exchanged waiters=0 took_ms=50") // by itself
+
+		going := make(chan struct{})
+		go func() {
+			defer close(going)
+			_, _ = c.Refresh(t.Context(), start("x"))
+		}()
+		synctest.Wait()
+		_ = c.Revoke(t.Context(), start("x"))
+		<-going
+		_ = c.Close()
+		l.want(t, "level=INFO msg=called outcome=ended waiters=1 took_ms=50")
+	})
+}
+
+func TestEventsTellWhatReplicasShare(t *testing.T) {
+	p := &strict{delay: 50 * time.Millisecond}
+	replicated(t, 2, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+		l := new(log)
+		replicas[1].Observe = l.observe
+		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
+		mustRefresh(t, replicas[1], start("u"), generation("u", 1))
+		synctest.Wait()
+		l.want(t, "level=DEBUG msg=called outcome=shared waiters=1 took_ms=0")
+		store.down.Store(true)
+		mustRefresh(t, replicas[1], start("v"), generation("v", 1))
+		store.down.Store(false)
+		synctest.Wait()
+		if l.lines[0] != "level=WARN msg=store_degraded" {
+			t.Errorf("told %q", l.lines)
+		}
+	})
+}
