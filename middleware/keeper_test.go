@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ type keeper struct {
 	kept    map[string]refresh.Tokens // by either handle
 	started []refresh.Identity
 	ended   []string
+	passed  []string // replaced by new sign-ins
 }
 
 func (k *keeper) hold(t refresh.Tokens) refresh.Tokens {
@@ -87,6 +89,13 @@ func (k *keeper) Revoke(_ context.Context, t refresh.Tokens) error {
 	delete(k.kept, t.Access)
 	delete(k.kept, t.Refresh)
 	return nil
+}
+
+func (k *keeper) Replaced(ctx context.Context, t refresh.Tokens) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.passed = append(k.passed, t.Refresh)
+	return ctx.Err()
 }
 
 func (k *keeper) set(f func()) {
@@ -220,6 +229,29 @@ func TestAKeeperLearnsWhoseLoginBegins(t *testing.T) {
 		if !strings.HasPrefix(device, "Browser/1.0 (X11)é") || len(device) > 200 || len(device) < 199 {
 			t.Errorf("the device is called %q", device)
 		}
+	})
+}
+
+func TestAKeeperLearnsWhichLoginAnotherReplaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, k := newKeptWorld()
+		b := w.signIn(t, "ann")
+		again := b.request("POST", "/login")
+		ctx, hangUp := context.WithCancel(again.Context())
+		hangUp() // which keeps no login alive
+		if err := w.SignIn(httptest.NewRecorder(), again.WithContext(ctx), w.provider.login("ann")); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"handle-of-refresh-1"}; !slices.Equal(k.passed, want) || len(k.ended) != 0 {
+			t.Errorf("replaced are %q and ended %q, want %q and none", k.passed, k.ended, want)
+		}
+		if err := w.SignIn(httptest.NewRecorder(), again, w.provider.login("bob")); err != nil {
+			t.Fatal(err)
+		}
+		if len(k.passed) != 1 || len(k.ended) != 1 {
+			t.Errorf("replaced are %q and ended %q: another user's login is ended at the provider", k.passed, k.ended)
+		}
+		closeWorld(t, w)
 	})
 }
 

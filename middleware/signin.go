@@ -64,7 +64,9 @@ func (a *Auth) replace(r *http.Request, is *verify.Token, t refresh.Tokens) {
 	}
 	was, _ := a.whose(&visit{Context: r.Context()}, old)
 	if was == nil || sameSubject(was, is) == nil {
-		a.coordinator.Replace(r.Context(), old)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
+		defer cancel()
+		_ = a.coordinator.Replace(ctx, old) // a Keeper that is not reached lists it until it is idle
 		return
 	}
 	_ = a.revoke(r, old) // the new login stands, whatever becomes of the old one
@@ -73,8 +75,8 @@ func (a *Auth) replace(r *http.Request, is *verify.Token, t refresh.Tokens) {
 // SignOut ends the login in the request's cookies: it clears the cookies on w,
 // sees to it that no refresh under way brings them back, and revokes the tokens
 // at the provider if that can be done. With Revocations, the access token in the
-// cookies, and those that the same login got before, are good no more. A provider out of reach does not keep
-// anybody signed in here; Observe hears of it.
+// cookies, and those that the same login got before, are good no more. A provider
+// out of reach does not keep anybody signed in here; Observe hears of it.
 func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 	a.mustBeValid()
 	a.policy.Clear(w, r)

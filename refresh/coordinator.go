@@ -256,8 +256,15 @@ func (c *Coordinator) Revoke(ctx context.Context, t Tokens) error {
 // Replace ends the login that t belongs to as Revoke does, because its user has
 // signed in anew, and revokes nothing. Providers may give both logins one grant,
 // and end it as a whole when one of its tokens is revoked (RFC 7009 section 2.1):
-// the new login would be over before it has begun.
-func (c *Coordinator) Replace(ctx context.Context, t Tokens) { c.end(ctx, t, errReplaced) }
+// the new login would be over before it has begun. The error is that of a Refresher
+// that is a [Replacer]; the login is over whatever it says.
+func (c *Coordinator) Replace(ctx context.Context, t Tokens) error {
+	newest := c.end(ctx, t, errReplaced)
+	if r, ok := c.Refresher.(Replacer); ok {
+		return r.Replaced(ctx, newest)
+	}
+	return nil
+}
 
 // end ends a login and returns its newest tokens.
 func (c *Coordinator) end(ctx context.Context, t Tokens, why error) Tokens {

@@ -27,6 +27,12 @@ type Identity struct {
 	Device  string // how the user may know the device again, such as a User-Agent; may be empty
 }
 
+// A Replacer is a [Refresher] that is told by a [Coordinator] that the user of a
+// login has signed in anew in the same browser: see [Coordinator.Replace].
+type Replacer interface {
+	Replaced(ctx context.Context, t Tokens) error
+}
+
 // An Arriver is told by a [Coordinator] that a client has presented the new
 // tokens of a refresh, access being the new access token or its handle: those
 // that were exchanged for them need not be good any longer than Grace from now.

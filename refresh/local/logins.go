@@ -53,6 +53,15 @@ func (i *Issuer) Revoke(ctx context.Context, t refresh.Tokens) error {
 	return wrap(i.logins.Revoke(ctx, t))
 }
 
+// Replaced implements [refresh.Replacer]: a new sign-in in the same browser ends
+// the login before.
+func (i *Issuer) Replaced(ctx context.Context, t refresh.Tokens) error {
+	if err := i.ready(); err != nil {
+		return err
+	}
+	return wrap(i.logins.Replaced(ctx, t))
+}
+
 // Arrived implements [refresh.Arriver].
 func (i *Issuer) Arrived(ctx context.Context, access string) error {
 	if err := i.ready(); err != nil {

@@ -78,7 +78,7 @@ func (s *Sessions) End(ctx context.Context, issuer, subject, id string) error {
 	if len(id) != nameSize || !alphabet(id) {
 		return errNoLogin
 	}
-	return s.end(ctx, id, func(at *stored) bool {
+	return s.end(ctx, id, whyEnded, func(at *stored) bool {
 		return at != nil && at.Over == 0 && at.Issuer == issuer && at.Subject == subject
 	})
 }
@@ -86,7 +86,7 @@ func (s *Sessions) End(ctx context.Context, issuer, subject, id string) error {
 var errNoLogin = fmt.Errorf("sessions: %w: the subject has no such login", refresh.ErrNotFound)
 
 // end ends a login by its name, if it is one that is meant.
-func (s *Sessions) end(ctx context.Context, name string, meant func(*stored) bool) error {
+func (s *Sessions) end(ctx context.Context, name, why string, meant func(*stored) bool) error {
 	for range tries {
 		at, err := s.find(ctx, name)
 		if err != nil {
@@ -95,7 +95,7 @@ func (s *Sessions) end(ctx context.Context, name string, meant func(*stored) boo
 		if !meant(at) {
 			return errNoLogin
 		}
-		if done, err := s.finish(ctx, at, whyEnded); done || err != nil {
+		if done, err := s.finish(ctx, at, why); done || err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func (s *Sessions) endListed(ctx context.Context, key string, except []string, m
 		if slices.Contains(except, e.Name) {
 			continue
 		}
-		err := s.end(ctx, e.Name, func(at *stored) bool { return at != nil && at.Over == 0 && meant(at) })
+		err := s.end(ctx, e.Name, whyEnded, func(at *stored) bool { return at != nil && at.Over == 0 && meant(at) })
 		if errors.Is(err, refresh.ErrNotFound) {
 			err = s.bar(ctx, e)
 		}
@@ -161,7 +161,7 @@ func (s *Sessions) bar(ctx context.Context, e listing) error {
 		return err
 	}
 	// It is over, or it has started in this moment.
-	err = s.end(ctx, e.Name, func(at *stored) bool { return at != nil && at.Over == 0 })
+	err = s.end(ctx, e.Name, whyEnded, func(at *stored) bool { return at != nil && at.Over == 0 })
 	if errors.Is(err, refresh.ErrNotFound) {
 		return nil
 	}

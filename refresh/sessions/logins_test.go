@@ -116,6 +116,45 @@ func TestOneLoginIsEnded(t *testing.T) {
 	}
 }
 
+// Who signs in anew in the same browser has one login there, not two.
+func TestALoginThatIsReplacedIsOverAndNotRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s, other := w.replica(), w.replica()
+		before, after := w.start(s, alice), w.start(s, alice)
+		c := &refresh.Coordinator{Refresher: s}
+		if err := c.Replace(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := ids(w.list(other)), []string{sessions.ID(after)}; !slices.Equal(got, want) {
+			t.Errorf("the list is %v, want %v", got, want)
+		}
+		if _, err := s.Refresh(t.Context(), before); !errors.Is(err, refresh.ErrEnded) {
+			t.Errorf("a request that was under way: %v, want ErrEnded, which clears no cookies", err)
+		}
+		// Nor does a sign-out that comes late reach the provider.
+		if err := other.Revoke(t.Context(), before); err != nil {
+			t.Error(err)
+		}
+		if _, _, revoked := w.provider.counts(); revoked != 0 {
+			t.Errorf("%d tokens were revoked at the provider, want none", revoked)
+		}
+		w.refresh(other, after)
+		time.Sleep(time.Hour)
+		if _, err := s.Refresh(t.Context(), before); !errors.Is(err, refresh.ErrDenied) || errors.Is(err, refresh.ErrEnded) {
+			t.Errorf("an hour later: %v, want ErrDenied", err)
+		}
+		for _, none := range []refresh.Tokens{before, {}, {Refresh: "made up"}} {
+			if err := s.Replaced(t.Context(), none); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestSigningOutEverywhere(t *testing.T) {
 	w := newWorld(t)
 	s := w.replica()

@@ -66,6 +66,7 @@ const (
 	whyReused    = "reused"
 	whyDenied    = "denied"
 	whyEnded     = "ended"
+	whyReplaced  = "replaced by a new sign-in"
 )
 
 var errUnreadable = errors.New("sessions: a record in the store that cannot be read")

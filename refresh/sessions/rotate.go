@@ -77,7 +77,7 @@ func (s *Sessions) renew(ctx context.Context, at *stored, r *renewal) (t refresh
 // verdict says why a login that was ended is over. After a sign-out, requests
 // may be under way whose browser holds another login by now.
 func (s *Sessions) verdict(at *stored, now time.Time) error {
-	if at.Why == whySignedOut && now.Sub(time.UnixMilli(at.Over)) < s.grace {
+	if (at.Why == whySignedOut || at.Why == whyReplaced) && now.Sub(time.UnixMilli(at.Over)) < s.grace {
 		return fmt.Errorf("sessions: %w", refresh.ErrEnded)
 	}
 	return fmt.Errorf("sessions: %w: it was %s", refresh.ErrDenied, at.Why)
@@ -196,6 +196,23 @@ func (s *Sessions) Revoke(ctx context.Context, t refresh.Tokens) error {
 	return errBusy
 }
 
+// Replaced implements [refresh.Replacer]: it ends the login that t's refresh
+// handle belongs to, and forgets the provider's tokens without revoking them.
+func (s *Sessions) Replaced(ctx context.Context, t refresh.Tokens) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	h, ok := parseHandle(t.Refresh)
+	if !ok {
+		return nil
+	}
+	err := s.end(ctx, h.name(), whyReplaced, func(at *stored) bool { return at != nil && at.Over == 0 })
+	if errors.Is(err, refresh.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
 // revokeAt revokes a login at the provider if h opens its tokens.
 func (s *Sessions) revokeAt(ctx context.Context, at *stored, h handle) error {
 	if _, ok := s.Refresher.(refresh.Revoker); !ok || at.Sealed == nil {
@@ -247,7 +264,7 @@ func (s *Sessions) finish(ctx context.Context, at *stored, why string) (done boo
 	now := time.Now()
 	l := at.login
 	l.Over, l.Why, l.Access = now.UnixMilli(), why, nil
-	if _, ok := s.Refresher.(refresh.Revoker); !ok || why == whyDenied {
+	if _, ok := s.Refresher.(refresh.Revoker); !ok || why == whyDenied || why == whyReplaced {
 		l.Hash, l.Sealed, l.Before = nil, nil, nil
 	} else {
 		l.Access = at.Access[:min(1, len(at.Access))] // some providers want it for that
