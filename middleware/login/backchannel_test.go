@@ -23,6 +23,9 @@ import (
 // revoking gives the site's Auth revocations; it has not been used yet.
 func revoking(f *login.Flow) { f.Auth.Revocations = &middleware.Revocations{} }
 
+// withoutSid is a provider whose access tokens do not name their session.
+func withoutSid(f *login.Flow) { f.Auth.Verifier = unnamed{f.Auth.Verifier} }
+
 // deliver sends a logout request as a provider does.
 func deliver(h http.Handler, token string) *http.Response {
 	return post(h, url.Values{"logout_token": {token}}.Encode())
@@ -66,7 +69,6 @@ func (u unnamed) Verify(ctx context.Context, raw string) (*verify.Token, error) 
 // The whole way: two users sign in, the provider ends the session of one, and
 // the next request of that one leads to a new sign-in.
 func TestABackChannelLogoutEndsTheLogin(t *testing.T) {
-	nameless := func(f *login.Flow) { f.Auth.Verifier = unnamed{f.Auth.Verifier} }
 	for name, test := range map[string]struct {
 		claims   func(sid string) map[string]any
 		nameless bool // access tokens have no sid
@@ -84,7 +86,7 @@ func TestABackChannelLogoutEndsTheLogin(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					change := []func(*login.Flow){revoking}
 					if test.nameless {
-						change = append(change, nameless)
+						change = append(change, withoutSid)
 					}
 					s := newSite(t, change...)
 					logout := s.flow.BackChannel()
@@ -296,6 +298,24 @@ func TestALogoutThatCannotBeCarriedOutMayBeTriedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a logout by sid will miss is told when it comes about.
+func TestASessionThatCannotBeNotedIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		s, b := newSite(t, revoking, withoutSid, func(f *login.Flow) { f.Store = &brokenStore{down: &down} }), newBrowser()
+		b.signIn(t, s) // which goes on without
+		var told []error
+		for _, e := range s.events {
+			if e.Kind == middleware.RevocationsFailed {
+				told = append(told, e.Err)
+			}
+		}
+		if len(told) != 1 || !strings.Contains(told[0].Error(), "test: down") {
+			t.Errorf("told %v, want one failure of the store", told)
+		}
+	})
 }
 
 type brokenStore struct {

@@ -9,26 +9,37 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
 // note keeps whose session this is, for a login whose access tokens do not name
-// it. The sign-in goes on without: then a logout by sid alone does not reach it.
+// it. The sign-in goes on without, and Observe is told: then a logout by sid
+// alone does not reach the login.
 func (f *Flow) note(ctx context.Context, t refresh.Tokens) {
+	err := f.keepNote(ctx, t)
+	if err != nil && f.Auth.Observe != nil {
+		f.Auth.Observe(ctx, middleware.Event{
+			Kind: middleware.RevocationsFailed, Err: fmt.Errorf("login: noting whose session it is: %w", err),
+		})
+	}
+}
+
+func (f *Flow) keepNote(ctx context.Context, t refresh.Tokens) error {
 	if f.Auth.Revocations == nil || t.ID == "" {
-		return
+		return nil
 	}
 	var claims map[string]json.RawMessage
 	id := verify.Token{Raw: t.ID} // it has been verified
 	var issuer, subject, session string
 	if id.Claims(&claims) != nil || json.Unmarshal(claims["sid"], &session) != nil || session == "" ||
 		json.Unmarshal(claims["iss"], &issuer) != nil || json.Unmarshal(claims["sub"], &subject) != nil {
-		return
+		return nil
 	}
 	access, err := f.Auth.Verifier.Verify(ctx, t.Access)
 	if err != nil || access.Session == session {
-		return
+		return err
 	}
 	keep := f.Auth.Revocations.Keep
 	if keep <= 0 {
@@ -38,12 +49,13 @@ func (f *Flow) note(ctx context.Context, t refresh.Tokens) {
 	for range noteTries {
 		old, err := f.store.Get(ctx, key)
 		if err != nil && !errors.Is(err, refresh.ErrNotFound) {
-			break
+			return err
 		}
 		if ok, err := f.store.Swap(ctx, key, old, []byte(subject), keep); ok || err != nil {
-			break
+			return err
 		}
 	}
+	return errors.New("the store is too busy")
 }
 
 const (
