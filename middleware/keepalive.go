@@ -16,6 +16,10 @@ import (
 // it on a 401, under the conditions of Replay. With ForwardToken the handler
 // finds the cookie's access token in the Authorization header. With Revocations,
 // it gets no cookies and no token of a login that has been revoked.
+//
+// A request that another origin makes a browser send, and that could change
+// something, goes on as it came: nothing is refreshed, forwarded or run again for
+// it. Whether its cookies count is the handler's to decide.
 func (a *Auth) Renew(next http.Handler) http.Handler {
 	a.mustBeValid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,14 +38,16 @@ func (a *Auth) keepAlive(r *http.Request, v *visit) error {
 	old, _ := a.policy.Read(r)
 	revoked := a.lookAside(r, v, old)
 	v.barred = revoked != nil
-	if a.ForwardToken && !v.barred {
+	// A token in the header would tell the handler that the client put it there.
+	v.foreign = a.sameOrigin(r) != nil
+	if a.ForwardToken && !v.barred && !v.foreign {
 		// Without it the handler has to refuse, which is its own to do.
 		v.raw, _ = a.resolve(r.Context(), old.Access)
 	}
 	if errors.Is(revoked, errLoginRevoked) {
 		return revoked
 	}
-	if a.coordinator == nil || old.Refresh == "" || a.sameOrigin(r) != nil {
+	if a.coordinator == nil || old.Refresh == "" || v.foreign {
 		return nil
 	}
 	a.coordinator.Presented(old.Access)

@@ -52,7 +52,7 @@ func (a *Auth) serve(w http.ResponseWriter, r *http.Request, v *visit, next http
 // mayReplay tells whether a 401 of the handler may be held back at all.
 func (a *Auth) mayReplay(r *http.Request, v *visit) bool {
 	return a.replay >= 0 && a.coordinator != nil && !v.bearer && (v.token != nil || v.aside) &&
-		v.renewal == nil && // it has just been refreshed
+		v.renewal == nil && !v.foreign && // it has just been refreshed; it must not be
 		r.Header.Get("Upgrade") == "" && !strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 }
 

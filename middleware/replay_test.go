@@ -323,7 +323,7 @@ func TestRenewKeepsALoginAliveForAHandlerThatVerifiesByItself(t *testing.T) {
 				t.Error("the handler has a token from us")
 			}
 			raw := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if c, err := r.Cookie("__Host-accessToken"); err == nil && c.Value != raw {
+			if c, err := r.Cookie("__Host-accessToken"); err == nil && raw != "" && c.Value != raw {
 				t.Error("the cookie and the header differ")
 			}
 			token, err := w.checker.Verify(r.Context(), raw)
@@ -370,6 +370,58 @@ func TestRenewKeepsALoginAliveForAHandlerThatVerifiesByItself(t *testing.T) {
 		}
 		closeWorld(t, w)
 	})
+}
+
+// A handler that takes a token in the header for the client's own word must not
+// get it for what another site's page has sent.
+func TestRenewGivesRequestsOfAnotherOriginNothing(t *testing.T) {
+	tests := []struct {
+		name    string
+		method  string
+		headers []string
+		runs    int
+		token   bool
+	}{
+		{"a form", "POST", []string{"Sec-Fetch-Site", "cross-site"}, 1, false},
+		{"a script of a neighbour", "DELETE", []string{"Sec-Fetch-Site", "same-site"}, 1, false},
+		{"a form, told by its Origin", "POST", []string{"Origin", "https://other.test"}, 1, false},
+		{"a WebSocket handshake", "GET", []string{"Sec-Fetch-Site", "cross-site", "Connection", "Upgrade", "Upgrade", "websocket"}, 1, false},
+		{"a link", "GET", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 2, true},
+		{"a form of the site's own", "POST", []string{"Sec-Fetch-Site", "same-origin"}, 2, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, age := range []time.Duration{life / 2, life} {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(func(a *middleware.Auth) { a.ForwardToken = true })
+					b := w.signIn(t, "ann")
+					<-time.After(age)
+					runs := 0
+					res := b.do(w.Renew(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+						runs++
+						if got := r.Header.Get("Authorization") != ""; got != tt.token {
+							t.Errorf("run %d: a token in the header: %v, want %v", runs, got, tt.token)
+						}
+						rw.Header().Set("WWW-Authenticate", "Bearer")
+						rw.WriteHeader(http.StatusUnauthorized)
+					})), tt.method, "/", tt.headers...)
+					want := tt.runs
+					if age == life {
+						want = 1 // it has been refreshed before
+					}
+					calls := 0
+					if tt.token {
+						calls = 1
+					}
+					if runs != want || len(res.Cookies()) != 3*calls {
+						t.Errorf("%v: run %d times, with %d cookies in the answer, want %d and %d", age, runs, len(res.Cookies()), want, 3*calls)
+					}
+					w.provider.expect(t, calls, 0)
+					closeWorld(t, w)
+				})
+			}
+		})
+	}
 }
 
 func TestALoginThatIsOverGetsNoLeeway(t *testing.T) {

@@ -25,6 +25,7 @@ type visit struct {
 	early   *early // a refresh beside the handler; nil: none
 	dead    bool   // the login is over: its cookies are to be cleared
 	barred  bool   // what the cookies hold is revoked: such a handler is not to see it
+	foreign bool   // another origin made the browser send it: such a handler gets nothing of the cookies from us
 }
 
 // visit finds out who sends r: extract, verify and, for a login in cookies whose
@@ -238,7 +239,8 @@ func FromContext(ctx context.Context) (*verify.Token, bool) {
 }
 
 // Claims decodes the claims of the request's access token into a T, a struct
-// with json tags or a map[string]any.
+// with json tags or a map[string]any. An error says that the context has no token,
+// or that its claims are of other types than T's.
 func Claims[T any](ctx context.Context) (T, error) {
 	var claims T
 	t, ok := FromContext(ctx)
