@@ -123,7 +123,7 @@ func (b *book) enter(old Tokens, sent bool, start func(*call)) (*Renewal, *call,
 	case b.together:
 		// The book knows what this process has seen; what is the newest, and
 		// whether the user has signed out elsewhere, the call finds out.
-	case l.newest.Access != old.Access:
+	case l.newest.leads(old):
 		return b.renewal(l), nil, nil
 	default:
 		old = l.newest

@@ -416,6 +416,42 @@ func TestWhatACoordinatorRefusesAtOnce(t *testing.T) {
 	}
 }
 
+// An app may keep its refresh token alone. What it gets is not an access token
+// whose time is over, as long as the provider tells that time.
+func TestWhoHasNoAccessTokenGetsNoneThatIsOver(t *testing.T) {
+	for name, store := range map[string]refresh.Store{"one process": nil, "with a store": new(refresh.MemoryStore)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := new(strict)
+				c := &refresh.Coordinator{Store: store, Refresher: refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+					next, err := p.Refresh(ctx, old)
+					next.Expiry = time.Now().Add(5 * time.Minute)
+					return next, err
+				})}
+				must := func(old, want int) {
+					got, err := c.Refresh(t.Context(), refresh.Tokens{Refresh: generation("u", old).Refresh})
+					if err != nil || got.Refresh != generation("u", want).Refresh || !time.Now().Before(got.Expiry) {
+						t.Fatalf("generation %d gave %s, %v, %v; want generation %d", old, got.Refresh, got.Expiry, err, want)
+					}
+				}
+				must(0, 1)
+				must(0, 1) // the answer was lost
+				p.expect(t, 1, 0)
+				<-time.After(5 * time.Minute)
+				must(1, 2)
+				must(1, 2)
+				p.expect(t, 2, 0)
+				<-time.After(5 * time.Minute)
+				must(1, 3) // the answer was lost, and what it brought is over
+				p.expect(t, 3, 0)
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 func BenchmarkPresented(b *testing.B) {
 	c := &refresh.Coordinator{Refresher: &strict{}}
 	for i := range 1000 {

@@ -29,6 +29,13 @@ func (t Tokens) Format(w fmt.State, _ rune) {
 	fmt.Fprintf(w, "refresh.Tokens{expiry %s}", t.Expiry.UTC().Format(time.RFC3339))
 }
 
+// leads tells whether t, the newest tokens of a login, are what somebody gets who
+// comes with old. Who has no access token cannot show which of them it had last:
+// those whose time is known to be over it has not come for.
+func (t Tokens) leads(old Tokens) bool {
+	return t.Access != old.Access && (old.Access != "" || t.Expiry.IsZero() || time.Now().Before(t.Expiry))
+}
+
 // A Refresher exchanges the tokens of a login for new ones.
 //
 // The result is complete: where a provider returns no new refresh token or ID

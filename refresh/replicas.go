@@ -29,7 +29,7 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			// Too old to be a request that was under way: the provider decides,
 			// and takes it for reuse if it keeps to RFC 9700.
 			return c.ask(ctx, k, k.old)
-		case t.Access != k.old.Access:
+		case t.leads(k.old):
 			k.since = f.since
 			return t, nil
 		case r.kind() == refused:
@@ -124,7 +124,7 @@ func (c *Coordinator) unwanted(ctx context.Context, o *outcome, err error) error
 func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens, error) {
 	c.degraded(ctx, err)
 	newest := c.book.newest(k.login)
-	if newest.Access != k.old.Access {
+	if newest.leads(k.old) {
 		return newest, nil
 	}
 	came := time.Now()
