@@ -7,7 +7,8 @@
 // ones, and the browser gets the new cookies with the answer. Clients without
 // cookies send their access token as Authorization: Bearer.
 //
-// A program that puts this before a handler it already has:
+// A program that puts this before a handler it already has, for the users of an
+// OpenID provider:
 //
 //	package main
 //
@@ -17,30 +18,30 @@
 //		"os"
 //
 //		"github.com/tokenlife/tokenlife/middleware"
+//		"github.com/tokenlife/tokenlife/middleware/login"
 //		"github.com/tokenlife/tokenlife/middleware/verify"
 //		"github.com/tokenlife/tokenlife/refresh"
 //		"github.com/tokenlife/tokenlife/refresh/discovery"
 //	)
 //
 //	func main() {
-//		const issuer = "https://login.example"
-//		tokens, err := verify.New(verify.Issuer{URL: issuer, Audience: []string{"https://api.example"}})
+//		provider := &discovery.Provider{Issuer: "https://login.example"}
+//		tokens, err := verify.New(verify.Issuer{URL: provider.Issuer, Audience: []string{"https://api.example"}})
 //		if err != nil {
 //			log.Fatal(err)
 //		}
-//		auth := &middleware.Auth{
-//			Verifier: tokens,
-//			Refresher: &refresh.OAuth2{
-//				ClientID:     "web",
-//				ClientSecret: os.Getenv("CLIENT_SECRET"),
-//				Discovery:    &discovery.Provider{Issuer: issuer},
-//			},
-//			LoginURL: "/auth/login",
+//		client := &refresh.OAuth2{ClientID: "web", ClientSecret: os.Getenv("CLIENT_SECRET"), Discovery: provider}
+//		auth := &middleware.Auth{Verifier: tokens, Refresher: client, LoginURL: "/auth/login"}
+//		flow := &login.Flow{Auth: auth, Client: client, RedirectURL: "http://localhost:8080/auth/callback"}
+//		if err := flow.Validate(); err != nil {
+//			log.Fatal(err)
 //		}
 //		mux := http.NewServeMux()
 //		mux.Handle("/", auth.Require(http.HandlerFunc(hello)))
-//		mux.Handle("/auth/refresh", auth.Refresh())
-//		mux.Handle("/auth/logout", auth.Logout(nil))
+//		mux.Handle("/auth/login", flow.Start())
+//		mux.Handle("/auth/callback", flow.Callback())
+//		mux.Handle("/auth/logout", auth.Logout(flow.EndSession))
+//		mux.Handle("/auth/refresh", auth.Refresh()) // for scripts; pages do without
 //		log.Fatal(http.ListenAndServe("localhost:8080", mux))
 //	}
 //
@@ -49,8 +50,9 @@
 //		w.Write([]byte("hello " + token.Subject))
 //	}
 //
-// The package login has the handlers that sign a user in at an OpenID provider;
-// a service with users of its own calls [Auth.SignIn].
+// A service with users of its own calls [Auth.SignIn] in the place of package
+// login, and has its tokens from package refresh/local. An API whose clients send
+// their tokens in the header needs the Verifier alone.
 //
 // # What a request is answered with
 //
@@ -80,6 +82,18 @@
 // sign-out wins against a response under way, and so do newer tokens. An answer
 // with tokens in its cookies is never cached. No token, no cookie value and no
 // piece of one is in an error or an [Event].
+//
+// # What can be seen
+//
+// Observe is told what has become of each request and of each login. An [Event]
+// knows how much it matters and how it is written to a log:
+//
+//	auth.Observe = func(ctx context.Context, e middleware.Event) {
+//		slog.Log(ctx, e.Level(), string(e.Kind), "login", e)
+//	}
+//
+// What many requests share is told once, by the Observe of a
+// [refresh.Coordinator] and that of a [verify.JWT]. A nil Observe costs nothing.
 //
 // # Before a token's time is over
 //

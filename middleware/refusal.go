@@ -22,6 +22,7 @@ type Refusal struct {
 	Err        error         // the reason; it is not shown to the client
 }
 
+// Error names the status and the reason. It holds nothing of a token.
 func (e *Refusal) Error() string {
 	return fmt.Sprintf("middleware: refused with %d: %v", e.Status, e.Err)
 }

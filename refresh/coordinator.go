@@ -138,7 +138,8 @@ func (c *Coordinator) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 }
 
 // Renew is Refresh for a caller that passes the tokens on in a response of its
-// own: until the Renewal is released, it tells what has become of the login.
+// own: until the Renewal is released, which it has to be, it tells what has become
+// of the login. Errors are those of Refresh.
 func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
 	return c.renew(ctx, old, true)
 }
@@ -302,8 +303,10 @@ func (c *Coordinator) Presented(access string) {
 }
 
 // Close waits until no call is under way. It stops none, since a call cut short
-// may be a rotation lost; each ends by itself within twice Timeout. Later calls
-// of Refresh that would need the provider fail.
+// may be a rotation lost; each ends by itself within twice Timeout, and the
+// attempts to tell a Store that is down of its result after three times Timeout
+// more. Later calls of Refresh that would need the provider fail. It always
+// returns nil.
 func (c *Coordinator) Close() error {
 	c.init()
 	if c.book.close() {

@@ -33,6 +33,17 @@
 //		log.Print("signed in until ", tokens.Expiry)
 //	}
 //
+// # What can be seen
+//
+// The Observe of a [Coordinator] is told of each call at the provider, with how
+// many waited for it and what came of it, and of each failure of the Store. An
+// [Event] is written to a log by
+//
+//	slog.Log(ctx, e.Level(), string(e.Kind), "refresh", e)
+//
+// A provider that is slow shows in Took, and one that a service has too little
+// patience with in the outcome "no_answer".
+//
 // # What can be lost
 //
 // A provider that rotates refresh tokens and gives no grace to the old one can

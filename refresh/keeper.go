@@ -22,7 +22,7 @@ type Keeper interface {
 // An Identity says whose login it is that begins.
 type Identity struct {
 	Issuer  string // of the tokens
-	Subject string
+	Subject string // of the tokens
 	Session string // the provider's name for its session, the claim sid; may be empty
 	Device  string // how the user may know the device again, such as a User-Agent; may be empty
 }

@@ -20,7 +20,9 @@ const (
 // load balancer need a store that they share.
 //
 // It has no goroutine and needs no closing. What has expired is given back
-// when something is written, within a minute. Use it by pointer.
+// when something is written, within a minute. Its errors are ErrNotFound, the end
+// of a context, and what a Swap says of a mistake. Use it by pointer, from any
+// number of goroutines.
 type MemoryStore struct {
 	// Max is how many values are kept. When it is reached, the value that was
 	// written longest ago goes. Default 65,536.

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A Renewal is a renewed login in the hands of one response.
+// A Renewal is a renewed login in the hands of one response. Its methods may be
+// called from several goroutines at once.
 type Renewal struct {
 	// Tokens are the newest of the login at the time of the call.
 	Tokens Tokens

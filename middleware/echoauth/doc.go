@@ -35,7 +35,9 @@
 //			token, _ := echoauth.Token(c)
 //			return c.String(http.StatusOK, "hello "+token.Subject)
 //		})
-//		api.DELETE("/notes/:id", remove, echoauth.RequireScope(auth, "write")) // your own
+//		api.DELETE("/notes/:id", func(c echo.Context) error {
+//			return c.NoContent(http.StatusNoContent) // only for tokens with the scope
+//		}, echoauth.RequireScope(auth, "write"))
 //		log.Fatal(http.ListenAndServe("localhost:8080", e))
 //	}
 //

@@ -35,7 +35,9 @@
 //			token, _ := ginauth.Token(c)
 //			c.String(http.StatusOK, "hello %s", token.Subject)
 //		})
-//		api.DELETE("/notes/:id", ginauth.RequireScope(auth, "write"), remove) // your own
+//		api.DELETE("/notes/:id", ginauth.RequireScope(auth, "write"), func(c *gin.Context) {
+//			c.Status(http.StatusNoContent) // only for tokens with the scope
+//		})
 //		log.Fatal(http.ListenAndServe("localhost:8080", auth.Optional(engine)))
 //	}
 //

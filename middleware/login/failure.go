@@ -20,6 +20,7 @@ type Failure struct {
 	Err    error  // the reason, for the log; it is not shown to the client
 }
 
+// Error names the provider's error code, if there is one, and the reason.
 func (e *Failure) Error() string {
 	text := "login: sign-in failed: "
 	if e.Code != "" {

@@ -1,29 +1,3 @@
-// Package login signs users in at an OpenID Connect provider, and hands the
-// login over to package middleware, which keeps it alive.
-//
-// It uses the authorization code flow (OpenID Connect Core 1.0, section 3.1)
-// with PKCE (RFC 7636), and needs two routes:
-//
-//	provider := &discovery.Provider{Issuer: "https://accounts.example.com"}
-//	client := &refresh.OAuth2{ClientID: "shop", ClientSecret: secret, Discovery: provider}
-//	auth := &middleware.Auth{Verifier: verifier, Refresher: client, LoginURL: "/login"}
-//	flow := &login.Flow{Auth: auth, Client: client, RedirectURL: "https://shop.example.com/callback"}
-//	if err := flow.Validate(); err != nil {
-//		log.Fatal(err)
-//	}
-//	mux.Handle("/login", flow.Start())
-//	mux.Handle("/callback", flow.Callback())
-//	mux.Handle("/logout", auth.Logout(flow.EndSession))
-//	mux.Handle("/", auth.Require(site))
-//
-// With Auth.Revocations set, a third route lets the provider end logins here when
-// its user signs out there (OpenID Connect Back-Channel Logout 1.0):
-//
-//	auth.Revocations = &middleware.Revocations{Store: store}
-//	mux.Handle("/backchannel-logout", flow.BackChannel())
-//
-// Providers that name their session in access tokens too, by a claim sid, have
-// that one login ended. Where access tokens lack it, all logins of the user end.
 package login
 
 import (

@@ -15,7 +15,7 @@ import (
 )
 
 // A Provider signs users in without asking, and is the Verifier and the
-// Refresher of an [middleware.Auth]. The zero value is ready: logins with access
+// Refresher of a [middleware.Auth]. The zero value is ready: logins with access
 // tokens of five minutes for the audience "api", and refresh tokens that are
 // good once.
 //

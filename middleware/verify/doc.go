@@ -63,6 +63,7 @@
 // tokens that are remembered. A new key is fetched for the first token that
 // names it, at most once per [JWT].Cooldown whatever anybody sends, and a wrong
 // signature never fetches. There is no goroutine but for a fetch that runs.
+// The Observe of a [JWT] is told of each fetch, and of its failure.
 //
 // The keys are kept in the storage of github.com/MicahParks/jwkset, found
 // through github.com/MicahParks/keyfunc, and signatures are checked by

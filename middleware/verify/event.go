@@ -10,8 +10,8 @@ import (
 // A Kind says what an [Event] is about.
 type Kind string
 
-// KeysFetched: an issuer's key set was fetched, or found unchanged, or could not
-// be fetched, which Err says then.
+// KeysFetched says that an issuer's key set was fetched, or found unchanged, or
+// could not be fetched, which Err tells then.
 const KeysFetched Kind = "keys_fetched"
 
 // An Event is something that a [JWT] did for all requests together.

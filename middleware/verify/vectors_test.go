@@ -36,7 +36,7 @@ func vectors(t *testing.T) string {
 	if os.Getenv("CI") == "true" {
 		t.Fatal("no test vectors, and CI must have them: set VECTORS")
 	}
-	t.Skip("no test vectors: set VECTORS to the folder that has wycheproof and jsontestsuite")
+	t.Skip("no test vectors: set VECTORS to a folder with those of github.com/C2SP/wycheproof in wycheproof, and of github.com/nst/JSONTestSuite in jsontestsuite")
 	return ""
 }
 

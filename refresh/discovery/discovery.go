@@ -1,18 +1,3 @@
-// Package discovery finds the endpoints of an OpenID Connect provider or OAuth
-// 2.0 authorization server from its issuer URL.
-//
-// A [Provider] needs nothing but the issuer. It asks when it is first used, so
-// that a program starts while its provider is down, and keeps what it learned:
-//
-//	provider := &discovery.Provider{Issuer: "https://accounts.example.com"}
-//	m, err := provider.Metadata(ctx)
-//	if err != nil {
-//		return err
-//	}
-//	fmt.Println(m.TokenEndpoint)
-//
-// Share one Provider between everything that talks to the same issuer:
-// signing in, refreshing and the verification of tokens.
 package discovery
 
 import (
@@ -100,6 +85,9 @@ func (p *Provider) Validate() error {
 // Metadata returns the provider's metadata. It waits for a fetch only while
 // none has succeeded, and no longer than ctx allows: the fetch itself goes on,
 // for the others who wait and for the next caller.
+//
+// Without a document it returns an error: the one of [Provider.Validate], the
+// end of ctx, or why the fetch failed. The last two are temporary.
 func (p *Provider) Metadata(ctx context.Context) (Metadata, error) {
 	p.mu.Lock()
 	if p.running == nil && !time.Now().Before(p.due) {

@@ -16,12 +16,12 @@ import (
 // An endpoint that the provider does not have is empty. Those that it has are
 // absolute https URLs; http ones only where the issuer is an http URL itself.
 type Metadata struct {
-	Issuer                string `json:"issuer"`
-	AuthorizationEndpoint string `json:"authorization_endpoint"`
-	TokenEndpoint         string `json:"token_endpoint"`
-	RevocationEndpoint    string `json:"revocation_endpoint"`
-	EndSessionEndpoint    string `json:"end_session_endpoint"` // OpenID Connect RP-Initiated Logout 1.0, section 2.1
-	JWKSURI               string `json:"jwks_uri"`
+	Issuer                string `json:"issuer"`                 // the one that was asked for
+	AuthorizationEndpoint string `json:"authorization_endpoint"` // RFC 6749, section 3.1
+	TokenEndpoint         string `json:"token_endpoint"`         // RFC 6749, section 3.2
+	RevocationEndpoint    string `json:"revocation_endpoint"`    // RFC 7009, section 2
+	EndSessionEndpoint    string `json:"end_session_endpoint"`   // OpenID Connect RP-Initiated Logout 1.0, section 2.1
+	JWKSURI               string `json:"jwks_uri"`               // the key set, RFC 7517
 
 	// IDTokenSigningAlgs are the JWS algorithms that ID tokens may be signed
 	// with; empty where the provider does not tell.

@@ -26,6 +26,11 @@ const (
 // An Issuer signs in the users of one service. It is the [refresh.Refresher]
 // and [refresh.Revoker] of their logins, which are kept by package sessions.
 //
+// An error that wraps [refresh.ErrDenied] says that a login is over, one that
+// wraps [refresh.ErrNotFound] that there is none. Every other error is temporary,
+// or tells of a mistake in the program; Validate finds those of the configuration
+// at its start.
+//
 // Set the fields before the first use, do not change or copy an Issuer after it,
 // and use it by pointer, from any number of goroutines.
 type Issuer struct {

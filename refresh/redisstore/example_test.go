@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/tokenlife/tokenlife/refresh"
@@ -30,4 +31,20 @@ func ExampleStore() {
 	var _ refresh.Store = store // all replicas that share it agree
 	fmt.Println("connects when it is first used")
 	// Output: connects when it is first used
+}
+
+// A cluster by its first addresses. With a MasterName these are sentinels.
+func ExampleStore_cluster() {
+	client := redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs:                 []string{"redis-1:6379", "redis-2:6379", "redis-3:6379"},
+		ContextTimeoutEnabled: true,
+		DialTimeout:           time.Second,
+		DialerRetries:         1,
+	})
+	defer client.Close()
+
+	store := &redisstore.Store{Client: client}
+	defer store.Close()
+	fmt.Printf("%T\n", store.Client)
+	// Output: *redis.ClusterClient
 }

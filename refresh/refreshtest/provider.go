@@ -1,26 +1,3 @@
-// Package refreshtest has what it takes to test code that refreshes logins: a
-// provider that fails in all the ways that real ones do, and the test that
-// every [refresh.Store] must pass.
-//
-// A [Provider] is a small OpenID Connect provider that signs anybody in. It
-// serves discovery, keys, authorization, tokens, revocation and end of
-// session, so that a whole program can be run against it. On a socket:
-//
-//	provider := &refreshtest.Provider{}
-//	srv := refreshtest.NewServer(provider)
-//	defer srv.Close()
-//	// srv.URL is the issuer.
-//
-// And without one, for a bubble of testing/synctest, where time is virtual:
-//
-//	provider := &refreshtest.Provider{}
-//	tokens := &refresh.OAuth2{
-//		ClientID: "client",
-//		TokenURL: provider.URL("/token"),
-//		Client:   provider.Client(),
-//	}
-//
-// It is for tests. Nothing about it is safe for anything else.
 package refreshtest
 
 import (

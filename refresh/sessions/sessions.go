@@ -25,8 +25,8 @@ const (
 )
 
 // Sessions keep the tokens of logins in a Store and give their clients handles
-// that each refresh replaces. They are a [refresh.Keeper], a [refresh.Revoker]
-// and a [refresh.Arriver].
+// that each refresh replaces. They are a [refresh.Keeper], a [refresh.Revoker],
+// a [refresh.Replacer] and a [refresh.Arriver].
 //
 // Of two that present one handle, both get the same successor, until that has
 // been presented and Grace beyond; whoever comes with a handle that was replaced
@@ -36,6 +36,11 @@ const (
 // Put a [refresh.Coordinator] in front, as package middleware does by itself:
 // requests at the same time are then one refresh. What is promised here holds
 // without it.
+//
+// An error that wraps [refresh.ErrDenied] says that a login is over, one that
+// wraps [refresh.ErrNotFound] that there is none. Every other error is temporary,
+// or tells of a mistake in the program; Validate finds those of the configuration
+// at its start.
 //
 // Set the fields before the first use, do not change or copy Sessions after it,
 // and use it by pointer, from any number of goroutines.

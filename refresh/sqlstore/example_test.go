@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/sessions"
 	"github.com/tokenlife/tokenlife/refresh/sqlstore"
 )
 
@@ -42,4 +43,42 @@ func ExampleStore() {
 	value, _ := store.Get(ctx, "lock")
 	fmt.Printf("%t %t %s\n", first, second, value)
 	// Output: true false me
+}
+
+// A login on the server is still there when the program has been started again.
+func ExampleStore_sessions() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	start := func() (*sessions.Sessions, func() error) {
+		db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "logins.db")+"?_pragma=busy_timeout(5000)")
+		if err != nil {
+			panic(err)
+		}
+		db.SetMaxOpenConns(1)
+		store := &sqlstore.Store{DB: db, Dialect: sqlstore.SQLite}
+		if err := store.Create(ctx); err != nil {
+			panic(err)
+		}
+		return &sessions.Sessions{Refresher: new(refresh.OAuth2), Store: store}, db.Close // with your provider's client
+	}
+
+	before, stop := start()
+	login, err := before.Start(ctx, refresh.Tokens{Access: "a.b.c"}, refresh.Identity{Issuer: "https://login.example", Subject: "ann"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	before.Close()
+	stop()
+
+	after, stop := start()
+	defer stop()
+	defer after.Close()
+	fmt.Println(after.Access(ctx, login.Access))
+	// Output: a.b.c <nil>
 }
