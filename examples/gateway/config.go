@@ -44,7 +44,8 @@ type config struct {
 	leeway, ahead, grace, keep                 time.Duration // negative: none
 	refreshTimeout, jwksCooldown, jwksInterval time.Duration
 
-	logLevel slog.Level
+	logLevel      slog.Level
+	metricsListen string // empty: off
 }
 
 // algorithms that verify knows.
@@ -86,7 +87,8 @@ func readConfig(getenv func(string) string) (*config, error) {
 		jwksCooldown:   e.positive("JWKS_COOLDOWN", 10*time.Second),
 		jwksInterval:   e.positive("JWKS_REFRESH", 5*time.Minute),
 
-		logLevel: e.level("LOG_LEVEL"),
+		logLevel:      e.level("LOG_LEVEL"),
+		metricsListen: e.text("METRICS_LISTEN", ""),
 	}
 	c.readKeys(e)
 	c.readStore(e)
@@ -188,8 +190,8 @@ func (c *config) settlePublicURL(addr net.Addr) error {
 	return nil
 }
 
-// checkRest checks what variables have to do with each other, and what there is
-// not.
+// checkRest checks what no other function does, and what variables have to do
+// with each other.
 func (c *config) checkRest(e *environment) {
 	if len(c.scopes) == 0 {
 		c.scopes = []string{"openid"}
@@ -214,8 +216,8 @@ func (c *config) checkRest(e *environment) {
 			e.wrong("TRUSTED_ORIGINS", "must be origins such as https://app.example.com")
 		}
 	}
-	if e.getenv("METRICS_LISTEN") != "" {
-		e.wrong("METRICS_LISTEN", "is not available")
+	if _, _, err := net.SplitHostPort(c.metricsListen); err != nil && c.metricsListen != "" {
+		e.wrong("METRICS_LISTEN", "is not an address such as 127.0.0.1:9464")
 	}
 }
 

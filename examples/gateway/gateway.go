@@ -33,11 +33,15 @@ type gateway struct {
 	revocations  *middleware.Revocations // nil: logins are in the store
 	toldDegraded atomic.Int64            // Unix nanoseconds
 	transport    *http.Transport         // to the upstream
+	metrics      *metrics                // nil: off
 }
 
 func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 	g := &gateway{config: c, log: log, transport: newTransport()}
 	var err error
+	if g.metrics, err = newMetrics(c.metricsListen); err != nil {
+		return nil, err
+	}
 	if g.access, err = g.verifier(c.accessIssuer()); err != nil {
 		return nil, err
 	}

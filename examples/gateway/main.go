@@ -53,6 +53,11 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer) erro
 		return err
 	}
 	defer g.close()
+	stopMetrics, err := g.metrics.serve(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 	if c.madeKeys {
 		log.Warn("COOKIE_KEYS is empty: a restart will end all logins, and replicas cannot share them")
 	}
