@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
+	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/redisstore"
+)
+
+// What the README shows beside the program, as it stands there: whoever is not
+// signed in is sent to sign in, and nothing comes of a callback nobody began.
+func TestTheReadmesRoutesLeadToALogin(t *testing.T) {
+	tokens, secret, mux := middlewaretest.NewProvider(t), "of the client", http.NewServeMux()
+	yourHandler := http.HandlerFunc(hello)
+
+	provider := &discovery.Provider{Issuer: "https://login.example"}
+	client := &refresh.OAuth2{ClientID: "web", ClientSecret: secret, Discovery: provider}
+	auth := &middleware.Auth{Verifier: tokens, Refresher: client, LoginURL: "/auth/login"}
+	flow := &login.Flow{Auth: auth, Client: client, RedirectURL: "https://app.example/auth/callback"}
+
+	mux.Handle("/auth/login", flow.Start())
+	mux.Handle("/auth/callback", flow.Callback())
+	mux.Handle("/", auth.Require(yourHandler))
+
+	visit := func(path string) *http.Response {
+		r := httptest.NewRequest("GET", "https://app.example"+path, nil)
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		return w.Result()
+	}
+	if answer := visit("/account"); answer.Header.Get("Location") != "/auth/login?return_to=%2Faccount" {
+		t.Errorf("a page answers %d and leads to %q", answer.StatusCode, answer.Header.Get("Location"))
+	}
+	if answer := visit("/auth/callback?code=x&state=y"); answer.StatusCode != http.StatusBadRequest || len(answer.Cookies()) > 0 {
+		t.Errorf("a callback that nobody began: %d, %v", answer.StatusCode, answer.Cookies())
+	}
+	if err := auth.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheReadmesStoreGoesIntoTheCoordinator(t *testing.T) {
+	redisClient := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	client, auth := &refresh.OAuth2{}, new(middleware.Auth)
+
+	auth.Refresher = &refresh.Coordinator{Refresher: client, Store: &redisstore.Store{Client: redisClient}}
+
+	c, ok := auth.Refresher.(*refresh.Coordinator)
+	if !ok {
+		t.Fatal("Auth has another refresher")
+	}
+	if _, err := c.Store.Get(t.Context(), "key"); err == nil || errors.Is(err, refresh.ErrNotFound) {
+		t.Errorf("a server that there is not: %v", err)
+	}
+	if err := errors.Join(c.Close(), redisClient.Close()); err != nil {
+		t.Error(err)
+	}
+}
