@@ -228,7 +228,7 @@ func redirectVectors(t *testing.T) []string {
 		}
 	}
 	if len(all) == 0 {
-		missing("no vectors: set VECTORS to the folder with openredirect in it")
+		missing("no test vectors: set VECTORS to a folder with lists of such URLs in openredirect, *.txt, as those of github.com/oauth2-proxy/oauth2-proxy")
 	}
 	return all
 }

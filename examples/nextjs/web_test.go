@@ -9,7 +9,7 @@ func TestWhatNextKnowsOfALogin(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		need(t, "node is not installed; this test needs Node.js 20.9 or newer")
+		need(t, "node is not installed; this test needs Node.js 20.9 or newer (Debian: apt-get install nodejs npm)")
 	}
 	dir, err := webFolder(t.Context())
 	if err != nil {

@@ -62,7 +62,7 @@ const (
 func Start(ctx context.Context, c Config) (*Pool, error) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return nil, fmt.Errorf("%w: Node.js 20 or newer, with npm", ErrMissing)
+		return nil, fmt.Errorf("%w: Node.js 20 or newer, with npm (Debian: apt-get install nodejs npm)", ErrMissing)
 	}
 	dir, err := directory()
 	if err != nil {

@@ -157,7 +157,7 @@ func requirements(t testing.TB, dir string) string {
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		missing("oidcprovider: node is not installed; this test needs Node.js 20 or newer, with npm")
+		missing("oidcprovider: node is not installed; this test needs Node.js 20 or newer, with npm (Debian: apt-get install nodejs npm)")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "oidc-provider")); err != nil {
 		missing("oidcprovider: run: npm ci --prefix examples/internal/oidcprovider")

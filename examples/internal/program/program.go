@@ -57,7 +57,11 @@ type Process struct {
 	ended chan struct{}
 	err   error // of the process; likewise
 
+	send func(syscall.Signal) error // fails where it has ended by itself
+	quit syscall.Signal             // what asks it to end
 	stop sync.Once
+
+	goRun bool // by a go command, which ends badly in any case when it is interrupted
 }
 
 // Run starts file with exactly the environment env and waits until ready, an
@@ -65,9 +69,18 @@ type Process struct {
 // and what it wrote is logged if the test failed.
 func Run(t testing.TB, file string, env []string, ready string) *Process {
 	t.Helper()
-	p := &Process{cmd: exec.Command(file), ended: make(chan struct{})}
-	p.cmd.Env = env
-	p.cmd.Dir = t.TempDir()
+	cmd := exec.Command(file)
+	cmd.Env = env
+	cmd.Dir = t.TempDir()
+	p := &Process{cmd: cmd, quit: syscall.SIGTERM}
+	p.send = func(s syscall.Signal) error { return cmd.Process.Signal(s) }
+	return p.start(t, ready, limit)
+}
+
+// start starts the command and waits until ready answers.
+func (p *Process) start(t testing.TB, ready string, patience time.Duration) *Process {
+	t.Helper()
+	p.ended = make(chan struct{})
 	p.cmd.Stdout = &p.out // one writer for both: exec then serialises them
 	p.cmd.Stderr = &p.out
 	if err := p.cmd.Start(); err != nil {
@@ -85,7 +98,7 @@ func Run(t testing.TB, file string, env []string, ready string) *Process {
 			t.Logf("what the program wrote:\n%s", p.out.Bytes())
 		}
 	})
-	if err := p.await(ready); err != nil {
+	if err := p.await(ready, patience); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -108,26 +121,32 @@ const limit = 20 * time.Second
 // end stops the program once; only the call that does so reports how it went.
 func (p *Process) end() (err error) {
 	p.stop.Do(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails where it has ended by itself
+		_ = p.send(p.quit)
 		select {
 		case <-p.ended:
 		case <-time.After(limit):
-			_ = p.cmd.Process.Kill()
+			_ = p.send(syscall.SIGKILL)
 			<-p.ended
-			err = fmt.Errorf("it did not end within %v of SIGTERM", limit)
+			err = fmt.Errorf("it did not end within %v of %v", limit, p.quit)
 			return
 		}
-		if p.err != nil {
+		if p.err != nil && !p.endedWell() {
 			err = fmt.Errorf("it ended badly: %w", p.err)
 		}
 	})
 	return err
 }
 
+// endedWell tells whether a status other than 0 is but the go command's own: it
+// writes a program's.
+func (p *Process) endedWell() bool {
+	return p.goRun && !bytes.Contains(p.out.Bytes(), []byte("exit status")) && !bytes.Contains(p.out.Bytes(), []byte("signal: "))
+}
+
 // await asks ready again and again until it answers.
-func (p *Process) await(ready string) error {
+func (p *Process) await(ready string, patience time.Duration) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
-	late := time.After(limit)
+	late := time.After(patience)
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -143,7 +162,7 @@ func (p *Process) await(ready string) error {
 		case <-p.ended:
 			return errors.New("program: it ended before it was ready")
 		case <-late:
-			return fmt.Errorf("program: %s did not answer within %v", ready, limit)
+			return fmt.Errorf("program: %s did not answer within %v", ready, patience)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func main() {
 		os.Exit(2)
 	}
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM)
+	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		http.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
 		fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Getenv("LISTEN"), nil))
