@@ -44,8 +44,9 @@ type Event struct {
 
 	// Reason is why a request was refused, in a word: "no_token", "malformed",
 	// "invalid", "expired", "revoked", "login_over", "other_subject",
-	// "cross_origin", "scope", "group", or "unavailable" for a provider, its keys
-	// or a store that could not be reached. Of a sign-in that failed it is the
+	// "cross_origin", "scope", "group", "canceled" for a client that has not waited
+	// for it, or "unavailable" for a provider, its keys or a store that could not be
+	// reached. Of a sign-in that failed it is the
 	// provider's error code, if that is a registered one.
 	Reason string
 
@@ -64,9 +65,13 @@ type Event struct {
 }
 
 // Level returns how much an event matters to whoever runs a service: Debug for
-// what happens at every request, Info for what happens to logins, Warn where a
-// provider or a store was out of reach, Error for what should not be.
+// what happens at every request, and where the client has not waited, Info for
+// what happens to logins, Warn where a provider or a store was out of reach, Error
+// for what should not be.
 func (e Event) Level() slog.Level {
+	if errors.Is(e.Err, context.Canceled) {
+		return slog.LevelDebug // clients come and go
+	}
 	switch e.Kind {
 	case Verified, Refreshed, Replayed:
 		return slog.LevelDebug
@@ -196,6 +201,8 @@ func reasonOf(err error) string {
 		return "invalid"
 	case errors.Is(err, errNoCredential):
 		return "no_token"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
 	}
 	return "unavailable"
 }

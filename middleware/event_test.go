@@ -150,6 +150,13 @@ func TestEventsTellWhatHasHappened(t *testing.T) {
 			<-time.After(life)
 			b.do(w.Require(whoami), "GET", "/")
 		}, []string{"level=WARN msg=refresh_failed cause=expired took_ms=50 subject=ann", unavailable}},
+		{"a client that does not wait", nil, func(w *world, b *browser) {
+			<-time.After(life)
+			r := b.request("GET", "/")
+			ctx, hangUp := context.WithCancel(r.Context())
+			time.AfterFunc(10*time.Millisecond, hangUp)
+			serve(w.Require(whoami), r.WithContext(ctx))
+		}, []string{"level=DEBUG msg=refresh_failed cause=expired took_ms=10 subject=ann", "level=DEBUG msg=refused reason=canceled"}},
 		{"a provider that has ended the login", func(w *world) { w.provider.err = fmt.Errorf("%w: test", refresh.ErrDenied) }, func(w *world, b *browser) {
 			<-time.After(life)
 			b.do(w.Require(whoami), "GET", "/")
