@@ -89,9 +89,9 @@ func TestStoreInACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	within(t, "the subscription", changed, 5*time.Second)
+	within(t, "the subscription", changed, 10*time.Second)
 	put(t, s, "watched", "", "v")
-	within(t, "the change", changed, time.Second)
+	within(t, "the change", changed, 10*time.Second)
 }
 
 // A hundred replicas with connections of their own, and one winner each time.
