@@ -60,6 +60,9 @@ func (b *book) enterAgain(k *call, start func(*call)) {
 		l = p.login
 	}
 	exchanged := l.newest.Access != k.old.Access || l.newest.Refresh != k.old.Refresh
+	if b.together {
+		exchanged = l.newest.leads(k.old) // else the call has gone on from them
+	}
 	if b.closed || l.over != nil || exchanged || b.calls[id] != nil || b.refused.Contains(id) {
 		return
 	}

@@ -45,6 +45,10 @@ type call struct {
 	err    error
 }
 
+// presented tells whether a client has sent t, which the provider is asked with:
+// it may be what followed k's tokens and has ended without having arrived.
+func (k *call) presented(t Tokens) bool { return k.sent && t.Refresh == k.old.Refresh }
+
 // A login is all that shares one sign-in: a chain of tokens, each the successor
 // of the one before.
 type login struct {

@@ -44,7 +44,8 @@ type Coordinator struct {
 	Store Store
 
 	// Observe is told of calls and of errors of the Store, by several goroutines
-	// at once. It must return soon. Default nil.
+	// at once. It must return soon, and must not Close the Coordinator. A panic of
+	// it is passed over. Default nil.
 	Observe func(ctx context.Context, e Event)
 
 	// Grace is how long old tokens are still answered with the newest ones after
@@ -207,6 +208,7 @@ func (c *Coordinator) run(ctx context.Context, k *call) {
 func (c *Coordinator) takeBack(ctx context.Context, t Tokens) {
 	ctx, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
+	defer func() { _ = recover() }() // as in ask
 	_ = c.revoke(ctx, t)
 }
 

@@ -72,9 +72,6 @@ func (e Event) LogValue() slog.Value {
 
 // observeCall tells what a call has come to. Nobody waits for it any more.
 func (c *Coordinator) observeCall(ctx context.Context, k *call, took time.Duration) {
-	if c.Observe == nil {
-		return
-	}
 	e := Event{Kind: Called, Outcome: Failed, Waiters: k.joined, Took: took, Err: k.err}
 	switch {
 	case k.err == nil && k.asked:
@@ -88,11 +85,18 @@ func (c *Coordinator) observeCall(ctx context.Context, k *call, took time.Durati
 	case errors.Is(k.err, ErrNoAnswer):
 		e.Outcome = NoAnswer
 	}
-	c.Observe(ctx, e)
+	c.tell(ctx, e)
 }
 
 func (c *Coordinator) degraded(ctx context.Context, err error) {
+	c.tell(ctx, Event{Kind: StoreDegraded, Err: err})
+}
+
+// tell calls Observe, most of the time in a goroutine of ours, where a panic of
+// it would end the whole program.
+func (c *Coordinator) tell(ctx context.Context, e Event) {
 	if c.Observe != nil {
-		c.Observe(ctx, Event{Kind: StoreDegraded, Err: err})
+		defer func() { _ = recover() }()
+		c.Observe(ctx, e)
 	}
 }

@@ -116,3 +116,31 @@ func TestEventsTellWhatReplicasShare(t *testing.T) {
 		}
 	})
 }
+
+// careless is a Refresher that panics wherever nobody waits for it.
+type careless struct{ *strict }
+
+func (careless) Revoke(context.Context, refresh.Tokens) error { panic("test: Revoke") }
+func (careless) Arrived(context.Context, string) error        { panic("test: Arrived") }
+
+func TestAPanicWhereNobodyWaitsEndsNoProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := careless{&strict{delay: time.Second}}
+		c := &refresh.Coordinator{Refresher: p, Observe: func(context.Context, refresh.Event) { panic("test: Observe") }}
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		c.Presented(generation("u", 1).Access) // Arrived
+		go func() { _, _ = c.Refresh(t.Context(), generation("u", 1)) }()
+		synctest.Wait()
+		if err := c.Replace(t.Context(), start("v")); err != nil {
+			t.Error(err)
+		}
+		func() {
+			defer func() { _ = recover() }() // the caller's own affair
+			_ = c.Revoke(t.Context(), start("u"))
+		}()
+		if err := c.Close(); err != nil { // what came then was revoked in its turn
+			t.Error(err)
+		}
+		p.expect(t, 2, 0)
+	})
+}

@@ -48,7 +48,7 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			return newest, nil
 		}
 		claim := newClaim(r)
-		if !k.sent {
+		if !k.presented(t) {
 			claim.markUnsent()
 		}
 		owned, err := c.sh.swap(waiting, storeKey("refresh", t.Refresh), r, claim, c.sh.claim)
@@ -70,7 +70,7 @@ func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, claim, w
 	stop()
 	switch key := storeKey("refresh", t.Refresh); {
 	case err == nil:
-		o := outcome{old: t, next: next, sent: k.sent, came: came, at: claim, ttl: c.sh.keep}
+		o := outcome{old: t, next: next, sent: k.presented(t), came: came, at: claim, ttl: c.sh.keep}
 		err := c.tellResult(ctx, &o)
 		return o.next, err
 	case errors.Is(err, ErrDenied):
@@ -130,7 +130,7 @@ func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens,
 	came := time.Now()
 	next, err := c.ask(ctx, k, newest)
 	if err == nil { // the Store may be back in a moment
-		c.insistOnResult(ctx, outcome{old: newest, next: next, sent: k.sent, came: came, ttl: c.sh.keep})
+		c.insistOnResult(ctx, outcome{old: newest, next: next, sent: k.presented(newest), came: came, ttl: c.sh.keep})
 	}
 	return next, err
 }
@@ -175,7 +175,7 @@ func (c *Coordinator) tellArrival(access string) {
 }
 
 // arrived passes the word on to the Store and to a Refresher that wants to know.
-func (c *Coordinator) arrived(ctx context.Context, access string) error {
+func (c *Coordinator) arrived(ctx context.Context, access string) (err error) {
 	if c.sh != nil {
 		news, err := c.sh.arrived(ctx, access)
 		if err != nil || !news {
@@ -187,6 +187,11 @@ func (c *Coordinator) arrived(ctx context.Context, access string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
+	defer func() {
+		if recover() != nil { // as in ask
+			err = errors.New("refresh: the Refresher panicked")
+		}
+	}()
 	return c.arriver.Arrived(ctx, access)
 }
 

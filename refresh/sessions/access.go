@@ -135,11 +135,13 @@ func (s *Sessions) Arrived(ctx context.Context, access string) error {
 	}
 	name, ok := parseAccess(access)
 	sum := hash(access)
+	var known []byte
 	if !ok {
 		if !s.ShowAccess || access == "" {
 			return nil
 		}
-		known, err := s.get(ctx, arrivalKey(access))
+		var err error
+		known, err = s.get(ctx, arrivalKey(access))
 		if known == nil || err != nil {
 			return err
 		}
@@ -150,10 +152,19 @@ func (s *Sessions) Arrived(ctx context.Context, access string) error {
 		name, sum = expected[:nameSize], []byte(expected[nameSize:])
 	}
 	at, err := s.find(ctx, name)
-	if err != nil || at == nil || len(at.Access) == 0 || !same(at.Access[0].Hash, sum) {
+	if err != nil {
 		return err
 	}
-	return s.noteArrival(ctx, at)
+	if at != nil && len(at.Access) > 0 && same(at.Access[0].Hash, sum) {
+		if err := s.noteArrival(ctx, at); err != nil {
+			return err
+		}
+	}
+	if known != nil {
+		// It arrives once. Kept, a login in use would leave hundreds a day.
+		_, _ = s.put(ctx, arrivalKey(access), known, nil, 0)
+	}
+	return nil
 }
 
 // noteArrival lets the time of the handle before the current one run out. Where

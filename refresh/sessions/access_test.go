@@ -2,6 +2,7 @@ package sessions_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -131,5 +132,37 @@ func TestARevokedLoginIsNotRememberedAgain(t *testing.T) {
 	_, _ = fresh.Access(t.Context(), tok.Access)
 	if _, err := fresh.Access(t.Context(), tok.Access); !errors.Is(err, refresh.ErrNotFound) {
 		t.Errorf("after the end: %v, want ErrNotFound", err)
+	}
+}
+
+// With ShowAccess, what tells of an arrival is kept until then and no longer: a
+// store in memory has room for so many values, and the oldest make way.
+func TestALoginInUseLeavesNothingBehind(t *testing.T) {
+	w := newWorld(t)
+	s := w.replica(func(s *sessions.Sessions) { s.ShowAccess = true })
+	tok, err := s.Start(t.Context(), w.provider.login("alice"), alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		tok = w.refresh(s, tok)
+		for range 2 { // by two replicas
+			if err := s.Arrived(t.Context(), tok.Access); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left := make(map[string]bool)
+	for _, v := range w.store.written() {
+		key, _, _ := strings.Cut(v, " ")
+		if _, err := w.store.Get(t.Context(), key); err == nil && strings.HasPrefix(key, "sessions.") {
+			left[key] = true
+		}
+	}
+	if len(left) != 3 { // the login and its two lists
+		t.Errorf("the store holds %d values of one login: %v", len(left), left)
 	}
 }

@@ -278,7 +278,8 @@ func TestAListForgetsWhatIsOver(t *testing.T) {
 		if n := len(w.list(s)); n != 0 {
 			t.Errorf("%d logins are listed, want none", n)
 		}
-		last := w.store.values[len(w.store.values)-1]
+		written := w.store.written()
+		last := written[len(written)-1]
 		if !strings.HasPrefix(last, "sessions.subject.") || !strings.HasSuffix(last, " ") {
 			t.Error("the list that has become empty is still there")
 		}

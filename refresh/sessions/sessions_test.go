@@ -68,14 +68,14 @@ func TestTheStoreGivesNothingAway(t *testing.T) {
 			if err := s.Arrived(t.Context(), next.Access); err != nil {
 				t.Fatal(err)
 			}
-			for _, v := range w.store.values {
+			for _, v := range w.store.written() {
 				silent(t, "the store", v, tok.Refresh, next.Refresh, tok.Access[22:], next.Access[22:], "provider-access-token", "provider-refresh-token", "provider-id-token")
 			}
 			tok = next
 		}
 	}
-	if len(w.store.values) < 10 {
-		t.Fatalf("the store was given %d values only", len(w.store.values))
+	if n := len(w.store.written()); n < 10 {
+		t.Fatalf("the store was given %d values only", n)
 	}
 }
 

@@ -1,0 +1,90 @@
+package refresh_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// fiveMinutes makes the access tokens of p live for five minutes.
+func fiveMinutes(p refresh.Refresher) refresh.Refresher {
+	return refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+		next, err := p.Refresh(ctx, old)
+		next.Expiry = time.Now().Add(5 * time.Minute)
+		return next, err
+	})
+}
+
+// Who comes with a refresh token alone, to learn that what followed it has ended
+// as well, gets what follows that. It has not presented it: should the answer be
+// lost once more, its own token still leads on.
+func TestARefreshTokenAloneLeadsOnWhileNothingArrives(t *testing.T) {
+	alone := func(t *testing.T, c *refresh.Coordinator, want int) {
+		t.Helper()
+		got, err := c.Refresh(t.Context(), refresh.Tokens{Refresh: start("u").Refresh})
+		if err != nil || got.Refresh != generation("u", want).Refresh {
+			t.Errorf("got %s, %v; want generation %d", got.Refresh, err, want)
+		}
+	}
+	outage := map[string]bool{"with a store": false, "with a store that was down": true}
+	for name, down := range outage {
+		t.Run(name, func(t *testing.T) {
+			p := new(strict)
+			replicated(t, 2, fiveMinutes(p), func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+				alone(t, replicas[0], 1)
+				<-time.After(6 * time.Minute)
+				store.down.Store(down)
+				alone(t, replicas[0], 2)
+				store.down.Store(false)
+				<-time.After(time.Minute) // longer than grace
+				alone(t, replicas[0], 2)
+				alone(t, replicas[1], 2)
+				<-time.After(5 * time.Minute)
+				alone(t, replicas[1], 3)
+				p.expect(t, 3, 0)
+			})
+		})
+	}
+	t.Run("one process", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := new(strict)
+			c := &refresh.Coordinator{Refresher: fiveMinutes(p)}
+			alone(t, c, 1)
+			<-time.After(6 * time.Minute)
+			alone(t, c, 2)
+			<-time.After(time.Minute)
+			alone(t, c, 2)
+			p.expect(t, 2, 0)
+		})
+	})
+}
+
+func TestARefreshTokenAloneIsAskedForAgain(t *testing.T) {
+	for name, store := range map[string]refresh.Store{"one process": nil, "with a store": new(refresh.MemoryStore)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := new(strict)
+				c := &refresh.Coordinator{Refresher: fiveMinutes(p), Store: store}
+				old := refresh.Tokens{Refresh: start("u").Refresh}
+				if _, err := c.Refresh(t.Context(), old); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(6 * time.Minute)
+				p.setFail(refresh.ErrNoAnswer)
+				if _, err := c.Refresh(t.Context(), old); !errors.Is(err, refresh.ErrNoAnswer) {
+					t.Fatal(err)
+				}
+				p.setFail(nil)
+				<-time.After(2 * time.Second)
+				p.expect(t, 3, 0) // the third in nobody's name
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
