@@ -19,8 +19,9 @@ import (
 //
 // It returns an error that wraps [verify.ErrExpired] for a token whose time is
 // over, with the token, and [verify.ErrInvalid] for one that was never good.
-// Every other error means that it could not tell, and is answered with 503. It
-// is called from several goroutines at once.
+// Every other error means that it could not tell, and is answered with 503. A
+// token whose Expiry is zero is good until it says otherwise. It is called from
+// several goroutines at once.
 //
 // A Verifier that also has the method VerifyTo of [verify.JWT] spares each
 // request an allocation. One that has its VerifyExpired is asked whether an
@@ -101,8 +102,9 @@ type Auth struct {
 	// [WriteError].
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Observe is told what happens, in the goroutine of the request: it must
-	// return soon. Default nil.
+	// Observe is told what happens, by several goroutines at once: those of the
+	// requests, and those of refreshes beside their handlers, where a panic of it
+	// is passed over. It must return soon, and must not Close a. Default nil.
 	Observe func(ctx context.Context, e Event)
 
 	once        sync.Once

@@ -30,12 +30,18 @@ func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
 		return err
 	}
 	renewal, err := a.coordinator.Renew(v.Context, old)
+	defer func() {
+		if renewal != v.renewal { // an error, or a panic of the Verifier
+			renewal.Release()
+		}
+	}()
 	for hop := 1; err == nil; hop++ {
 		var t *verify.Token
 		t, err = a.tokenOf(v.Context, renewal.Tokens.Access)
 		over := errors.Is(err, verify.ErrExpired)
 		if renewal.Remembered {
-			over = over || err == nil && time.Until(t.Expiry) <= a.margin(t)
+			over = over || err == nil && !t.Expiry.IsZero() && time.Until(t.Expiry) <= a.margin(t) ||
+				errors.Is(err, errNoHandle) // its login has ended, or gone on, at another replica
 		}
 		if over && hop < maxHops {
 			// What the browser never got has come of age meanwhile, here or at a
@@ -54,7 +60,6 @@ func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
 			err = fmt.Errorf("%w: %w", errUnusable, err)
 		}
 		if err != nil {
-			renewal.Release()
 			return err
 		}
 		renewal.Tokens.Expiry = t.Expiry
@@ -64,8 +69,7 @@ func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
 	return err
 }
 
-// sameSubject refuses to turn one user into another (DESIGN: nobody gets
-// another's tokens), whoever mixed them up.
+// sameSubject refuses to turn one user into another, whoever mixed them up.
 func sameSubject(was, is *verify.Token) error {
 	if was == nil || was.Subject == "" || was.Subject == is.Subject && was.Issuer == is.Issuer {
 		return nil

@@ -103,7 +103,11 @@ func (rw *response) renewAfter401() bool {
 // token that does not tell its age might be a second old: exchanging it at every
 // 401 would be a call to the provider for each request of a page.
 func isOld(t *verify.Token) bool {
-	return !t.IssuedAt.IsZero() && time.Since(t.IssuedAt) >= min(cooldown, t.Expiry.Sub(t.IssuedAt)/4)
+	young := cooldown
+	if !t.Expiry.IsZero() {
+		young = min(young, t.Expiry.Sub(t.IssuedAt)/4)
+	}
+	return !t.IssuedAt.IsZero() && time.Since(t.IssuedAt) >= young
 }
 
 // isDead tells whether err says that the login in a request's cookies is over,

@@ -62,6 +62,17 @@ func (rw *response) settle() {
 	case v.renewal != nil:
 		rw.auth.carry(rw.ResponseWriter, rw.r, v)
 	}
+	rw.release() // a stream may go on for hours
+}
+
+// release lets go of the renewal: nothing more is asked of it.
+func (rw *response) release() {
+	if rw.v.renewal != nil {
+		rw.v.renewal.Release()
+	}
+	if rw.v.early != nil {
+		rw.v.early.leave()
+	}
 }
 
 // finish is called when the handler has returned, or has panicked. From then on
@@ -71,12 +82,7 @@ func (rw *response) finish(returned bool) {
 		rw.settle()
 	}
 	rw.settled, rw.again = true, false
-	if rw.v.renewal != nil {
-		rw.v.renewal.Release()
-	}
-	if rw.v.early != nil {
-		rw.v.early.leave()
-	}
+	rw.release()
 }
 
 func (rw *response) WriteHeader(status int) {
@@ -155,6 +161,9 @@ type early struct {
 // requests that need nothing do not wait for a provider that is down.
 const earlyPause = 5 * time.Second
 
+// errEarlyPanic stands for what a Verifier or an Observe panicked with.
+var errEarlyPanic = errors.New("middleware: a refresh beside the handler panicked")
+
 // renewBeside begins to exchange old while the handler runs.
 func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
 	if time.Now().UnixNano() < a.earlyAfter.Load() {
@@ -165,6 +174,11 @@ func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
 	v.early = e
 	a.background.Go(func() {
 		defer close(e.done)
+		defer func() {
+			if recover() != nil { // in a goroutine of ours it would end the whole program
+				e.err = errEarlyPanic
+			}
+		}()
 		e.err = a.renew(e.visit, old, was, "due")
 		if e.err != nil && !errors.Is(e.err, refresh.ErrDenied) && !errors.Is(e.err, errOtherSubject) {
 			a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano())

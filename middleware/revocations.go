@@ -52,8 +52,8 @@ type Revocations struct {
 	// Keep is how long the revocation of a login or of a subject is kept. A
 	// login that lives longer, and has not been ended at the provider, comes
 	// back when it is over: Keep is no less than the longest life of a login.
-	// The revocation of one token is kept for the life of that token. Default
-	// 720 h.
+	// The revocation of one token is kept for the life of that token, or for Keep
+	// where it does not tell that. Default 720 h.
 	Keep time.Duration
 
 	once     sync.Once
@@ -132,6 +132,9 @@ func (v *Revocations) RevokeToken(ctx context.Context, t *verify.Token) error {
 func (v *Revocations) revokeTokens(ctx context.Context, t *verify.Token, before time.Time) error {
 	v.init()
 	until := t.Expiry.Add(tokenSlack)
+	if t.Expiry.IsZero() {
+		until = time.Now().Add(v.keep()) // it does not say when it ends
+	}
 	ttl := time.Until(until)
 	if ttl <= 0 {
 		return nil // it is over

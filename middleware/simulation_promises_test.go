@@ -93,38 +93,6 @@ func (w *simWorld) sight(call *simCall) (reason string) {
 	return reason
 }
 
-// askedAgain checks that a lost answer was asked for once more, while the
-// provider would have given it. The caller holds w.mu.
-func (w *simWorld) askedAgain(d *simCall) {
-	const soon = 8 * time.Second // three times, if need be
-	until := d.end.Add(soon)
-	if w.plan.mode == rotateStrict || w.plan.mode == rotateNothing || d.lost != "answer lost" || time.Since(d.end) < soon ||
-		d.login.dead != "" || !d.login.ending.IsZero() || w.plan.shared && w.anyStoreSlow(d.start, until) {
-		return
-	}
-	for _, r := range w.all {
-		if r.isDead() && r.deadAt.After(d.start) && r.deadAt.Before(until) {
-			return
-		}
-	}
-	before := 0
-	for _, c := range d.grant.calls {
-		if c != d && c.start.After(d.end) && c.start.Before(until) {
-			return
-		}
-		if c.start.Before(d.start) && d.start.Sub(c.start) < 30*time.Second {
-			before++
-		}
-		if c != d && d.end.Sub(d.start) == 2*simTimeout && c.end.Sub(c.start) == 2*simTimeout && d.start.Sub(c.end) < soon {
-			return // twice it was too slow
-		}
-	}
-	if before >= 3 {
-		return // it was the last time that somebody asked again
-	}
-	w.breach("2", "an answer for %s was lost %s ago, and nobody has asked again", simName(d.grant.token), time.Since(d.end))
-}
-
 // excuse tells why a replica could not know of a call that has brought tokens,
 // or is under way. The caller holds w.mu.
 func (w *simWorld) excuse(d, call *simCall) string {

@@ -137,7 +137,7 @@ func (a *Auth) verify(v *visit, raw string) (err error) {
 // the provider together.
 func (a *Auth) due(r *http.Request, t *verify.Token) bool {
 	left, margin := time.Until(t.Expiry), a.margin(t)
-	if left > margin+time.Second { // a marker's life is in whole seconds
+	if t.Expiry.IsZero() || left > margin+time.Second { // a marker's life is in whole seconds
 		return false
 	}
 	if left <= margin-jitter(t.Raw, margin/4) {

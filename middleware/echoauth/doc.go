@@ -41,6 +41,10 @@
 //		log.Fatal(http.ListenAndServe("localhost:8080", e))
 //	}
 //
+// It does not show how users sign in: echo.WrapHandler takes the handlers of package
+// login as well, and the handler of a form of the site's own ends in
+// auth.SignIn(c.Response(), c.Request(), tokens).
+//
 // # Errors
 //
 // A handler's error is given to the HTTPErrorHandler of echo within the

@@ -41,6 +41,10 @@
 //		log.Fatal(http.ListenAndServe("localhost:8080", auth.Optional(engine)))
 //	}
 //
+// It does not show how users sign in: gin.WrapH takes the handlers of package login
+// as well, and the handler of a form of the site's own ends in
+// auth.SignIn(c.Writer, c.Request, tokens).
+//
 // # A handler that answers 401
 //
 // Package middleware refreshes the login at a handler's 401 and runs the handler

@@ -60,23 +60,6 @@ func TestPromise10AnOutageOfADayRefusesNoGoodToken(t *testing.T) {
 	}
 }
 
-func TestPromise10KeysAreNotBelievedForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, j, p := newPair(t, "ES256")
-		raw := s.far()
-		want(t, j, raw, "accepted")
-		p.fail(errDown)
-		time.Sleep(defaultMaxStale - time.Minute)
-		want(t, j, raw, "accepted")
-		time.Sleep(2 * time.Minute)
-		want(t, j, raw, "unknown")
-		want(t, j, s.token(nil), "unknown")
-		p.serve(jwks(s))
-		time.Sleep(2 * time.Second)
-		want(t, j, raw, "accepted")
-	})
-}
-
 func TestPromise10ABadAnswerNeverShrinksTheSet(t *testing.T) {
 	s := newSigner("ES256", "key-1")
 	var tooMany []any
