@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/tokenlife/tokenlife/examples/internal/browser"
 	"github.com/tokenlife/tokenlife/examples/internal/cognitolocal"
 	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 // startLocal runs the whole program with -local and returns where the site is,
@@ -45,8 +45,8 @@ func startLocal(t *testing.T) (string, func() []byte) {
 		select {
 		case err := <-done:
 			stop()
-			if errors.Is(err, cognitolocal.ErrMissing) && os.Getenv("CI") != "true" {
-				t.Skip(err)
+			if errors.Is(err, cognitolocal.ErrMissing) {
+				need.Missing(t, err.Error())
 			}
 			t.Fatal(err)
 		case text := <-stdout:

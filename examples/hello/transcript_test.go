@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/examples/internal/program"
 )
 
@@ -19,13 +20,7 @@ import (
 // differ. So that it does not take 20 seconds, tokens live for two.
 func TestTheReadmesCommandsGiveWhatItShows(t *testing.T) {
 	for tool, debian := range map[string]string{"sh": "dash", "curl": "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing := tool + " is not installed; on Debian: apt-get install " + debian
-			if os.Getenv("CI") == "true" {
-				t.Fatal(missing)
-			}
-			t.Skip(missing)
-		}
+		need.Tool(t, tool, "on Debian: apt-get install "+debian)
 	}
 	address := program.FreeAddress(t)
 	_, port, _ := strings.Cut(address, ":")

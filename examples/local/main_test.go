@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/examples/internal/browser"
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 // lines is a writer that gives each write to who receives.
@@ -64,13 +65,7 @@ func TestTheProgramServesUntilItIsStopped(t *testing.T) {
 // Each command of the README's transcript gives the answer that stands below it;
 // an ellipsis stands for anything.
 func TestTheReadmesTranscriptIsTrue(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		const missing = "curl is not installed; on Debian: apt-get install curl"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	need.Tool(t, "curl", "on Debian: apt-get install curl")
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)

@@ -6,13 +6,14 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/examples/internal/program"
 )
 
 // The README's command, at addresses of the test's own. Its processes end with it.
 func TestTheProgramServesUntilItIsInterrupted(t *testing.T) {
 	if !installed(t.Context()) {
-		need(t, "this test needs Node.js 20.9 or newer, with npm, and: npm ci --prefix examples/nextjs/web")
+		need.Missing(t, "this test needs Node.js 20.9 or newer, with npm, and: npm ci --prefix examples/nextjs/web")
 	}
 	gateway, next := program.FreeAddress(t), freeAddress(t, "localhost")
 	line := "cd examples && go run ./nextjs -gateway " + gateway + " -next " + next

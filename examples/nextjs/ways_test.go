@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/examples/internal/chromium"
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 // A way is one way into the app, and a user on it.
@@ -36,7 +37,7 @@ func newWay(t *testing.T, w *world, browser *chromium.Browser, url, name string)
 // TestInChromium is one test because building the app takes its time.
 func TestInChromium(t *testing.T) {
 	if !installed(t.Context()) {
-		need(t, "this test needs Node.js 20.9 or newer, with npm, and: npm ci --prefix examples/nextjs/web")
+		need.Missing(t, "this test needs Node.js 20.9 or newer, with npm, and: npm ci --prefix examples/nextjs/web")
 	}
 	browser := chromium.Start(t)
 	w := newWorld(t)

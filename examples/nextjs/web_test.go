@@ -3,13 +3,15 @@ package main
 import (
 	"os/exec"
 	"testing"
+
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 func TestWhatNextKnowsOfALogin(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		need(t, "node is not installed; this test needs Node.js 20.9 or newer (Debian: apt-get install nodejs npm)")
+		need.Missing(t, "node is not installed; this test needs Node.js 20.9 or newer (Debian: apt-get install nodejs npm)")
 	}
 	dir, err := webFolder(t.Context())
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -150,16 +149,6 @@ func freeAddress(t *testing.T, host string) string {
 
 // patience is how long an answer may take on a busy machine.
 const patience = 30 * time.Second
-
-// need ends the test with a line that says what is missing: a skip, but a failure
-// where everything has to be there.
-func need(t *testing.T, missing string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
-}
 
 // output is what several processes write.
 type output struct {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/examples/internal/program"
 )
 
@@ -19,9 +20,7 @@ import (
 // stand below them. Then the log and OpenTelemetry have told the same story, and
 // nobody has told a secret.
 func TestTheReadmesTranscriptIsTrue(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("install curl to run the README's commands")
-	}
+	need.Tool(t, "curl", "on Debian: apt-get install curl")
 	// Curl takes Secure cookies over http from a host of this name only.
 	_, site, _ := net.SplitHostPort(program.FreeAddress(t))
 	_, metrics, _ := net.SplitHostPort(program.FreeAddress(t))

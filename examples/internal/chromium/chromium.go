@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
+
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 // A Browser is a running Chromium with a fresh profile. Names in the top-level
@@ -23,16 +25,12 @@ import (
 type Browser struct{ ctx context.Context }
 
 // Start starts Chromium, for as long as the test. Where there is none the test
-// is skipped, or fails if the environment has CI.
+// is skipped, or fails, as [need.Missing] says.
 func Start(t testing.TB) *Browser {
 	t.Helper()
 	path := find()
 	if path == "" {
-		const missing = "chromium: no browser is installed; on Debian: apt-get install chromium"
-		if os.Getenv("CI") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
+		need.Missing(t, "chromium: no browser is installed; on Debian: apt-get install chromium")
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path),

@@ -3,10 +3,10 @@ package cognitolocal
 import (
 	"context"
 	"errors"
-	"os"
 	"testing"
 	"time"
 
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
@@ -16,8 +16,8 @@ import (
 func start(t *testing.T, c Config) *Pool {
 	t.Helper()
 	p, err := Start(t.Context(), c)
-	if errors.Is(err, ErrMissing) && os.Getenv("CI") != "true" {
-		t.Skip(err)
+	if errors.Is(err, ErrMissing) {
+		need.Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

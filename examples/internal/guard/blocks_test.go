@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 // Code that a README shows is copied. So it stands, but for its indentation, in a
@@ -40,7 +42,7 @@ func flat(code string) string {
 // Whether scripts do what they are shown for is told by the tests of the pages
 // that have them; here, that they can be parsed.
 func TestScriptsOfTheREADMEsAreParsed(t *testing.T) {
-	need(t, "node", "Node.js 20 or newer; on Debian: apt-get install nodejs")
+	need.Tool(t, "node", "Node.js 20 or newer; on Debian: apt-get install nodejs")
 	parsed := 0
 	for _, r := range readmes(t) {
 		for _, b := range r.blocks {

@@ -5,31 +5,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
-
-// need ends the test where a program is not on the PATH, with a line that says
-// what to install.
-func need(t *testing.T, program, install string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		missing(t, program+" is not installed: "+install)
-	}
-}
-
-// missing skips the test. Where everything has to be there it fails.
-func missing(t *testing.T, text string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(text)
-	}
-	t.Skip(text)
-}
 
 // A build gets the module for the browser from where the go command has put the
 // Go module: one version of both. Nothing is fetched for it.
 func TestTheBrowserModuleIsInstalledFromTheModuleCache(t *testing.T) {
-	need(t, "npm", "Node.js 20 or newer, with npm; on Debian: apt-get install nodejs npm")
-	need(t, "sh", "a POSIX shell; on Debian: apt-get install dash")
+	need.Tool(t, "npm", "Node.js 20 or newer, with npm; on Debian: apt-get install nodejs npm")
+	need.Tool(t, "sh", "a POSIX shell; on Debian: apt-get install dash")
 	here, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/examples/internal/program"
 )
 
@@ -17,18 +18,18 @@ func TestWhatTheREADMEsStartServes(t *testing.T) {
 	for _, s := range starts {
 		t.Run(s.command, func(t *testing.T) {
 			t.Parallel()
-			need(t, "sh", "a POSIX shell; on Debian: apt-get install dash")
+			need.Tool(t, "sh", "a POSIX shell; on Debian: apt-get install dash")
 			line := s.as
 			if line == "" {
 				line = s.command
 			}
 			if strings.Contains(line, "openssl ") {
-				need(t, "openssl", "on Debian: apt-get install openssl")
+				need.Tool(t, "openssl", "on Debian: apt-get install openssl")
 			}
 			if s.npm != "" {
-				need(t, "node", "Node.js 20 or newer, with npm; on Debian: apt-get install nodejs npm")
+				need.Tool(t, "node", "Node.js 20 or newer, with npm; on Debian: apt-get install nodejs npm")
 				if _, err := os.Stat(filepath.Join(root, s.npm)); err != nil {
-					missing(t, "run: npm ci --prefix "+filepath.Dir(filepath.Dir(s.npm))+" --ignore-scripts")
+					need.Missing(t, "run: npm ci --prefix "+filepath.Dir(filepath.Dir(s.npm))+" --ignore-scripts")
 				}
 			}
 			address := program.FreeAddress(t)
@@ -56,7 +57,7 @@ func TestBenchmarksOfTheREADMEsRun(t *testing.T) {
 				continue
 			}
 			t.Run(command, func(t *testing.T) {
-				need(t, "sh", "a POSIX shell; on Debian: apt-get install dash")
+				need.Tool(t, "sh", "a POSIX shell; on Debian: apt-get install dash")
 				cmd := exec.CommandContext(t.Context(), "sh", "-c", command+" -run '^$' -benchtime 1x -count 1")
 				cmd.Dir = root
 				cmd.Env = append(os.Environ(), workspace)

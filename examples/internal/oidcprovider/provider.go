@@ -21,6 +21,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 // Config is what a provider knows from the start: one client, and one API that
@@ -151,16 +153,9 @@ func Start(t testing.TB, c Config) *Provider {
 // says what is missing.
 func requirements(t testing.TB, dir string) string {
 	t.Helper()
-	missing := t.Skip
-	if os.Getenv("CI") == "true" {
-		missing = t.Fatal
-	}
-	node, err := exec.LookPath("node")
-	if err != nil {
-		missing("oidcprovider: node is not installed; this test needs Node.js 20 or newer, with npm (Debian: apt-get install nodejs npm)")
-	}
+	node := need.Tool(t, "node", "Node.js 20 or newer, with npm; on Debian: apt-get install nodejs npm")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "oidc-provider")); err != nil {
-		missing("oidcprovider: run: npm ci --prefix examples/internal/oidcprovider")
+		need.Missing(t, "oidcprovider: run: npm ci --prefix examples/internal/oidcprovider")
 	}
 	return node
 }

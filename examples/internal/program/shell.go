@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 // buildLimit bounds how long a program may take to start that is built first, on
@@ -18,14 +20,10 @@ const buildLimit = 2 * time.Minute
 // Shell runs a command line in the folder dir as somebody does who types it, with
 // env beside the environment of the test, and waits until ready, an http address,
 // answers with 200. At the end of the test at the latest it gets what Ctrl-C
-// sends, with all that it has started, and must end well. Where there is no shell
-// the test is skipped.
+// sends, with all that it has started, and must end well. It needs a shell.
 func Shell(t testing.TB, dir, line string, env []string, ready string) *Process {
 	t.Helper()
-	sh, err := exec.LookPath("sh")
-	if err != nil {
-		t.Skipf("program: a POSIX shell, sh, has to be on the PATH to run %q", line)
-	}
+	sh := need.Tool(t, "sh", "a POSIX shell; on Debian: apt-get install dash")
 	// A trap keeps the shell for the status of what it runs, and is not handed on.
 	cmd := exec.Command(sh, "-c", "trap : INT; "+line)
 	cmd.Dir = dir

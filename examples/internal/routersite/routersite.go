@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/tokenlife/tokenlife/examples/internal/browser"
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/examples/internal/program"
 )
 
@@ -118,13 +119,7 @@ func commands(t *testing.T, listen string) {
 	dir := t.TempDir() // for the jar
 	var answer []byte
 	for _, line := range lines[1:] {
-		if _, err := exec.LookPath(line[0]); err != nil {
-			missing := fmt.Sprintf("%s is not installed; on Debian: apt-get install %[1]s", line[0])
-			if os.Getenv("CI") == "true" {
-				t.Fatal(missing)
-			}
-			t.Skip(missing)
-		}
+		need.Tool(t, line[0], "on Debian: apt-get install "+line[0])
 		cmd := exec.CommandContext(t.Context(), line[0], line[1:]...)
 		cmd.Dir = dir
 		if answer, err = cmd.CombinedOutput(); err != nil {
