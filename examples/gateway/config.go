@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -63,7 +62,7 @@ func readConfig(getenv func(string) string) (*config, error) {
 		keepCookies:  e.flag("KEEP_COOKIES"),
 		upstream:     e.upstream("UPSTREAM"),
 		public:       e.paths("PUBLIC_PATHS"),
-		trusted:      e.list("TRUSTED_ORIGINS", ","),
+		trusted:      e.origins("TRUSTED_ORIGINS"),
 
 		issuer:       e.provider("ISSUER", true),
 		clientID:     e.required("CLIENT_ID"),
@@ -144,7 +143,7 @@ func (c *config) readPublicURL(e *environment) {
 	}
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(raw, "?#"):
+	case err != nil || u.Hostname() == "" || !isPort(u.Port()) || u.User != nil || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(raw, "?#"):
 		e.wrong("PUBLIC_URL", "is not an origin such as https://www.example.com")
 	case u.Scheme != "http" && u.Scheme != "https":
 		e.wrong("PUBLIC_URL", "must be an https or http URL")
@@ -209,12 +208,6 @@ func (c *config) checkRest(e *environment) {
 	}
 	if strings.Contains(c.issuer, "?") {
 		e.wrong("ISSUER", "must have no query")
-	}
-	protection := http.NewCrossOriginProtection()
-	for _, o := range c.trusted {
-		if err := protection.AddTrustedOrigin(o); err != nil {
-			e.wrong("TRUSTED_ORIGINS", "must be origins such as https://app.example.com")
-		}
 	}
 	if _, _, err := net.SplitHostPort(c.metricsListen); err != nil && c.metricsListen != "" {
 		e.wrong("METRICS_LISTEN", "is not an address such as 127.0.0.1:9464")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"io"
 	"log/slog"
 	"maps"
@@ -68,6 +67,12 @@ func TestWrongConfigurationIsOneLine(t *testing.T) {
 		{"a path with dots", []string{"PUBLIC_PATHS", "/a/../b"}, "PUBLIC_PATHS must be"},
 		{"a path with an escape", []string{"PUBLIC_PATHS", "/a%20b"}, "PUBLIC_PATHS must be"},
 		{"an origin with a path", []string{"TRUSTED_ORIGINS", "https://a.example/x"}, "TRUSTED_ORIGINS must be"},
+		{"any origin", []string{"TRUSTED_ORIGINS", "https://*.a.example"}, "TRUSTED_ORIGINS must be"},
+		{"an origin that no browser sends", []string{"TRUSTED_ORIGINS", "ftp://a.example"}, "TRUSTED_ORIGINS must be"},
+		{"an origin with a port of nobody", []string{"TRUSTED_ORIGINS", "https://a.example:65536"}, "TRUSTED_ORIGINS must be"},
+		{"an upstream with a port of nobody", []string{"UPSTREAM", "http://127.0.0.1:65536"}, "UPSTREAM is not"},
+		{"an issuer with a port of nobody", []string{"ISSUER", "https://a.example:0"}, "ISSUER is not"},
+		{"a public URL with a port of nobody", []string{"PUBLIC_URL", "https://a.example:65536"}, "PUBLIC_URL is not an origin"},
 		{"a short key", []string{"COOKIE_KEYS", "c0ffee"}, "COOKIE_KEYS must be"},
 		{"a key that is not hexadecimal", []string{"COOKIE_KEYS", strings.Repeat("zy", 32)}, "COOKIE_KEYS must be"},
 		{"a key twice", []string{"COOKIE_KEYS", testKey + "," + testKey}, "COOKIE_KEYS "},
@@ -76,7 +81,10 @@ func TestWrongConfigurationIsOneLine(t *testing.T) {
 		{"sessions nowhere", []string{"SESSIONS", "nowhere"}, "SESSIONS must be"},
 		{"another store", []string{"STORE", "mysql://127.0.0.1"}, "STORE must be"},
 		{"a file that is not named", []string{"STORE", "sqlite:"}, "STORE names no file"},
+		{"a file in a folder that is not there", []string{"STORE", "sqlite:" + certificate + "/logins"}, "STORE names a file in a folder"},
 		{"a database that is not named", []string{"STORE", "postgres:nowhere"}, "STORE is not a URL"},
+		{"a database without a host", []string{"STORE", "postgres:///db?password=hunter2"}, "STORE is not a URL"},
+		{"a database with a mode of nobody", []string{"STORE", "postgres://127.0.0.1/db?password=hunter2&sslmode=loud"}, "STORE is not a URL"},
 		{"a Redis that is not named", []string{"STORE", "redis://:secret@127.0.0.1:port/0"}, "STORE is not a URL"},
 		{"a memory with a name", []string{"STORE", "memory:x"}, "STORE has something"},
 		{"an idle time of cookies", []string{"IDLE", "1h"}, "IDLE is for"},
@@ -178,7 +186,7 @@ func TestCognitoIsKnownByItsURL(t *testing.T) {
 		if access.SkipAudienceCheck != test.checked || (access.Check != nil) != test.checked {
 			t.Errorf("%s: access tokens are checked by client_id: %v, want %v", test.issuer, access.Check != nil, test.checked)
 		}
-		if id.SkipAudienceCheck || len(id.Audience) != 1 || id.Audience[0] != "client" || (id.Check != nil) != test.checked {
+		if id.SkipAudienceCheck || len(id.Audience) != 1 || id.Audience[0] != "client" {
 			t.Errorf("%s: ID tokens are not those of the client", test.issuer)
 		}
 		if id.URL != access.URL {
@@ -195,23 +203,6 @@ func TestCognitoIsKnownByItsURL(t *testing.T) {
 	} {
 		if (&config{issuer: issuer}).cognito() != nil {
 			t.Errorf("%s passes for Cognito", issuer)
-		}
-	}
-}
-
-func TestCognitoIDTokensSaySo(t *testing.T) {
-	env := least()
-	env["ISSUER"], env["AUDIENCE"] = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123", ""
-	c, err := readConfig(func(name string) string { return env[name] })
-	if err != nil {
-		t.Fatal(err)
-	}
-	for claims, want := range map[string]bool{
-		`{"token_use":"id"}`: true, `{"token_use":"access"}`: false, `{}`: false, `{"token_use":1}`: false,
-	} {
-		raw := "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "."
-		if err := c.idIssuer().Check(&verify.Token{Raw: raw}); (err == nil) != want {
-			t.Errorf("%s: %v", claims, err)
 		}
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,7 +74,7 @@ func (e *environment) provider(name string, required bool) string {
 	}
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Hostname() == "":
+	case err != nil || u.Hostname() == "" || !isPort(u.Port()):
 		e.wrong(name, "is not an absolute URL")
 	case u.User != nil || strings.Contains(raw, "#"):
 		e.wrong(name, "must have neither a user name nor a fragment")
@@ -86,13 +88,29 @@ func (e *environment) upstream(name string) *url.URL {
 	raw := e.required(name)
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
+	case err != nil || u.Hostname() == "" || !isPort(u.Port()) || u.Scheme != "http" && u.Scheme != "https":
 		e.wrong(name, "is not an http or https URL such as http://127.0.0.1:3000")
 		return nil
 	case u.User != nil || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(raw, "?#"):
 		e.wrong(name, "must have no user name, path, query or fragment: paths are passed on as they are")
 	}
 	return u
+}
+
+// origins reads origins and returns them as browsers write them.
+func (e *environment) origins(name string) []string {
+	all := e.list(name, ",")
+	protection := http.NewCrossOriginProtection()
+	for i, o := range all {
+		u, err := url.Parse(o)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isPort(u.Port()) ||
+			strings.Contains(u.Host, "*") || protection.AddTrustedOrigin(o) != nil {
+			e.wrong(name, "must be origins such as https://app.example.com")
+			return nil
+		}
+		all[i] = asBrowsersWrite(u)
+	}
+	return all
 }
 
 // paths reads path prefixes, which must be what cleaning leaves of them.
@@ -159,6 +177,21 @@ func (e *environment) level(name string) slog.Level {
 }
 
 func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
+
+// asBrowsersWrite returns the origin of u as it comes in an Origin header: without
+// the port that its scheme has anyway.
+func asBrowsersWrite(u *url.URL) string {
+	if u.Scheme == "https" {
+		return strings.TrimSuffix(origin(u), ":443")
+	}
+	return strings.TrimSuffix(origin(u), ":80")
+}
+
+// isPort tells whether a URL can have this port; empty is the usual one.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
+}
 
 // isLoopback tells whether host, without a port, can only be this machine.
 func isLoopback(host string) bool {

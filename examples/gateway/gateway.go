@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"sync/atomic"
 
@@ -77,7 +78,8 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 		Timeout:   c.refreshTimeout,
 	}
 	crossOrigin := http.NewCrossOriginProtection()
-	for _, o := range append([]string{c.publicURL}, c.trusted...) {
+	public, _ := url.Parse(c.publicURL) // it has been made from a URL
+	for _, o := range append([]string{asBrowsersWrite(public)}, c.trusted...) {
 		if err := crossOrigin.AddTrustedOrigin(o); err != nil {
 			return nil, fmt.Errorf("gateway: PUBLIC_URL or TRUSTED_ORIGINS: %w", err)
 		}
@@ -160,12 +162,10 @@ func (c *config) accessIssuer() verify.Issuer {
 
 // idIssuer is the issuer of the ID tokens, which are for the client.
 func (c *config) idIssuer() verify.Issuer {
-	issuer := verify.Issuer{URL: c.issuer}
+	issuer := verify.Issuer{URL: c.issuer, Audience: []string{c.clientID}}
 	if pool := c.cognito(); pool != nil && len(c.audience) == 0 {
-		issuer = verify.Cognito(pool.region, pool.id, c.clientID)
-		issuer.SkipAudienceCheck, issuer.Check = false, isCognitoID
+		issuer = verify.CognitoID(pool.region, pool.id, c.clientID)
 	}
-	issuer.Audience = []string{c.clientID}
 	return c.issuerWith(issuer)
 }
 
@@ -187,19 +187,6 @@ func (c *config) issuerWith(issuer verify.Issuer) verify.Issuer {
 	}
 	issuer.Leeway = c.leeway
 	return issuer
-}
-
-func isCognitoID(t *verify.Token) error {
-	var claims struct {
-		Use string `json:"token_use"`
-	}
-	if err := t.Claims(&claims); err != nil {
-		return err
-	}
-	if claims.Use != "id" {
-		return errors.New("token_use is not id")
-	}
-	return nil
 }
 
 // A pool is a user pool of Amazon Cognito.

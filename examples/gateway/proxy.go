@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tokenlife/tokenlife/middleware"
 )
 
 // proxy returns the way to the upstream, for requests that have been let
@@ -25,6 +27,7 @@ func (g *gateway) proxy() http.Handler {
 			p.Out.URL.Scheme, p.Out.URL.Host = c.upstream.Scheme, c.upstream.Host
 			p.Out.URL.RawQuery = p.In.URL.RawQuery // as sent: nothing is decided on it here
 			dropClaims(p.Out.Header)
+			keepToken(p)
 			if !strings.EqualFold(p.Out.Header.Get("Upgrade"), "websocket") {
 				// In another protocol, as h2c, further requests could follow on
 				// the same connection, and nobody would check them.
@@ -79,13 +82,24 @@ func newTransport() *http.Transport {
 	}
 }
 
+// keepToken puts back the token of a login where the client's Connection header
+// names Authorization: the header is ours, and the client has no say in whether
+// the upstream learns who asks.
+func keepToken(p *httputil.ProxyRequest) {
+	if _, ok := middleware.FromContext(p.In.Context()); ok {
+		p.Out.Header["Authorization"] = p.In.Header["Authorization"]
+	}
+}
+
 // dropClaims deletes what a client says of things that only a proxy knows. Some
-// servers take the path from such a header, and with it a request for a public
-// path could get anywhere; some take an underscore for a dash.
+// servers take the path or the client's address from such a header, and with the
+// path a request for a public one could get anywhere; some take an underscore
+// for a dash.
 func dropClaims(h http.Header) {
 	for name := range h {
 		switch plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")); {
-		case strings.HasPrefix(plain, "X-Forwarded-"), plain == "X-Original-Url", plain == "X-Rewrite-Url":
+		case strings.HasPrefix(plain, "X-Forwarded-"), plain == "X-Original-Url", plain == "X-Rewrite-Url",
+			plain == "X-Real-Ip", plain == "True-Client-Ip":
 			delete(h, name)
 		}
 	}

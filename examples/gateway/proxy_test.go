@@ -17,6 +17,7 @@ func TestWhatTheUpstreamGets(t *testing.T) {
 	spoofed := []string{
 		"X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "gopher", "X-Forwarded-Host", "evil.example", "Forwarded", "for=1.2.3.4",
 		"X-Forwarded-Prefix", "/admin", "X_Forwarded_Proto", "gopher", "X-Original-URL", "/admin", "X-Rewrite-URL", "/admin",
+		"X-Real-IP", "1.2.3.4", "True-Client-IP", "1.2.3.4",
 	}
 	s := newSite(t, map[string]string{"PUBLIC_URL": "https://shop.example", "TLS_CERT": "", "PUBLIC_PATHS": "/assets"})
 	login := s.signIn(t)
@@ -34,6 +35,8 @@ func TestWhatTheUpstreamGets(t *testing.T) {
 		{"X_Forwarded_Proto", r.Header.Get("X_Forwarded_Proto"), ""},
 		{"X-Original-URL", r.Header.Get("X-Original-URL"), ""},
 		{"X-Rewrite-URL", r.Header.Get("X-Rewrite-URL"), ""},
+		{"X-Real-IP", r.Header.Get("X-Real-IP"), ""},
+		{"True-Client-IP", r.Header.Get("True-Client-IP"), ""},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s is %q, want %q", test.name, test.got, test.want)
@@ -52,6 +55,19 @@ func TestWhatTheUpstreamGets(t *testing.T) {
 	if got := s.lastSeen().Header.Get("Authorization"); got != "Bearer "+access {
 		t.Error("the client's own token does not arrive")
 	}
+	// The Connection header names what a client wants dropped on the way, which
+	// the token of a login is not.
+	for _, path := range []string{"/", "/assets/a.css"} {
+		s.do(t, http.MethodGet, path, login, "Connection", "Authorization")
+		if got := s.lastSeen().Header.Get("Authorization"); got != "Bearer "+access {
+			t.Errorf("%s: a client can have the token dropped", path)
+		}
+	}
+	s.do(t, http.MethodGet, "/assets/a.css", "", "Authorization", "Basic eDp5", "Connection", "Authorization")
+	if got := s.lastSeen().Header.Get("Authorization"); got != "" {
+		t.Errorf("what is not ours and is to be dropped arrives: %q", got)
+	}
+
 	for _, path := range []string{"/", "/assets/a.css"} {
 		if a := s.do(t, http.MethodGet, path, login, "Authorization", "Bearer x"+access); a.status != http.StatusUnauthorized {
 			t.Errorf("%s with a forged bearer token: status %d", path, a.status)
@@ -224,6 +240,7 @@ func TestRoutes(t *testing.T) {
 		{http.MethodGet, "/auth/session", http.StatusOK},
 		{http.MethodPost, "/auth/refresh", http.StatusUnauthorized},
 		{http.MethodGet, "/%61uth/session", http.StatusOK},
+		{http.MethodTrace, "/", http.StatusMethodNotAllowed},
 	} {
 		if a := s.do(t, test.method, test.path, ""); a.status != test.want {
 			t.Errorf("%s %s: status %d, want %d", test.method, test.path, a.status, test.want)

@@ -29,8 +29,10 @@ func (g *gateway) handler() http.Handler {
 		switch mine := own[r.URL.Path]; {
 		case mine != nil:
 			h = mine
-		case r.Method == http.MethodConnect:
-			problem(w, http.StatusMethodNotAllowed) // this is no forward proxy
+		case r.Method == http.MethodConnect, r.Method == http.MethodTrace:
+			// This is no forward proxy, and whoever answers TRACE would send the
+			// browser's tokens back to it.
+			problem(w, http.StatusMethodNotAllowed)
 			return
 		case isPublic(g.config.public, r.URL.EscapedPath()):
 			h = public

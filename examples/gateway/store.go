@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -34,9 +37,15 @@ func (c *config) readStore(e *environment) {
 	case "sqlite":
 		if c.store.url = rest; rest == "" {
 			e.wrong("STORE", "names no file after sqlite:")
+		} else if folder, err := os.Stat(filepath.Dir(rest)); err != nil || !folder.IsDir() {
+			e.wrong("STORE", "names a file in a folder that is not there")
 		}
 	case "postgres", "postgresql":
-		if u, err := url.Parse(raw); err != nil || u.Host == "" {
+		u, err := url.Parse(raw)
+		if err == nil {
+			_, err = pgx.ParseConfig(raw)
+		}
+		if err != nil || u.Host == "" && u.Query().Get("host") == "" {
 			e.wrong("STORE", "is not a URL such as postgres://user:password@host/database")
 		}
 	case "redis", "rediss":
@@ -100,9 +109,15 @@ func openSQL(driver, source string, dialect sqlstore.Dialect, log *slog.Logger) 
 	if err != nil {
 		return nil, fmt.Errorf("gateway: STORE cannot be opened") // the error may repeat the URL
 	}
+	// PostgreSQL has 100 connections as a rule, for all replicas. Idle ones are
+	// kept, since to open one costs more than what it is used for.
+	conns := 16
 	if dialect == sqlstore.SQLite {
-		db.SetMaxOpenConns(1) // the fairest way to wait for a file's lock
+		conns = 1 // the fairest way to wait for a file's lock
 	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
 	s := &sqlstore.Store{DB: db, Dialect: dialect}
 	ctx, cancel := context.WithCancel(context.Background())
 	var background sync.WaitGroup

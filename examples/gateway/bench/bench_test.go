@@ -1,11 +1,12 @@
 package main
 
 import (
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
 // The README's command, in rounds so short that their figures mean nothing.
@@ -14,13 +15,7 @@ func TestTheMeasurementRuns(t *testing.T) {
 		t.Skip("it needs Linux, whose /proc tells the processors' time")
 	}
 	for _, tool := range []string{"bash", "wrk"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			text := tool + " is not installed; on Debian: apt-get install " + tool
-			if os.Getenv("CI") == "true" {
-				t.Fatal(text)
-			}
-			t.Skip(text)
-		}
+		need.Tool(t, tool, "on Debian: apt-get install "+tool)
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", "bash examples/gateway/bench/run.sh -rounds 1 -round 1s -connections 2")
 	cmd.Dir = "../../.."
