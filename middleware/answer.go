@@ -88,6 +88,8 @@ func explain(status int) string {
 		return "Please sign in to see this page."
 	case http.StatusForbidden:
 		return "This request is not allowed."
+	case http.StatusMethodNotAllowed:
+		return "There is nothing to be seen at this address."
 	default:
 		return "The sign-in service cannot be reached just now. You are still signed in: please try again in a moment."
 	}
@@ -97,7 +99,7 @@ func explain(status int) string {
 // from memory.
 func problemBodies() map[int][]byte {
 	m := make(map[int][]byte)
-	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable} {
+	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusServiceUnavailable} {
 		// A struct of an int and a string cannot fail to encode.
 		m[status], _ = json.Marshal(struct {
 			Title  string `json:"title"`

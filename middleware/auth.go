@@ -119,6 +119,7 @@ type Auth struct {
 	grace       time.Duration  // of the coordinator
 	background  sync.WaitGroup // refreshes beside handlers
 	earlyAfter  atomic.Int64   // Unix nanoseconds: until then none is begun
+	chanceAfter atomic.Int64   // Unix nanoseconds: until then an unusable token has no second chance
 	crossOrigin *http.CrossOriginProtection
 	challenges  challenges
 }

@@ -89,7 +89,7 @@
 // knows how much it matters and how it is written to a log:
 //
 //	auth.Observe = func(ctx context.Context, e middleware.Event) {
-//		slog.Log(ctx, e.Level(), string(e.Kind), "login", e)
+//		slog.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 //	}
 //
 // What many requests share is told once, by the Observe of a

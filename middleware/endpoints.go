@@ -116,7 +116,7 @@ func onlyPost(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			WriteError(w, r, &Refusal{Status: http.StatusMethodNotAllowed})
 			return
 		}
 		h(w, r)

@@ -24,7 +24,11 @@ func TestRefreshEndpoint(t *testing.T) {
 		wantCookies(t, res, 0)
 
 		b := w.signIn(t, "ann")
-		wantStatus(t, b.do(h, "GET", "/auth/refresh"), 405)
+		res = b.do(h, "GET", "/auth/refresh")
+		wantStatus(t, res, 405)
+		if kind, allow := res.Header.Get("Content-Type"), res.Header.Get("Allow"); kind != "application/problem+json" || allow != "POST" {
+			t.Errorf("a GET is answered with %q, Allow %q", kind, allow)
+		}
 		wantStatus(t, b.do(h, "POST", "/auth/refresh", "Sec-Fetch-Site", "cross-site"), 403)
 		wantStatus(t, b.do(h, "POST", "/auth/refresh", "Authorization", "Bearer x"), 401)
 		wantStatus(t, b.do(h, "POST", "/auth/refresh", "Authorization", "Bearer"), 400)

@@ -148,7 +148,7 @@ func ExampleEvent() {
 		Verifier:  p,
 		Refresher: p,
 		Observe: func(_ context.Context, e middleware.Event) {
-			fmt.Println(e.Level(), e.Kind, e.LogValue()) // or slog.Log(ctx, e.Level(), string(e.Kind), "login", e)
+			fmt.Println(e.Level(), e.Kind, e.LogValue()) // or slog.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 		},
 	}
 	defer auth.Close()

@@ -16,7 +16,7 @@ import (
 // and the reason, which is for the log. The reason is found by errors.Is and
 // errors.As: [verify.ErrExpired], [verify.ErrInvalid], [refresh.ErrDenied].
 type Refusal struct {
-	Status     int           // 400, 401, 403 or 503
+	Status     int           // 400, 401, 403 or 503; 405 of endpoints
 	Challenge  string        // the WWW-Authenticate header; empty for none
 	RetryAfter time.Duration // the Retry-After header; zero for none
 	Err        error         // the reason; it is not shown to the client

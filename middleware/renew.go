@@ -40,8 +40,14 @@ func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
 		t, err = a.tokenOf(v.Context, renewal.Tokens.Access)
 		over := errors.Is(err, verify.ErrExpired)
 		if renewal.Remembered {
-			over = over || err == nil && !t.Expiry.IsZero() && time.Until(t.Expiry) <= a.margin(t) ||
-				errors.Is(err, errNoHandle) // its login has ended, or gone on, at another replica
+			switch {
+			case err == nil:
+				over = !t.Expiry.IsZero() && time.Until(t.Expiry) <= a.margin(t)
+			case errors.Is(err, errNoHandle):
+				over = true // its login has ended, or gone on, at another replica
+			case errors.Is(err, verify.ErrInvalid):
+				over = a.secondChance()
+			}
 		}
 		if over && hop < maxHops {
 			// What the browser never got has come of age meanwhile, here or at a
@@ -67,6 +73,15 @@ func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
 		return nil
 	}
 	return err
+}
+
+// secondChance tells whether a remembered token that was never good, as far as is
+// known, is exchanged once more: the provider may have had a bad moment when it
+// gave it. Its key may also be too new to be known, for all users alike, and
+// then the provider is to be left alone: it is one a second.
+func (a *Auth) secondChance() bool {
+	now, after := time.Now().UnixNano(), a.chanceAfter.Load()
+	return now >= after && a.chanceAfter.CompareAndSwap(after, now+int64(time.Second))
 }
 
 // sameSubject refuses to turn one user into another, whoever mixed them up.

@@ -43,7 +43,7 @@ func Script() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			WriteError(w, r, &Refusal{Status: http.StatusMethodNotAllowed})
 			return
 		}
 		h := w.Header()

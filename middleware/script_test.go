@@ -39,7 +39,7 @@ func TestTheScriptIsServedToBeKept(t *testing.T) {
 		{"a second time", "GET", "", etag, 304, fiveMinutes, nil},
 		{"a second time, after a change", "GET", "", `"old"`, 200, fiveMinutes, want},
 		{"its header alone", "HEAD", "?v=" + version, "", 200, year, nil},
-		{"a POST", "POST", "?v=" + version, "", 405, "", []byte("Method Not Allowed\n")},
+		{"a POST", "POST", "?v=" + version, "", 405, "private, no-store", []byte(`{"title":"Method Not Allowed","status":405}`)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

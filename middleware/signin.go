@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
@@ -91,11 +92,16 @@ func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 func (a *Auth) revoke(r *http.Request, t refresh.Tokens) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
-	err := a.revokeAccess(ctx, t)
 	if a.coordinator == nil {
-		return err
+		return a.revokeAccess(ctx, t)
 	}
-	if denied := a.coordinator.Revoke(ctx, t); !errors.Is(denied, refresh.ErrDenied) {
+	// Beside each other: a store that hangs must not take the provider's time.
+	var err error
+	var own sync.WaitGroup
+	own.Go(func() { err = a.revokeAccess(ctx, t) })
+	denied := a.coordinator.Revoke(ctx, t)
+	own.Wait()
+	if !errors.Is(denied, refresh.ErrDenied) {
 		err = errors.Join(err, denied)
 	}
 	return err

@@ -39,7 +39,7 @@
 // many waited for it and what came of it, and of each failure of the Store. An
 // [Event] is written to a log by
 //
-//	slog.Log(ctx, e.Level(), string(e.Kind), "refresh", e)
+//	slog.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 //
 // A provider that is slow shows in Took, and one that a service has too little
 // patience with in the outcome "no_answer".

@@ -184,7 +184,7 @@ func ExampleCoordinator_observe() {
 	c := &refresh.Coordinator{
 		Refresher: &refresh.OAuth2{ClientID: "client", TokenURL: provider.URL("/token"), Client: provider.Client()},
 		Observe: func(_ context.Context, e refresh.Event) {
-			fmt.Println(e.Level(), e.Kind, e.Outcome, e.Waiters) // or slog.Log(ctx, e.Level(), string(e.Kind), "refresh", e)
+			fmt.Println(e.Level(), e.Kind, e.Outcome, e.Waiters) // or slog.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 		},
 	}
 	login := provider.Login("alice")

@@ -128,6 +128,7 @@ func TestOAuth2KnowsWhatEndsALogin(t *testing.T) {
 		{"invalid_scope", 400, `{"error":"invalid_scope"}`, false, "invalid_scope"},
 		{"server_error", 400, `{"error":"server_error"}`, false, "server_error"},
 		{"temporarily_unavailable", 400, `{"error":"temporarily_unavailable"}`, false, "temporarily_unavailable"},
+		{"slow_down", 400, `{"error":"slow_down"}`, false, "slow_down"},
 		{"another error with 200", 200, `{"error":"slow_down","access_token":"new"}`, false, "slow_down"},
 	} {
 		for _, contentType := range []string{"application/json", "text/plain", "application/x-www-form-urlencoded", ""} {
@@ -142,6 +143,22 @@ func TestOAuth2KnowsWhatEndsALogin(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A proxy's page is not the provider's word, whatever its status.
+func TestOAuth2APageEndsNoLogin(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 404, 429, 500, 502} {
+		for _, contentType := range []string{"text/html", "text/html; charset=utf-8", "TEXT/HTML"} {
+			_, err := answering(status, contentType, `<h1>Bad request</h1>`).Refresh(t.Context(), refresh.Tokens{Refresh: "r1"})
+			if refused, ok := errors.AsType[*refresh.ProviderError](err); !ok || refused.Status != status || errors.Is(err, refresh.ErrDenied) {
+				t.Errorf("%d, %s: %v, want a temporary error", status, contentType, err)
+			}
+		}
+	}
+	_, err := answering(400, "text/html", `{"error":"invalid_grant"}`).Refresh(t.Context(), refresh.Tokens{Refresh: "r1"})
+	if !errors.Is(err, refresh.ErrDenied) {
+		t.Errorf("invalid_grant, called a page: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -37,6 +38,7 @@ type ProviderError struct {
 	RetryAfter time.Duration
 
 	denied bool
+	page   bool // of HTML, which no token endpoint answers a program with
 }
 
 // Error names the status and the code, and shows nothing else of the answer:
@@ -79,7 +81,7 @@ var codes = []string{
 // wrong client secret must not sign out everyone.
 var notTheUser = []string{
 	"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
-	"server_error", "temporarily_unavailable",
+	"server_error", "temporarily_unavailable", "slow_down",
 }
 
 // providerError reads a refusal from a response and its body.
@@ -88,6 +90,8 @@ func providerError(resp *http.Response, body []byte) *ProviderError {
 		Error string `json:"error"`
 	}
 	e := &ProviderError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	e.page = kind == "text/html"
 	if json.Unmarshal(body, &answer) == nil && slices.Contains(codes, answer.Error) {
 		e.Code = answer.Error
 	}
@@ -96,7 +100,8 @@ func providerError(resp *http.Response, body []byte) *ProviderError {
 
 // ends reports whether a refusal at the token endpoint says that what was
 // presented will never be good again. Providers differ in how they say so: some
-// send invalid_grant with 403, some a 400 or 401 with another code or none.
+// send invalid_grant with 403, some a 400 or 401 with another code or none. A page
+// comes from a proxy before them, which knows nothing of tokens.
 func (e *ProviderError) ends() bool {
 	switch {
 	case e.Status == http.StatusTooManyRequests || e.Status >= 500:
@@ -104,7 +109,7 @@ func (e *ProviderError) ends() bool {
 	case e.Code == "invalid_grant":
 		return true
 	case e.Status == http.StatusBadRequest || e.Status == http.StatusUnauthorized:
-		return !slices.Contains(notTheUser, e.Code)
+		return !e.page && !slices.Contains(notTheUser, e.Code)
 	}
 	return false
 }

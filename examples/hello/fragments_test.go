@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
+	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
 	"github.com/tokenlife/tokenlife/refresh/redisstore"
@@ -19,16 +21,24 @@ import (
 // What the README shows beside the program, as it stands there: whoever is not
 // signed in is sent to sign in, and nothing comes of a callback nobody began.
 func TestTheReadmesRoutesLeadToALogin(t *testing.T) {
-	tokens, secret, mux := middlewaretest.NewProvider(t), "of the client", http.NewServeMux()
+	secret, mux := "of the client", http.NewServeMux()
 	yourHandler := http.HandlerFunc(hello)
 
 	provider := &discovery.Provider{Issuer: "https://login.example"}
+	tokens, err := verify.New(verify.Issuer{URL: provider.Issuer, Audience: []string{"https://api.example"}})
+	if err != nil {
+		log.Fatal(err)
+	}
 	client := &refresh.OAuth2{ClientID: "web", ClientSecret: secret, Discovery: provider}
 	auth := &middleware.Auth{Verifier: tokens, Refresher: client, LoginURL: "/auth/login"}
-	flow := &login.Flow{Auth: auth, Client: client, RedirectURL: "https://app.example/auth/callback"}
+	flow := &login.Flow{
+		Auth: auth, Client: client, RedirectURL: "https://app.example/auth/callback",
+		Scopes: []string{"openid", "offline_access"}, // for a refresh token
+	}
 
 	mux.Handle("/auth/login", flow.Start())
 	mux.Handle("/auth/callback", flow.Callback())
+	mux.Handle("/auth/logout", auth.Logout(flow.EndSession))
 	mux.Handle("/", auth.Require(yourHandler))
 
 	visit := func(path string) *http.Response {
@@ -64,5 +74,23 @@ func TestTheReadmesStoreGoesIntoTheCoordinator(t *testing.T) {
 	}
 	if err := errors.Join(c.Close(), redisClient.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnAPINeedsAVerifierAndNoMore(t *testing.T) {
+	tokens, mux := middlewaretest.NewProvider(t), http.NewServeMux()
+	yourHandler := http.HandlerFunc(hello)
+
+	auth := &middleware.Auth{Verifier: tokens}
+	mux.Handle("/api/", auth.Require(yourHandler))
+
+	for header, want := range map[string]int{"": 401, "Bearer " + tokens.Token(nil): 200} {
+		r := httptest.NewRequest("GET", "/api/hello", nil)
+		r.Header.Set("Authorization", header)
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("answered %d, want %d", w.Code, want)
+		}
 	}
 }

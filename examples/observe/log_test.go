@@ -14,11 +14,11 @@ import (
 
 // A log needs no package of its own.
 func Example_log() {
-	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime}))
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime}))
 	auth := &middleware.Auth{Verifier: middleware.VerifierFunc(verifyWord)}
 
 	auth.Observe = func(ctx context.Context, e middleware.Event) {
-		log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
+		logger.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 	}
 
 	handler := auth.Require(http.NotFoundHandler())

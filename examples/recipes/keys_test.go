@@ -17,6 +17,7 @@ import (
 func Example_rotatingKeys() {
 	provider := new(middlewaretest.Provider)
 	defer provider.Close()
+	tokens, client := provider, provider
 	newest, previous := bytes.Repeat([]byte{2}, 32), bytes.Repeat([]byte{1}, 32)
 	before := sealedWith(provider, previous)
 	defer before.Close()
@@ -26,7 +27,7 @@ func Example_rotatingKeys() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	auth := &middleware.Auth{Verifier: provider, Refresher: provider, Cookies: cookies.Policy{Keys: keys}}
+	auth := &middleware.Auth{Verifier: tokens, Refresher: client, Cookies: cookies.Policy{Keys: keys}}
 
 	defer auth.Close()
 	w := serve(auth.Require(http.HandlerFunc(hello)), r)

@@ -27,18 +27,18 @@ func Example_watchingLogins() {
 	provider := new(middlewaretest.Provider)
 	defer provider.Close()
 	tokens, client := provider, provider
-	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTimes}))
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTimes}))
 
 	auth := &middleware.Auth{
 		Verifier: tokens,
 		Refresher: &refresh.Coordinator{
 			Refresher: client,
 			Observe: func(ctx context.Context, e refresh.Event) {
-				logger.Log(ctx, e.Level(), string(e.Kind), "event", e)
+				logger.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 			},
 		},
 		Observe: func(ctx context.Context, e middleware.Event) {
-			logger.Log(ctx, e.Level(), string(e.Kind), "event", e)
+			logger.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 		},
 	}
 
@@ -50,8 +50,9 @@ func Example_watchingLogins() {
 	middlewaretest.SignIn(auth, r, login)
 	serve(auth.Require(http.HandlerFunc(hello)), r)
 	// Output:
-	// level=INFO msg=called event.outcome=denied event.waiters=1 event.error="middlewaretest: refresh: the provider refused with status 400, invalid_grant"
-	// level=INFO msg=ended event.cause=expired event.error="middlewaretest: refresh: the provider refused with status 400, invalid_grant" event.issuer=https://provider.test event.subject=ann
+	// level=INFO msg=called outcome=denied waiters=1 error="middlewaretest: refresh: the provider refused with status 400, invalid_grant"
+	// level=INFO msg=ended cause=expired error="middlewaretest: refresh: the provider refused with status 400, invalid_grant" issuer=https://provider.test subject=ann
+	// level=DEBUG msg=refused reason=login_over error="middleware: refused with 401: middlewaretest: refresh: the provider refused with status 400, invalid_grant"
 }
 
 // withoutTimes takes out what differs from run to run.

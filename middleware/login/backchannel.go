@@ -55,7 +55,7 @@ func (f *Flow) BackChannel() http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			middleware.WriteError(w, r, &middleware.Refusal{Status: http.StatusMethodNotAllowed})
 			return
 		}
 		// The provider may give up; what it has asked for is done nevertheless.

@@ -74,7 +74,7 @@ func onlyGet(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			w.Header().Set("Allow", http.MethodGet)
-			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			middleware.WriteError(w, r, &middleware.Refusal{Status: http.StatusMethodNotAllowed})
 			return
 		}
 		h(w, r)

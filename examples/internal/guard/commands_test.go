@@ -24,6 +24,7 @@ var claims = []claim{
 	{command: "npm ci --prefix examples/internal/cognitolocal --ignore-scripts", file: ".ci/run", contains: "examples/internal/cognitolocal examples"},
 	{command: "npm ci --prefix examples/nextjs/web", file: ".ci/run", contains: "examples/nextjs/web; do"},
 
+	{command: "go run ./examples/hello", file: "examples/hello/transcript_test.go", function: "TestTheReadmesCommandsGiveWhatItShows", contains: "startHello(t, "},
 	{command: "cd examples && go run ./nextjs", file: "examples/nextjs/main_test.go", function: "TestTheProgramServesUntilItIsInterrupted"},
 	{command: "bash examples/gateway/bench/run.sh", file: "examples/gateway/bench/bench_test.go", function: "TestTheMeasurementRuns"},
 	{command: "openssl rand -hex 32", file: "examples/internal/guard/starts_unix_test.go", function: "TestWhatTheREADMEsStartServes", contains: `"openssl "`},
