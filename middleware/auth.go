@@ -169,6 +169,9 @@ func (a *Auth) setUp() error {
 		a.coordinator, a.owned = &refresh.Coordinator{Refresher: r}, true
 	}
 	if a.coordinator != nil {
+		if err := a.coordinator.Validate(); err != nil {
+			return fmt.Errorf("middleware: Auth.Refresher: %w", err)
+		}
 		a.grace = cmp.Or(a.coordinator.Grace, refresh.DefaultGrace)
 		a.keeper, _ = a.coordinator.Keeper()
 	}

@@ -447,6 +447,9 @@ func TestWrongConfigurationIsOneLineThatNamesTheField(t *testing.T) {
 		{&middleware.Auth{Verifier: good, LoginURL: "javascript:alert(1)"}, "Auth.LoginURL"},
 		{&middleware.Auth{Verifier: good, LoginURL: "login"}, "Auth.LoginURL"},
 		{&middleware.Auth{Verifier: good, Cookies: cookies.Policy{Prefix: "x"}}, "Auth.Cookies: cookies: Policy.Prefix"},
+		{&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{}}, "Auth.Refresher: refresh: Coordinator.Refresher"},
+		{&middleware.Auth{Verifier: good, Refresher: &refresh.OAuth2{}}, "Auth.Refresher: refresh: OAuth2."},
+		{&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{Refresher: &refresh.Cognito{}}}, "Auth.Refresher: refresh: Cognito."},
 	} {
 		err := tt.auth.Validate()
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {

@@ -157,7 +157,7 @@ type early struct {
 	done  chan struct{}
 }
 
-// earlyPause is how long no refresh is begun early after one has failed: so that
+// earlyPause is how long no refresh is begun early after one in vain: so that
 // requests that need nothing do not wait for a provider that is down.
 const earlyPause = 5 * time.Second
 
@@ -180,10 +180,21 @@ func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
 			}
 		}()
 		e.err = a.renew(e.visit, old, was, "due")
-		if e.err != nil && !errors.Is(e.err, refresh.ErrDenied) && !errors.Is(e.err, errOtherSubject) {
+		if a.isVain(e) {
 			a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano())
 		}
 	})
+}
+
+// isVain tells whether another early refresh would be as useless just now: the
+// provider is down, or what it gives is due already, because its clock and ours
+// are far apart.
+func (a *Auth) isVain(e *early) bool {
+	if e.err != nil {
+		return !errors.Is(e.err, refresh.ErrDenied) && !errors.Is(e.err, errOtherSubject)
+	}
+	t := e.visit.token
+	return !e.visit.renewal.Remembered && !t.Expiry.IsZero() && time.Until(t.Expiry) <= a.margin(t)
 }
 
 // join waits for e, unless the client of v has gone.

@@ -124,6 +124,20 @@ func (c *Coordinator) init() {
 	})
 }
 
+// Validate returns what is wrong with the Refresher, if it is nil or can tell by a
+// Validate of its own.
+func (c *Coordinator) Validate() error {
+	if c.Refresher == nil {
+		return errNoRefresher
+	}
+	if r, ok := c.Refresher.(interface{ Validate() error }); ok {
+		return r.Validate()
+	}
+	return nil
+}
+
+var errNoRefresher = errors.New("refresh: Coordinator.Refresher is nil")
+
 // Refresh returns the newest tokens of the login that old belongs to, asking
 // the Refresher where old is the newest known.
 //
@@ -149,7 +163,7 @@ func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
 func (c *Coordinator) renew(ctx context.Context, old Tokens, sent bool) (*Renewal, error) {
 	c.init()
 	if c.Refresher == nil {
-		return nil, errors.New("refresh: Coordinator.Refresher is nil")
+		return nil, errNoRefresher
 	}
 	if old.Refresh == "" {
 		return nil, fmt.Errorf("%w: there is no refresh token", ErrDenied)

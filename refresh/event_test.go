@@ -123,6 +123,20 @@ type careless struct{ *strict }
 func (careless) Revoke(context.Context, refresh.Tokens) error { panic("test: Revoke") }
 func (careless) Arrived(context.Context, string) error        { panic("test: Arrived") }
 
+// broken is a Store that panics.
+type broken struct{ refresh.Store }
+
+func TestAStoreThatPanicsEndsNoProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := new(strict)
+		c := &refresh.Coordinator{Refresher: p, Store: broken{}}
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAPanicWhereNobodyWaitsEndsNoProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := careless{&strict{delay: time.Second}}

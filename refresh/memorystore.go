@@ -25,7 +25,9 @@ const (
 // number of goroutines.
 type MemoryStore struct {
 	// Max is how many values are kept. When it is reached, the value that was
-	// written longest ago goes. Default 65,536.
+	// written longest ago goes. Logins kept on the server take three each, of which
+	// the lists of a user's logins are the ones that are written least often.
+	// Default 65,536.
 	Max int
 
 	mu     sync.Mutex

@@ -27,7 +27,8 @@ type shared struct {
 // presented have no successor, so that there are seldom more than two.
 const maxLinks = 32
 
-func (s *shared) get(ctx context.Context, key string) (record, error) {
+func (s *shared) get(ctx context.Context, key string) (r record, err error) {
+	defer caught(&err)
 	ctx, cancel := context.WithTimeout(ctx, s.op)
 	defer cancel()
 	v, err := s.store.Get(ctx, key)
@@ -40,17 +41,26 @@ func (s *shared) get(ctx context.Context, key string) (record, error) {
 	return v, nil
 }
 
-func (s *shared) swap(ctx context.Context, key string, old, new record, ttl time.Duration) (bool, error) {
+func (s *shared) swap(ctx context.Context, key string, old, new record, ttl time.Duration) (ok bool, err error) {
 	if old == nil && new == nil {
 		return true, nil
 	}
+	defer caught(&err)
 	ctx, cancel := context.WithTimeout(ctx, s.op)
 	defer cancel()
-	ok, err := s.store.Swap(ctx, key, old, new, max(ttl, time.Millisecond))
+	ok, err = s.store.Swap(ctx, key, old, new, max(ttl, time.Millisecond))
 	if err != nil {
 		return false, fmt.Errorf("refresh: writing to the store: %w", err)
 	}
 	return ok, nil
+}
+
+// caught makes an error of a Store's panic: in a goroutine of ours it would end
+// the whole program.
+func caught(err *error) {
+	if recover() != nil {
+		*err = errors.New("refresh: the Store panicked")
+	}
 }
 
 // A trail is where tokens lead to.

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"sync/atomic"
 
 	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
@@ -21,20 +20,21 @@ import (
 
 // A gateway is the parts that a configuration asks for, put together.
 type gateway struct {
-	config       *config
-	log          *slog.Logger
-	discovery    *discovery.Provider // nil: nothing is left to it
-	access, id   *verify.JWT
-	logout       *verify.JWT // the provider's logout tokens
-	coordinator  *refresh.Coordinator
-	auth         *middleware.Auth
-	flow         *login.Flow
-	store        *store
-	sessions     *sessions.Sessions      // nil: logins are in cookies
-	revocations  *middleware.Revocations // nil: logins are in the store
-	toldDegraded atomic.Int64            // Unix nanoseconds
-	transport    *http.Transport         // to the upstream
-	metrics      *metrics                // nil: off
+	config            *config
+	log               *slog.Logger
+	discovery         *discovery.Provider // nil: nothing is left to it
+	access, id        *verify.JWT
+	logout            *verify.JWT // the provider's logout tokens
+	coordinator       *refresh.Coordinator
+	auth              *middleware.Auth
+	flow              *login.Flow
+	store             *store
+	sessions          *sessions.Sessions      // nil: logins are in cookies
+	revocations       *middleware.Revocations // nil: logins are in the store
+	storeDegraded     seldom
+	revocationsFailed seldom
+	transport         *http.Transport // to the upstream
+	metrics           *metrics        // nil: off
 }
 
 func newGateway(c *config, log *slog.Logger) (*gateway, error) {

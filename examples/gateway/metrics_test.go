@@ -129,8 +129,10 @@ func TestMetricsOfAStoreThatIsDown(t *testing.T) {
 			t.Errorf("%v failures for %s, want %v or more", n, who, least)
 		}
 	}
-	if n := strings.Count(s.lines.text(), `"msg":"store_degraded"`); n != 1 {
-		t.Errorf("the log tells %d times", n)
+	for _, kind := range []string{"store_degraded", "revocations_failed"} {
+		if n := strings.Count(s.lines.text(), `"msg":"`+kind+`"`); n != 1 {
+			t.Errorf("the log tells of %s %d times", kind, n)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware"
@@ -18,6 +19,9 @@ import (
 func (g *gateway) observe(ctx context.Context, e middleware.Event) {
 	if g.metrics != nil {
 		g.metrics.Auth(ctx, e)
+	}
+	if e.Kind == middleware.RevocationsFailed && !g.revocationsFailed.now() {
+		return
 	}
 	// Asked first, since this is told of every request.
 	if level := e.Level(); g.log.Enabled(ctx, level) {
@@ -43,17 +47,17 @@ func (g *gateway) observeCall(ctx context.Context, e refresh.Event) {
 	if g.metrics != nil {
 		g.metrics.Calls(ctx, e)
 	}
-	if e.Kind == refresh.StoreDegraded && !g.tellDegraded() {
+	if e.Kind == refresh.StoreDegraded && !g.storeDegraded.now() {
 		return
 	}
 	g.log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
 }
 
-// degradedEvery is how often a store that is down is told of at most.
-const degradedEvery = 10 * time.Second
+// seldom keeps what happens at every request while a store is down to one line in
+// ten seconds.
+type seldom struct{ last atomic.Int64 } // Unix nanoseconds
 
-func (g *gateway) tellDegraded() bool {
-	now := time.Now().UnixNano()
-	last := g.toldDegraded.Load()
-	return now-last >= int64(degradedEvery) && g.toldDegraded.CompareAndSwap(last, now)
+func (s *seldom) now() bool {
+	now, last := time.Now().UnixNano(), s.last.Load()
+	return now-last >= int64(10*time.Second) && s.last.CompareAndSwap(last, now)
 }

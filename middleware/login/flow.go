@@ -219,6 +219,7 @@ func parseURL(raw string, plain bool) (*url.URL, error) {
 }
 
 func isLoopback(host string) bool {
+	host = strings.ToLower(host)
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap().IsLoopback()
 	}
