@@ -98,10 +98,11 @@ func isRegion(name string) bool {
 // TokenRevokedException, UserNotFoundException, UserNotConfirmedException,
 // PasswordResetRequiredException, or NotAuthorizedException, unless the message
 // of the last speaks of the client or its secret: that is how Cognito tells of
-// a wrong secret, which must not sign everyone out. A wrong ClientID cannot be
-// told from a dead refresh token where both app clients exist. Every other
-// exception is temporary, be it an overload, a failing trigger or an app client
-// that is gone.
+// a wrong secret, which must not sign everyone out. So it does where the device
+// of the login has been forgotten, by a ResourceNotFoundException that says so. A
+// wrong ClientID cannot be told from a dead refresh token where both app clients
+// exist. Every other exception is temporary, be it an overload, a failing trigger
+// or an app client that is gone.
 func (c *Cognito) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if err := c.Validate(); err != nil {
 		return Tokens{}, err

@@ -45,6 +45,8 @@ func TestCognitoKnowsWhatEndsALogin(t *testing.T) {
 		{"UserNotFoundException", "User does not exist.", 400, true},
 		{"PasswordResetRequiredException", "Password reset required for the user", 400, true},
 		{"UserNotConfirmedException", "User is not confirmed.", 400, true},
+		{"ResourceNotFoundException", "Device does not exist.", 400, true},
+		{"ResourceNotFoundException", "User pool eu-test-1_device does not exist.", 400, false},
 		{"ResourceNotFoundException", "User pool client 2od40abc does not exist.", 400, false},
 		{"InvalidParameterException", "", 400, false},
 		{"ForbiddenException", "Request not allowed due to WAF block.", 403, false},

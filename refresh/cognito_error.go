@@ -9,7 +9,10 @@ import (
 	"strings"
 )
 
-const notAuthorized = "NotAuthorizedException"
+const (
+	notAuthorized = "NotAuthorizedException"
+	notFound      = "ResourceNotFoundException"
+)
 
 // ending are the exceptions that end a login, or let none begin.
 // NotAuthorizedException does not always. InvalidPasswordException is how some
@@ -29,7 +32,7 @@ var exceptions = slices.Concat(ending, unsupported, []string{
 	"ForbiddenException", "InternalErrorException", "InvalidLambdaResponseException",
 	"InvalidParameterException", "InvalidSmsRoleAccessPolicyException",
 	"InvalidSmsRoleTrustRelationshipException", "InvalidUserPoolConfigurationException",
-	"LimitExceededException", "ResourceNotFoundException", "TooManyRequestsException",
+	"LimitExceededException", notFound, "TooManyRequestsException",
 	"UnauthorizedException", "UnexpectedLambdaException", "UnsupportedTokenTypeException",
 	"UserLambdaValidationException",
 	// Of every service of AWS.
@@ -64,7 +67,8 @@ func exception(resp *http.Response, body []byte) *ProviderError {
 		e.Code = name
 	}
 	e.denied = e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests &&
-		slices.Contains(ending, e.Code) && !(e.Code == notAuthorized && isOfTheClient(answer.Message))
+		(slices.Contains(ending, e.Code) && !(e.Code == notAuthorized && isOfTheClient(answer.Message)) ||
+			e.Code == notFound && isOfTheDevice(answer.Message))
 	return e
 }
 
@@ -74,6 +78,13 @@ func exception(resp *http.Response, body []byte) *ProviderError {
 func isOfTheClient(message string) bool {
 	message = strings.ToLower(message)
 	return strings.Contains(message, "client") || strings.Contains(message, "secret")
+}
+
+// isOfTheDevice tells whether the message of a ResourceNotFoundException is
+// "Device does not exist.", and not about a user pool or an app client: the user
+// has had the device forgotten that the login is bound to.
+func isOfTheDevice(message string) bool {
+	return strings.HasPrefix(strings.ToLower(message), "device ")
 }
 
 // isUnsupported tells whether err says that an operation is not to be had.

@@ -76,9 +76,6 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, u user) {
 		middleware.WriteError(w, r, err)
 		return
 	}
-	if before, err := s.auth.Cookies.Read(r); err == nil {
-		_ = s.issuer.Revoke(r.Context(), before) // else it ends when it has not been used for long
-	}
 	s.done(w, r, map[string]string{"id": u.ID, "email": u.Email})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/refresh"
@@ -102,9 +103,9 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		return true // nobody is there to answer; the tokens wait for who comes again
 	}
 	f.desk.deliver(a.State)
-	err = red.err
+	err = red.failed
 	if err == nil {
-		err = f.signIn(w, r, red.tokens)
+		err = f.signIn(w, r, red)
 	}
 	if err != nil {
 		return failed(statusOfRedemption(err), "", err)
@@ -113,18 +114,30 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	return true
 }
 
-// signIn begins the login. Its tokens have been checked; what can still fail is
-// that they do not fit into cookies.
-func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) error {
-	err := f.Auth.SignIn(w, r, t)
+// signIn begins the login, once for all callbacks that wait for red: where logins
+// are kept on the server, each would else have one of its own, with a refresh
+// token that is the others' as well. The tokens have been checked; what can still
+// fail is that they do not fit into cookies, or that they cannot be kept.
+func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption) error {
+	red.turn <- struct{}{}
+	defer func() { <-red.turn }()
+	h := w.Header()
+	if red.signedIn || red.err != nil {
+		h["Set-Cookie"] = append(h["Set-Cookie"], red.cookies...)
+		return red.err
+	}
+	// The others get it too: it does not end with this client.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), f.timeout())
 	defer cancel()
-	if err == nil {
-		f.note(ctx, t)
-		return nil
+	before := len(h["Set-Cookie"])
+	if err := f.Auth.SignIn(w, r.WithContext(ctx), red.tokens); err != nil {
+		red.err = fmt.Errorf("login: %w", err)
+		f.giveUp(ctx, red.tokens)
+		return red.err
 	}
-	_ = f.Client.Revoke(ctx, t) // nobody will get it
-	return fmt.Errorf("login: %w", err)
+	red.signedIn, red.cookies = true, slices.Clone(h["Set-Cookie"][before:])
+	f.note(ctx, red.tokens)
+	return nil
 }
 
 func statusOfRedemption(err error) int {

@@ -48,6 +48,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"a RedirectURL with a password", func(f *login.Flow) { f.RedirectURL = "https://user:hunter2@site.test/" }, "Flow.RedirectURL contains a user name"},
 		{"a relative RedirectURL", func(f *login.Flow) { f.RedirectURL = "/callback" }, "Flow.RedirectURL is not an absolute URL"},
 		{"an http AuthURL", func(f *login.Flow) { f.AuthURL = "http://provider.test/auth" }, "Flow.AuthURL must be https"},
+		{"an AuthURL that brings a prompt and an audience", func(f *login.Flow) { f.AuthURL = "https://provider.test/authorize?prompt=login&audience=api" }, ""},
+		{"an AuthURL that was copied with a client_id", func(f *login.Flow) { f.AuthURL = "https://provider.test/authorize?client_id=x" }, "Flow.AuthURL has the parameter client_id"},
 		{"an EndSessionURL of another kind", func(f *login.Flow) { f.EndSessionURL = "javascript:alert(1)" }, "Flow.EndSessionURL"},
 		{"Scopes without openid", func(f *login.Flow) { f.Scopes = []string{"profile"} }, "Flow.Scopes lacks openid"},
 		{"a negative Timeout", func(f *login.Flow) { f.Timeout = -time.Second }, "Flow.Timeout is negative"},

@@ -25,13 +25,20 @@ type desk struct {
 	wg      sync.WaitGroup
 }
 
-// A redemption is the exchange of one code. Its results are set before done is
-// closed.
+// A redemption is the exchange of one code, and the login that begins with it.
+// The results of the exchange are set before done is closed.
 type redemption struct {
 	done   chan struct{} // nil: an answer has been given
 	tokens refresh.Tokens
-	err    error
 	ended  time.Time // guarded by the desk
+
+	failed error // of the exchange
+
+	// The login begins once, and is everybody's who has waited.
+	turn     chan struct{} // guards the rest
+	signedIn bool
+	err      error    // why it has not begun
+	cookies  []string // Set-Cookie lines of the login
 }
 
 const (
@@ -71,11 +78,11 @@ func (d *desk) enter(state string, run func() (refresh.Tokens, error)) (*redempt
 	default:
 		return nil, errBusy
 	}
-	red := &redemption{done: make(chan struct{})}
+	red := &redemption{done: make(chan struct{}), turn: make(chan struct{}, 1)}
 	d.entries.Add(k, red)
 	d.wg.Go(func() {
 		defer func() { <-d.slots }()
-		red.tokens, red.err = calmly(run)
+		red.tokens, red.failed = calmly(run)
 		d.mu.Lock()
 		red.ended = time.Now()
 		d.mu.Unlock()

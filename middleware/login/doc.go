@@ -75,4 +75,17 @@
 //
 // Providers that name their session in access tokens too, by a claim sid, have
 // that one login ended. Where access tokens lack it, all logins of the user end.
+//
+// # Providers with more than one name for a user
+//
+// The ID token and the access token of a login have to be of one issuer and of
+// one subject; a sign-in with others ends with 502. Some providers name a user
+// differently to each application. With Microsoft Entra ID, the API that access
+// tokens are for has to be exposed by the application that signs in, and to ask
+// for tokens of version 2, which have the issuer that ID tokens have.
+//
+// An address for the users of many tenants, such as Entra's common, has no issuer
+// of its own that discovery could find. There, Issuer is any name for it, AuthURL
+// and the TokenURL of Client are given, and IDTokens is a [verify.JWT] with a
+// Lookup that knows the tenants.
 package login

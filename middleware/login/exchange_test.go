@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
+	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
 func TestFaultsOfTheTokenEndpoint(t *testing.T) {
@@ -91,6 +93,54 @@ func TestCallbacksAtOnceAreOneExchange(t *testing.T) {
 			t.Errorf("the provider saw the code %d times", n)
 		}
 	})
+}
+
+// Where logins are kept on the server they are one login there too, also where one
+// of them leaves as it begins.
+func TestCallbacksAtOnceBeginOneLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var kept *sessions.Sessions
+		store := &slowStore{}
+		s, b := newSite(t, func(f *login.Flow) {
+			kept = &sessions.Sessions{Refresher: f.Client, Store: store}
+			f.Auth.Refresher = kept
+		}), newBrowser()
+		defer kept.Close()
+		back := b.begin(t, s, "/").String()
+		s.provider.SetDelay(time.Second)
+		leaves, stays := b.copy(), b.copy()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
+			defer cancel()
+			s.callback.ServeHTTP(httptest.NewRecorder(), leaves.request(ctx, back))
+		})
+		wg.Go(func() {
+			if resp := stays.open(s, s.callback, back); resp.StatusCode != http.StatusSeeOther || !stays.signedIn() {
+				t.Errorf("status %d", resp.StatusCode)
+			}
+		})
+		wg.Wait()
+		if logins, err := kept.List(t.Context(), s.provider.URL(""), "alice"); err != nil || len(logins) != 1 {
+			t.Errorf("%d logins, %v, want one", len(logins), err)
+		}
+		time.Sleep(6 * time.Minute)
+		if resp := stays.open(s, s.page(), "/"); resp.StatusCode != http.StatusOK || s.provider.Stats().Revoked != 0 {
+			t.Errorf("after a refresh: %d, %d logins revoked at the provider", resp.StatusCode, s.provider.Stats().Revoked)
+		}
+	})
+}
+
+// A slowStore takes its time to write.
+type slowStore struct{ refresh.MemoryStore }
+
+func (s *slowStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	select {
+	case <-time.After(200 * time.Millisecond):
+		return s.MemoryStore.Swap(ctx, key, old, new, ttl)
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 }
 
 func TestAUserWhoReloadsASlowCallbackIsSignedIn(t *testing.T) {

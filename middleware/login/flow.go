@@ -49,7 +49,8 @@ type Flow struct {
 
 	// AuthURL is the authorization endpoint. It may have a query with
 	// parameters that the provider wants besides the standard ones, such as
-	// audience. Default: found by Client.Discovery.
+	// audience; a prompt there is sent in place of prompt=consent, which
+	// offline_access is else asked for with. Default: found by Client.Discovery.
 	AuthURL string
 
 	// EndSessionURL is where the browser is sent after signing out, to end the
@@ -88,7 +89,8 @@ type Flow struct {
 	Keys *cookies.KeyRing
 
 	// Timeout is how long the provider has to redeem a code and to show its
-	// keys, all in all. Default 10 s.
+	// keys, all in all. A login that is given up after that is revoked, for which
+	// it has three seconds more. Default 10 s.
 	Timeout time.Duration
 
 	// OnError answers a request whose sign-in failed; err is a [*Failure].
@@ -196,9 +198,22 @@ func (f *Flow) setUpURLs() error {
 		if err != nil {
 			return fmt.Errorf("login: Flow.%s %w", field.name, err)
 		}
+		if field.name == "AuthURL" {
+			query := u.Query()
+			for _, own := range ownParameters {
+				if query.Has(own) {
+					return fmt.Errorf("login: Flow.AuthURL has the parameter %s, which Start sets", own)
+				}
+			}
+		}
 		f.origin = u.Scheme + "://" + u.Host // the last one is RedirectURL's
 	}
 	return nil
+}
+
+// ownParameters may come once only (RFC 6749, section 3.1).
+var ownParameters = []string{
+	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
 }
 
 // parseURL reads a URL that a browser is sent to with something worth keeping
@@ -234,7 +249,7 @@ func (f *Flow) mustBeValid() {
 
 func (f *Flow) timeout() time.Duration { return cmp.Or(f.Timeout, defaultTimeout) }
 
-// Close waits for codes that are being redeemed, for Timeout at most. Auth,
+// Close waits for codes that are being redeemed, for little more than Timeout. Auth,
 // Client and IDTokens stay open.
 func (f *Flow) Close() error {
 	if f.Validate() != nil {

@@ -78,22 +78,29 @@ func private(t *testing.T, resp *http.Response) {
 }
 
 func TestOfflineAccessAsksForConsent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSite(t, func(f *login.Flow) {
-			f.Scopes = []string{"openid", "offline_access"}
-			f.AuthURL = "https://provider.test/authorize?audience=api"
+	for name, test := range map[string]struct{ query, prompt string }{
+		"with what else the provider wants": {"?audience=api", "consent"},
+		"unless something else is asked":    {"?audience=api&prompt=select_account", "select_account"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, func(f *login.Flow) {
+					f.Scopes = []string{"openid", "offline_access"}
+					f.AuthURL = "https://provider.test/authorize" + test.query
+				})
+				resp := newBrowser().open(s, s.start, "/login")
+				asked, err := url.Parse(resp.Header.Get("Location"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name, want := range map[string]string{"scope": "openid offline_access", "prompt": test.prompt, "audience": "api"} {
+					if got := asked.Query()[name]; len(got) != 1 || got[0] != want {
+						t.Errorf("%s is %q, want %q", name, got, want)
+					}
+				}
+			})
 		})
-		resp := newBrowser().open(s, s.start, "/login")
-		asked, err := url.Parse(resp.Header.Get("Location"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, want := range map[string]string{"scope": "openid offline_access", "prompt": "consent", "audience": "api"} {
-			if got := asked.Query().Get(name); got != want {
-				t.Errorf("%s is %q, want %q", name, got, want)
-			}
-		}
-	})
+	}
 }
 
 func TestTabsSignInBesideEachOther(t *testing.T) {

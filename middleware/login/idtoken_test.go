@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
@@ -173,6 +174,30 @@ func TestKeysOutOfReach(t *testing.T) {
 		resp := b.open(s, s.callback, b.begin(t, s, "/").String())
 		if resp.StatusCode != http.StatusBadGateway || len(b.cookies) != 0 {
 			t.Errorf("status %d with %d cookies", resp.StatusCode, len(b.cookies))
+		}
+	})
+}
+
+// The exchange has given tokens, and then there is no time left for them.
+func TestALoginThatCannotBeCheckedInTimeIsRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(f *login.Flow) {
+			f.IDTokens = middleware.VerifierFunc(func(ctx context.Context, _ string) (*verify.Token, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+		})
+		b := newBrowser()
+		back := b.begin(t, s, "/").String()
+		if d := took(func() {
+			if resp := b.open(s, s.callback, back); resp.StatusCode != http.StatusBadGateway || len(b.cookies) != 0 {
+				t.Errorf("status %d with %d cookies", resp.StatusCode, len(b.cookies))
+			}
+		}); d != 10*time.Second {
+			t.Errorf("it took %v, want 10 s", d)
+		}
+		if n := s.provider.Stats().Revoked; n != 1 {
+			t.Errorf("%d logins are revoked at the provider, want 1", n)
 		}
 	})
 }

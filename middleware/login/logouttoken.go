@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,9 @@ const (
 
 	// logoutLeeway is how far the provider's clock may be ahead of ours.
 	logoutLeeway = time.Minute
+
+	// undoTimeout is how long the Store has to forget a logout token again.
+	undoTimeout = 2 * time.Second
 
 	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 )
@@ -84,20 +88,21 @@ func (f *Flow) readLogout(t *verify.Token) (Logout, error) {
 	return Logout{Issuer: t.Issuer, Subject: t.Subject, Session: session, Time: t.IssuedAt}, nil
 }
 
-// A once is the mark in the Store that a logout token has been used.
+// A once is the mark in the Store that a logout token has been used. No two
+// are alike, so that none is taken for another's.
 type once struct {
 	store refresh.Store
 	key   string
+	mark  []byte
 }
-
-var onceMark = []byte("1")
 
 // takeOnce marks t as used, and refuses it if it is already.
 func (f *Flow) takeOnce(ctx context.Context, t *verify.Token) (once, error) {
-	o := once{f.store, storeKey("logout-token", t.Issuer, t.ID)}
-	ok, err := o.store.Swap(ctx, o.key, nil, onceMark, maxLogoutAge+2*logoutLeeway)
+	o := once{f.store, storeKey("logout-token", t.Issuer, t.ID), []byte(rand.Text())}
+	ok, err := o.store.Swap(ctx, o.key, nil, o.mark, maxLogoutAge+2*logoutLeeway)
 	switch {
 	case err != nil:
+		o.undo(ctx) // it may have come about all the same
 		return o, fmt.Errorf("login: keeping a logout token: %w", err)
 	case !ok:
 		return o, fmt.Errorf("%w: it has been used", errLogout)
@@ -105,7 +110,10 @@ func (f *Flow) takeOnce(ctx context.Context, t *verify.Token) (once, error) {
 	return o, nil
 }
 
-// undo lets a provider try again with the same token.
+// undo lets a provider try again with the same token, also where what has failed
+// has taken all the time there was.
 func (o once) undo(ctx context.Context) {
-	_, _ = o.store.Swap(ctx, o.key, onceMark, nil, 0)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	_, _ = o.store.Swap(ctx, o.key, o.mark, nil, 0)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware"
-	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
@@ -30,11 +29,15 @@ func (f *Flow) keepNote(ctx context.Context, t refresh.Tokens) error {
 	if f.Auth.Revocations == nil || t.ID == "" {
 		return nil
 	}
+	// Once more, as it has been verified: of a provider with many tenants, the
+	// issuer is the tenant's.
+	id, err := f.idTokens.Verify(ctx, t.ID)
+	if err != nil {
+		return err
+	}
 	var claims map[string]json.RawMessage
-	id := verify.Token{Raw: t.ID} // it has been verified
-	var issuer, subject, session string
-	if id.Claims(&claims) != nil || json.Unmarshal(claims["sid"], &session) != nil || session == "" ||
-		json.Unmarshal(claims["iss"], &issuer) != nil || json.Unmarshal(claims["sub"], &subject) != nil {
+	var session string
+	if id.Claims(&claims) != nil || json.Unmarshal(claims["sid"], &session) != nil || session == "" {
 		return nil
 	}
 	access, err := f.Auth.Verifier.Verify(ctx, t.Access)
@@ -45,13 +48,13 @@ func (f *Flow) keepNote(ctx context.Context, t refresh.Tokens) error {
 	if keep <= 0 {
 		keep = defaultNoteKept
 	}
-	key := storeKey("login-session", f.issuer, session)
+	key := storeKey("login-session", id.Issuer, session)
 	for range noteTries {
 		old, err := f.store.Get(ctx, key)
 		if err != nil && !errors.Is(err, refresh.ErrNotFound) {
 			return err
 		}
-		if ok, err := f.store.Swap(ctx, key, old, []byte(subject), keep); ok || err != nil {
+		if ok, err := f.store.Swap(ctx, key, old, []byte(id.Subject), keep); ok || err != nil {
 			return err
 		}
 	}

@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
+
+// giveUpTimeout is how long the provider has to revoke a login that cannot begin.
+const giveUpTimeout = 3 * time.Second
 
 // redeem exchanges the code for tokens, and makes sure that they are those of
 // this sign-in.
@@ -28,11 +32,18 @@ func (f *Flow) redeem(ctx context.Context, a attempt, got answer) (refresh.Token
 		return refresh.Tokens{}, fmt.Errorf("login: %w", err)
 	}
 	if err := f.check(ctx, a, t); err != nil {
-		// A login that nobody will get is not left open at the provider.
-		_ = f.Client.Revoke(ctx, t)
+		f.giveUp(ctx, t)
 		return refresh.Tokens{}, err
 	}
 	return t, nil
+}
+
+// giveUp does not leave a login open at the provider that nobody will get. What it
+// fails for may have taken all the time there was.
+func (f *Flow) giveUp(ctx context.Context, t refresh.Tokens) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTimeout)
+	defer cancel()
+	_ = f.Client.Revoke(ctx, t)
 }
 
 // check holds the tokens against the attempt (OpenID Connect Core 1.0, section

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"golang.org/x/oauth2"
@@ -31,7 +32,7 @@ func (f *Flow) Start() http.Handler {
 			oauth2.S256ChallengeOption(a.Verifier),
 			oauth2.SetAuthURLParam("nonce", a.Nonce),
 		}
-		if slices.Contains(f.scopes, scopeOffline) {
+		if slices.Contains(f.scopes, scopeOffline) && !hasPrompt(at) {
 			// Without it a provider must ignore the scope: OpenID Connect
 			// Core 1.0, section 11.
 			options = append(options, oauth2.SetAuthURLParam("prompt", "consent"))
@@ -61,6 +62,13 @@ func (f *Flow) authURL(ctx context.Context) (string, error) {
 		return "", errors.New("login: the provider's metadata has no authorization_endpoint")
 	}
 	return m.AuthorizationEndpoint, nil
+}
+
+// hasPrompt tells whether an authorization endpoint comes with a prompt of its
+// own. Some organizations let nobody give consent but their administrators.
+func hasPrompt(authURL string) bool {
+	u, err := url.Parse(authURL)
+	return err == nil && u.Query().Has("prompt")
 }
 
 // private keeps an answer out of caches, and the address that it answers to,

@@ -113,6 +113,9 @@ var (
 
 // Validate reports a mistake in the configuration, naming the field.
 func (i *Issuer) Validate() error {
+	if i == nil {
+		return errors.New("local: the Issuer is nil")
+	}
 	u, err := url.Parse(i.URL)
 	switch {
 	case i.URL == "":

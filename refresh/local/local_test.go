@@ -340,3 +340,10 @@ func TestKeysAreServedWithCachingHeaders(t *testing.T) {
 		t.Error("a caller can change the keys")
 	}
 }
+
+func TestNoIssuerIsNamed(t *testing.T) {
+	var none *local.Issuer
+	if err := (&refresh.Coordinator{Refresher: none}).Validate(); err == nil || err.Error() != "local: the Issuer is nil" {
+		t.Errorf("Validate = %v", err)
+	}
+}

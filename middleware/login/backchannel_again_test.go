@@ -1,0 +1,110 @@
+package login_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// A logout token that has ended nothing is not taken for used.
+func TestALogoutThatTookTooLongMayBeTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		s := newSite(t, func(f *login.Flow) {
+			f.OnLogout = func(ctx context.Context, _ login.Logout) error {
+				if calls++; calls > 1 {
+					return nil
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+		})
+		logout, token := s.flow.BackChannel(), s.provider.LogoutToken(map[string]any{"sub": "alice"})
+		refusedLogout(t, s, deliver(logout, token), "temporarily_unavailable")
+		if resp := deliver(logout, token); resp.StatusCode != http.StatusOK || calls != 2 {
+			t.Errorf("tried again: %d, after %d calls of OnLogout", resp.StatusCode, calls)
+		}
+		refusedLogout(t, s, deliver(logout, token), "invalid_request")
+	})
+}
+
+// The store has noted that the token is used, and its answer is lost.
+func TestALogoutWhoseMarkWasNotConfirmedMayBeTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &lossyStore{}
+		s, b := newSite(t, revoking, func(f *login.Flow) { f.Store = store }), newBrowser()
+		logout := s.flow.BackChannel()
+		b.signIn(t, s)
+		token := s.provider.LogoutToken(map[string]any{"sub": "alice"})
+		store.lost = true
+		refusedLogout(t, s, deliver(logout, token), "temporarily_unavailable")
+		if resp := deliver(logout, token); resp.StatusCode != http.StatusOK {
+			t.Errorf("tried again: %d", resp.StatusCode)
+		}
+		if resp := b.open(s, s.page(), "/"); resp.StatusCode != http.StatusFound {
+			t.Errorf("the login is answered %d", resp.StatusCode)
+		}
+		// What has been used stays so, also where a replay meets the same fault.
+		store.lost = true
+		refusedLogout(t, s, deliver(logout, token), "temporarily_unavailable")
+		refusedLogout(t, s, deliver(logout, token), "invalid_request")
+	})
+}
+
+// A lossyStore loses the answer of a Swap.
+type lossyStore struct {
+	refresh.MemoryStore
+	lost bool
+}
+
+func (l *lossyStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	done, err := l.MemoryStore.Swap(ctx, key, old, new, ttl)
+	if l.lost {
+		l.lost = false
+		return false, errors.New("test: the answer is lost")
+	}
+	return done, err
+}
+
+// Of a provider with many tenants the Flow has a name that no token has.
+func TestALogoutBySidReachesALoginOfATenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, revoking, withoutSid, func(f *login.Flow) {
+			tenant := f.Client.Discovery.Issuer
+			own := func(types ...string) middleware.Verifier {
+				v, err := verify.New(verify.Issuer{URL: tenant, KeysURL: tenant + "/jwks", Audience: []string{"client"}, Types: types})
+				if err != nil {
+					t.Fatal(err)
+				}
+				v.Client = f.Client.Client
+				t.Cleanup(func() { v.Close() })
+				return v
+			}
+			f.IDTokens, f.LogoutTokens = own(), own("logout+jwt")
+			f.Issuer, f.AuthURL = "https://any.test", tenant+"/authorize"
+			f.Client.Discovery, f.Client.TokenURL = nil, tenant+"/token"
+		})
+		logout, b := s.flow.BackChannel(), newBrowser()
+		back := b.begin(t, s, "/")
+		q := back.Query()
+		q.Del("iss")
+		back.RawQuery = q.Encode()
+		if resp := b.open(s, s.callback, back.String()); resp.StatusCode != http.StatusSeeOther {
+			t.Fatalf("the sign-in ends with %d", resp.StatusCode)
+		}
+		if resp := deliver(logout, s.provider.LogoutToken(map[string]any{"sid": b.session(t)})); resp.StatusCode != http.StatusOK {
+			t.Fatalf("the logout is answered %d", resp.StatusCode)
+		}
+		if resp := b.open(s, s.page(), "/"); resp.StatusCode != http.StatusFound {
+			t.Errorf("the login is answered %d", resp.StatusCode)
+		}
+	})
+}
