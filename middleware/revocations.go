@@ -170,10 +170,11 @@ func (v *Revocations) RevokeLogin(ctx context.Context, issuer, session string, b
 // everywhere", or the end of an account. A token that does not tell its age
 // counts as older. A zero time is now.
 //
-// A login that begins within the second of before would be revoked with the
-// others. Who wants to keep one, as after a change of password, gives
+// A login that began within the second of before is revoked with the others. Who
+// wants to keep one, as after a change of password, gives
 // time.Now().Truncate(time.Second) and spares what else began in that second.
-// The time is held against the clock of the issuer.
+// The time is held against the clock of the issuer. A login that [Auth.SignIn]
+// begins afterwards is not touched, however late that clock is, up to six minutes.
 func (v *Revocations) RevokeSubject(ctx context.Context, issuer, subject string, before time.Time) error {
 	if issuer == "" || subject == "" {
 		return errors.New("middleware: RevokeSubject without an issuer or a subject")
@@ -214,13 +215,41 @@ func (v *Revocations) check(ctx context.Context, t *verify.Token, anew bool) (cu
 	return cutOff, err
 }
 
-// admit is check for a token with which a login begins now. It is younger than a
-// cut-off within the second of its iat: that had been made before the sign-in.
+// maxLag is how far the iat of a token that an issuer has just made may lie
+// behind: its clock is not ours, and Microsoft Entra ID puts the time back by
+// five minutes on purpose.
+const maxLag = 6 * time.Minute
+
+// admit is check for a token with which a login begins now, and which so is
+// younger than any cut-off that has passed, whatever its iat.
 func (v *Revocations) admit(ctx context.Context, t *verify.Token) error {
-	cutOff, err := v.check(ctx, t, true)
-	if !errors.Is(err, errLoginRevoked) || t.IssuedAt.IsZero() || cutOff.Sub(t.IssuedAt) > time.Second {
+	_, err := v.check(ctx, t, true)
+	if !errors.Is(err, errLoginRevoked) && !errors.Is(err, errTokenRevoked) || t.IssuedAt.IsZero() {
 		return err
 	}
+	cutOff := time.Unix(0, v.look(t).latest())
+	if time.Until(cutOff) > time.Second || cutOff.Sub(t.IssuedAt) > maxLag {
+		return err
+	}
+	return v.spare(ctx, t)
+}
+
+// succeed is admit for a token that was, one that is good, has been exchanged for:
+// where that was younger than a cut-off in spite of its iat, so is this one.
+func (v *Revocations) succeed(ctx context.Context, was, is *verify.Token) error {
+	_, err := v.check(ctx, is, false)
+	if err == nil || was == nil {
+		return err
+	}
+	if s := v.look(was); !s.spares(was) || s.judge(was) != nil {
+		return err
+	}
+	return v.spare(ctx, is)
+}
+
+// spare excepts t from the cut-offs that there are. It is still revoked if it
+// has been by itself.
+func (v *Revocations) spare(ctx context.Context, t *verify.Token) error {
 	r := record{Spared: map[string]int64{tokenID(t): time.Now().Add(v.keep()).Unix()}}
 	if t.Subject != "" {
 		if err := v.add(ctx, keyFor("subject", t.Issuer, t.Subject), r, v.keep()); err != nil {
@@ -232,6 +261,6 @@ func (v *Revocations) admit(ctx context.Context, t *verify.Token) error {
 			return err
 		}
 	}
-	_, err = v.check(ctx, t, false)
+	_, err := v.check(ctx, t, false)
 	return err
 }

@@ -45,6 +45,20 @@ func (s *seen) before() int64 {
 	return before
 }
 
+// latest is the latest time before which tokens are revoked, in Unix nanoseconds.
+func (s *seen) latest() int64 {
+	latest := s.home.latest()
+	if s.subject != nil {
+		latest = max(latest, s.subject.latest())
+	}
+	return latest
+}
+
+// spares tells whether t is good although its iat says otherwise.
+func (s *seen) spares(t *verify.Token) bool {
+	return s.home.spares(t) || s.subject != nil && s.subject.spares(t)
+}
+
 // A cell is what is known here of one record of the Store.
 type cell struct {
 	key    string
@@ -75,6 +89,18 @@ func (c *cell) before() int64 {
 		return r.Before
 	}
 	return 0
+}
+
+func (c *cell) latest() int64 {
+	if r := c.known.Load(); r != nil {
+		return max(r.Before, r.Stale)
+	}
+	return 0
+}
+
+func (c *cell) spares(t *verify.Token) bool {
+	r := c.known.Load()
+	return r != nil && r.spares(t)
 }
 
 // learn adds r to what is known: nothing that is revoked becomes good again by

@@ -21,7 +21,7 @@ type record struct {
 	Before int64            `json:"before,omitempty"` // logins with tokens issued earlier are over; Unix nanoseconds
 	Stale  int64            `json:"stale,omitempty"`  // tokens issued earlier are revoked, and that is all; likewise
 	Tokens map[string]int64 `json:"tokens,omitempty"` // these are, until Unix seconds
-	Spared map[string]int64 `json:"spared,omitempty"` // to these Before does not apply, until Unix seconds
+	Spared map[string]int64 `json:"spared,omitempty"` // to these Before and Stale do not apply, until Unix seconds
 }
 
 var errUnreadable = errors.New("the store holds something else")
@@ -65,7 +65,7 @@ func (r *record) judge(t *verify.Token) error {
 	switch {
 	case older(r.Before) && !r.spares(t):
 		return errLoginRevoked
-	case older(r.Stale):
+	case older(r.Stale) && !r.spares(t):
 		return errTokenRevoked
 	}
 	if len(r.Tokens) > 0 {
@@ -76,7 +76,8 @@ func (r *record) judge(t *verify.Token) error {
 	return nil
 }
 
-// spares tells whether t is known to be younger than Before, whatever its iat.
+// spares tells whether t is known to be younger than Before and Stale, whatever
+// its iat.
 func (r *record) spares(t *verify.Token) bool {
 	if len(r.Spared) == 0 {
 		return false

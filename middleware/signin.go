@@ -18,6 +18,8 @@ const revokeTimeout = 3 * time.Second
 
 // SignIn begins a login: it verifies the access token of t, ends the login that
 // the request's cookies held before, and sets the cookies of the new one on w.
+// The token must just have been issued: cut-offs of the Revocations that have
+// passed do not hold for it, as long as its iat is not six minutes older.
 // The login before is revoked at the provider only if it was another user's: a
 // provider that counts both as one grant would end the new one with it.
 // It returns an error, and has set nothing, if the token is not good or the

@@ -49,7 +49,8 @@ type Sessions struct {
 	// token, by a Coordinator of the Sessions' own; for a login without a refresh
 	// token it is called as it is, maybe by several replicas for one refresh, and
 	// the tokens of one of them count. Where it is a [refresh.Revoker], the
-	// provider is told of logins that end here. Required.
+	// provider is told of logins that end here, but for those that Replaced ends.
+	// Required.
 	Refresher refresh.Refresher
 
 	// Store holds the logins. Replicas share it. Required: one in memory, a
@@ -76,7 +77,8 @@ type Sessions struct {
 
 	// Remember is how long an access token is believed to be that of its handle
 	// before the Store is asked again: the longest that a login which was ended
-	// at another replica goes on at this one, beside one look at the Store. Each
+	// at another replica goes on at this one, beside one look at the Store. While
+	// the Store cannot be reached, the token is believed until it expires. Each
 	// login in use costs one read of the Store in this time. Default 10 s;
 	// negative: the Store is asked each time.
 	Remember time.Duration
@@ -131,6 +133,9 @@ func (s *Sessions) Validate() error {
 		return errors.New("sessions: Sessions.Absolute is negative")
 	case s.Timeout < 0:
 		return errors.New("sessions: Sessions.Timeout is negative")
+	}
+	if r, ok := s.Refresher.(interface{ Validate() error }); ok {
+		return r.Validate()
 	}
 	return nil
 }
