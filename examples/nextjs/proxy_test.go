@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tokenlife/tokenlife/examples/internal/chromium"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
@@ -19,6 +21,35 @@ func (v *way) testEnforcement(t *testing.T) {
 	}
 	if a := v.get(t, "GET", "/welcome"); a.status != http.StatusOK {
 		t.Errorf("the page for everybody is answered with %d", a.status)
+	}
+}
+
+// testWithoutOrigin starts the app that has been built once more.
+func (v *way) testWithoutOrigin(t *testing.T) {
+	dir, err := webFolder(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	address := freeAddress(t, "localhost")
+	cmd := (&web{node: "node", dir: dir, api: v.nextURL}).command(ctx, address)
+	cmd.Env = append(cmd.Env, "PUBLIC_URL=")
+	var log output
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lost := *v
+	lost.url = "http://" + address
+	a := lost.get(t, "GET", "/welcome")
+	for began := time.Now(); a.err != nil && time.Since(began) < patience; {
+		v.wait(t, 50*time.Millisecond)
+		a = lost.get(t, "GET", "/welcome")
+	}
+	cancel()
+	_ = cmd.Wait() // it was asked to end; what it wrote is complete now
+	if a.status != http.StatusInternalServerError || !strings.Contains(log.text(), "PUBLIC_URL is not set") {
+		t.Errorf("a page is answered with %d, %v:\n%s", a.status, a.err, log.text())
 	}
 }
 

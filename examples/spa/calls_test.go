@@ -32,6 +32,47 @@ func testAbort(t *testing.T, b *chromium.Browser) {
 	w.want(t, "", map[string]int{"POST /auth/refresh 204": 1, "GET /api/note 200": 1})
 }
 
+// A refresh has been answered, and the answer is still on its way.
+func testSignOutInMidRefresh(t *testing.T, b *chromium.Browser) {
+	w := newWorld(t, time.Minute, false)
+	for _, elsewhere := range []bool{false, true} {
+		u, refreshes := w.signIn(t, b)
+		signsOut := refreshes
+		if elsewhere {
+			signsOut = w.open(t, u)
+		}
+		expire(t, refreshes)
+		w.take("")
+		held := w.hold()
+		refreshes.Click(t, "#twenty")
+		release := receive(t, held)
+		signsOut.Click(t, "#signout")
+		chromium.Eval[bool](t, signsOut, `
+			while (!(await navigator.locks.query()).pending.length) await new Promise((ok) => setTimeout(ok, 10));
+			return true`)
+		close(release)
+		signsOut.Until(t, signedOut)
+		refreshes.Until(t, `document.querySelector("#log li")?.textContent.includes("20 calls")`)
+		w.want(t, "/auth/", map[string]int{"POST /auth/refresh 204": 1, "POST /auth/logout 204": 1})
+		if left := u.Cookies(t); len(left) != 1 || left["tokenLife"].Value != "0" {
+			t.Errorf("%d cookies are left, want the marker alone", len(left))
+		}
+	}
+}
+
+// testKeepalive sends again what is too much to be sent twice at once: browsers
+// limit the bodies of requests that outlive their page to 64 KiB together.
+func testKeepalive(t *testing.T, b *chromium.Browser) {
+	w := newWorld(t, time.Minute, false)
+	_, tab := w.signIn(t, b)
+	got := chromium.Eval[echo](t, tab, module+`
+		await call("/api/take-back", { method: "POST" });
+		return echo(await call("/api/echo", { method: "POST", keepalive: true, body: "x".repeat(40000) }));`+readEcho)
+	if got.Status != http.StatusOK || len(got.Body) != 40000 {
+		t.Errorf("answered %d with %d bytes", got.Status, len(got.Body))
+	}
+}
+
 func testBodies(t *testing.T, b *chromium.Browser) {
 	tests := []struct{ name, body, sent, kind string }{
 		{"a string", `"text – 文"`, "text – 文", "text/plain;charset=UTF-8"},

@@ -21,7 +21,7 @@ export class Browser {
       document: Object.defineProperty(new EventTarget(), "cookie", {
         get: () => ["theme=dark", browser.marker && `tokenLife=${browser.marker}`, "nottokenLife=1"].filter(Boolean).join("; "),
       }),
-      location: new URL(origin),
+      origin,
       cookieStore: new EventTarget(),
       navigator: { locks: { request: (name, options, work) => browser.#lock(name, options, work) } },
       BroadcastChannel: class {

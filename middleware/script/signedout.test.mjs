@@ -168,6 +168,45 @@ test("signing out tells this tab and the others, each once", async () => {
   assert.deepEqual(told, [1, 1, 1]);
 });
 
+for (const [name, lacks, tabs] of [
+  ["in this tab", [], 1],
+  ["in another tab", [], 2],
+  ["in this tab, without the Web Locks API", ["locks"], 1],
+]) {
+  test(`signing out waits for a refresh under way ${name}, which would bring cookies back`, async () => {
+    browser.install(...lacks);
+    const going = later();
+    browser.serve = async (sent) => {
+      if (sent.path === "/auth/refresh") await going.promise;
+      if (sent.path !== "/api") browser.marker = sent.path === "/auth/logout" ? "0" : live("renewed");
+      return new Response(null, { status: 204 });
+    };
+    const [one, two = one] = times(tabs, () => createFetch());
+    const call = one("/api");
+    await settle();
+    const out = two.signOut();
+    await settle();
+    assert.equal(browser.to("/auth/logout").length, 0);
+    going.resolve();
+    await Promise.all([call, out]);
+    assert.equal(browser.marker, "0");
+    assert.equal(browser.to("/auth/logout").length, 1);
+  });
+}
+
+test("signing out does not wait for longer than the time limit", async () => {
+  browser.serve = (sent) => (sent.path === "/auth/logout" ? new Response(null, { status: 204 }) : new Promise(() => {}));
+  const [one, two] = times(2, () => createFetch());
+  one("/api");
+  await settle();
+  const out = two.signOut();
+  await settle();
+  assert.equal(browser.to("/auth/logout").length, 0);
+  browser.limits.at(-1).end();
+  await out;
+  assert.equal(browser.to("/auth/logout").length, 1);
+});
+
 test("a sign-out that fails says so and leaves the login", async () => {
   browser.marker = live("a");
   const call = createFetch({ onSignedOut: assert.fail });

@@ -43,8 +43,9 @@ export interface Fetch {
   signedIn(): Promise<boolean | undefined>;
 
   /**
-   * Signs out, and tells every tab. Rejects, and the login goes on, where the
-   * server cannot be reached in time or does not do it.
+   * Signs out, and tells every tab. It waits for a refresh under way, though no
+   * longer than the time limit. Rejects, and the login goes on, where the server
+   * cannot be reached in time or does not do it.
    */
   signOut(): Promise<void>;
 }
@@ -65,8 +66,8 @@ export interface Fetch {
  *
  * Passed on to fetch untouched: requests to other origins, those without
  * credentials or with an Authorization header of their own, and everything
- * where there is no document, as on a server. A keepalive request waits for no
- * refresh.
+ * where there is no document, as on a server, or no origin, as in a sandbox. A
+ * keepalive request waits for no refresh.
  *
  * A refusal is remembered until the marker shows a new login. A refresh that
  * fails otherwise is not tried again for the seconds that Retry-After tells,

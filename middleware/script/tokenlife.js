@@ -18,7 +18,8 @@ export function createFetch({
   timeout = 10000,
   onSignedOut,
 } = {}) {
-  const inPage = typeof document !== "undefined";
+  // A sandboxed page has no origin, and no cookies that it may look at.
+  const inPage = typeof document !== "undefined" && globalThis.origin !== "null";
   let pending; // this tab's refresh under way
   let quietUntil = 0; // no refresh before, after one that came to nothing
   let refused = false; // by a server that left no marker to tell so
@@ -78,14 +79,17 @@ export function createFetch({
     return answer.ok;
   };
 
+  /** Does work while no tab refreshes or signs out, or at least not this one. */
+  const alone = (signal, work) =>
+    navigator.locks ? navigator.locks.request("tokenLife", { signal }, work) : Promise.resolve(pending).then(work);
+
   /** Sees to another marker than the one seen; tells whether a call may do better now. */
   const renew = async (seen) => {
     if (!pending) {
       if (refused || performance.now() < quietUntil) return false;
       // One limit for the wait for the lock and for the answer.
       const signal = AbortSignal.timeout(timeout);
-      const work = () => refresh(seen, signal);
-      pending = (navigator.locks?.request("tokenLife", { signal }, work) ?? work())
+      pending = alone(signal, () => refresh(seen, signal))
         .catch(() => rest()) // no answer ends no login
         .finally(() => (pending = undefined));
     }
@@ -98,7 +102,7 @@ export function createFetch({
     const request = new Request(input, init);
     const { signal } = request;
     if (
-      new URL(request.url).origin !== location.origin ||
+      new URL(request.url).origin !== globalThis.origin ||
       request.credentials === "omit" ||
       request.headers.has("Authorization") // decides alone, whatever the cookies are
     ) {
@@ -114,8 +118,9 @@ export function createFetch({
     const asked = /\bBearer\b/i.test(answer.headers.get("WWW-Authenticate"));
     if (!asked && !/^(GET|HEAD)$/.test(request.method)) return answer;
     if (!(await unlessAborted(signal, renew(seen)))) return answer;
-    answer.body?.cancel();
-    const again = await fetch(spare);
+    answer.body?.cancel().catch(() => {}); // nobody misses what was lost on the way
+    // The page is here, and a body is not counted twice among those that may outlive it.
+    const again = await fetch(spare, request.keepalive ? { keepalive: false } : undefined);
     if (again.status === 401) useless = look();
     return again;
   };
@@ -131,9 +136,17 @@ export function createFetch({
     },
 
     signOut: async () => {
-      const answer = await fetch(signOutURL, { method: "POST", signal: AbortSignal.timeout(timeout) });
-      if (!answer.ok) throw new Error(`tokenlife: the sign-out was answered with ${answer.status}`);
-      tellTabs();
+      const send = async () => {
+        const answer = await fetch(signOutURL, { method: "POST", signal: AbortSignal.timeout(timeout) });
+        if (!answer.ok) throw new Error(`tokenlife: the sign-out was answered with ${answer.status}`);
+        tellTabs();
+      };
+      let sent;
+      const once = () => (sent ??= send());
+      // The answer to a refresh under way would bring cookies back. But who wants
+      // to be out is not kept by one that hangs.
+      await alone(AbortSignal.timeout(timeout), once).catch(() => {});
+      return once();
     },
   });
 }

@@ -83,6 +83,23 @@ test("the body of an answer that is not passed on is let go", async () => {
   assert.equal(cancelled, 1);
 });
 
+test("an answer that is lost while a refresh is under way is no error of anybody's", async () => {
+  browser.marker = live("revoked");
+  let lost;
+  const body = new ReadableStream({ start: (controller) => (lost = () => controller.error(new TypeError("network"))) });
+  const { status, headers } = refusal();
+  browser.serve = server({ refresh: () => lost(), api: (sent) => (revoked(sent).ok ? new Response("yes") : new Response(body, { status, headers })) });
+  assert.equal((await createFetch()("/api")).status, 200);
+  await settle(); // an unhandled rejection fails this test
+});
+
+test("a keepalive request is sent again without that, for its body would be counted twice", async () => {
+  browser.marker = live("revoked");
+  browser.serve = server({ api: revoked });
+  assert.equal((await createFetch()("/api", { method: "POST", body: "saved", keepalive: true })).status, 200);
+  assert.deepEqual(browser.to("/api").map((r) => [r.keepalive, r.body]), [[true, "saved"], [false, "saved"]]);
+});
+
 test("a call is retried once, and a 401 that stays costs one refresh", async () => {
   browser.marker = live("a");
   browser.serve = server({ api: refusal });
@@ -198,7 +215,7 @@ for (const [name, input, init] of [
 }
 
 test("left alone: everything where there is no document", async () => {
-  browser.install("document", "location", "BroadcastChannel", "cookieStore");
+  browser.install("document", "origin", "BroadcastChannel", "cookieStore");
   const call = createFetch({ onSignedOut: assert.fail });
   const input = new URL("/api", origin);
   assert.equal((await call(input)).status, 200);
@@ -206,6 +223,15 @@ test("left alone: everything where there is no document", async () => {
   assert.equal(browser.requests[0].input, input);
   assert.equal(call.secondsLeft(), 0);
   assert.equal(await call.signedIn(), undefined);
+});
+
+test("left alone: everything in a sandbox, where a look at the cookies is an error", async () => {
+  globalThis.origin = "null";
+  globalThis.document = { get cookie() { throw new DOMException("sandboxed", "SecurityError"); } };
+  const call = createFetch();
+  assert.equal((await call("/api")).status, 200);
+  assert.equal(await call.signedIn(), undefined);
+  assert.equal(browser.requests.length, 1);
 });
 
 test("a keepalive request does not wait for a refresh", async () => {

@@ -2,6 +2,11 @@ import { NextResponse } from 'next/server';
 
 import { apply, due, format, parse } from './lib/login.js';
 
+// Without it the API would refuse every call from here as one of another origin,
+// and logins would end for no reason that anybody sees.
+const origin = process.env.PUBLIC_URL;
+if (!origin) throw new Error('PUBLIC_URL is not set: where do browsers find this app, such as https://app.example?');
+
 // Renews the login before a page is rendered, since a server component cannot
 // set cookies. This is for a Next.js that browsers talk to directly; with the
 // gateway in front, leave this file out.
@@ -39,7 +44,7 @@ async function renew(request) {
         cookie: request.headers.get('cookie'),
         // A form or a script of another origin says so, and the API refuses
         // it. Where a browser sends no Origin, it is a navigation or a GET.
-        origin: request.headers.get('origin') ?? process.env.PUBLIC_URL,
+        origin: request.headers.get('origin') ?? origin,
       },
       cache: 'no-store',
       redirect: 'manual',
