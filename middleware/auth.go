@@ -69,8 +69,9 @@ type Auth struct {
 	// that answers 401 can be run again with a new access token: once, for a
 	// login in cookies whose token tells by its iat that it is not new (ten
 	// seconds, or a quarter of its life), if the handler has written nothing
-	// before, it has taken less than ten seconds, and the method is safe or its
-	// 401 has a Bearer challenge.
+	// before, it has taken less than ten seconds and less than half of the
+	// Coordinator's Grace, and the method is safe or its 401 has a Bearer
+	// challenge.
 	// Upgrades and event streams are never run again. Default 64 KiB; negative:
 	// no handler is.
 	Replay int
@@ -124,8 +125,9 @@ type Auth struct {
 	challenges  challenges
 }
 
-// Validate returns what is wrong with a's fields. Require and its kin panic
-// with that error, which a program can so find at its start.
+// Validate returns what is wrong with a's fields, and what the Refresher's own
+// Validate says, where it has one. Require and its kin panic with that error,
+// which a program can so find at its start.
 func (a *Auth) Validate() error {
 	a.once.Do(func() { a.invalid = a.setUp() })
 	return a.invalid

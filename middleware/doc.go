@@ -56,8 +56,8 @@
 //
 // # What a request is answered with
 //
-//   - No credential: 401 with the challenge Bearer (RFC 6750), or for a page
-//     navigation a redirect to LoginURL.
+//   - No credential: 401 with the challenge Bearer (RFC 6750). Where LoginURL is
+//     set, a page navigation is redirected there in place of any 401.
 //   - A bad or expired token and nothing to refresh it with, or a refresh token
 //     that the provider refuses: 401 with error="invalid_token". In the second
 //     case the cookies are cleared.
@@ -77,9 +77,9 @@
 //
 // One refresh token is presented to the provider once, however many requests
 // carry it, and all of them get the same new tokens; see [refresh.Coordinator]
-// for how long. Only the provider, a sign-out or the clock ends a login, no
-// time-out and no bad answer. Nobody gets the tokens of another subject. A
-// sign-out wins against a response under way, and so do newer tokens. An answer
+// for how long. Only the provider, the user or the clock ends a login (a sign-out,
+// or a new sign-in in the same browser), no time-out and no bad answer. Nobody gets
+// the tokens of another subject. A sign-out wins against a response under way, and so do newer tokens. An answer
 // with tokens in its cookies is never cached. No token, no cookie value and no
 // piece of one is in an error or an [Event].
 //
@@ -110,9 +110,9 @@
 //
 // for each replica, and 4 or 5 more for an exchange of tokens, at most 12 if
 // many requests wait for it; a revocation writes once. A request for which
-// nothing is read pays a tenth of a microsecond and no allocation. With Revocations set, signing out revokes the
-// access token as well, and BackChannel of package login lets the provider end
-// logins.
+// nothing is read pays a tenth of a microsecond and no allocation. With
+// Revocations set, signing out revokes the access token as well, and BackChannel
+// of package login lets the provider end logins.
 //
 // A login that is revoked is not brought back by a refresh, one under way
 // included. What remains: a Store out of reach, for as long as it is; the

@@ -25,7 +25,7 @@ const (
 	Replayed      Kind = "replayed"       // a handler's 401 was held back, and it is run again with a new token
 	CookiesFailed Kind = "cookies_failed" // new tokens could not be put into cookies: Err
 	SignedIn      Kind = "signed_in"
-	SignedOut     Kind = "signed_out" // Err says if the provider could not be told
+	SignedOut     Kind = "signed_out" // Err says if the provider, or the store of the Revocations, could not be told
 
 	// RevocationsFailed tells that the store of the Revocations did not answer:
 	// Err. A token counts as good while nothing is known against it.
@@ -56,7 +56,7 @@ type Event struct {
 	// "asked" (by a script, at the refresh endpoint).
 	Cause string
 
-	Took       time.Duration // how long the request waited
+	Took       time.Duration // how long the refresh took this request, its handler running meanwhile if it was "due"
 	Remembered bool          // the new tokens had been fetched before, for another request
 	Bearer     bool          // the Authorization header decided, and not a cookie
 	Err        error         // why, for the kinds that have a why
@@ -66,8 +66,8 @@ type Event struct {
 
 // Level returns how much an event matters to whoever runs a service: Debug for
 // what happens at every request, and where the client has not waited, Info for
-// what happens to logins, Warn where a provider or a store was out of reach, Error
-// for what should not be.
+// what happens to logins, Warn where a provider or a store was out of reach or a
+// sign-in failed, Error for what should not be.
 func (e Event) Level() slog.Level {
 	if errors.Is(e.Err, context.Canceled) {
 		return slog.LevelDebug // clients come and go

@@ -35,7 +35,7 @@
 //
 // # What can be seen
 //
-// The Observe of a [Coordinator] is told of each call at the provider, with how
+// The Observe of a [Coordinator] is told of each call for new tokens, with how
 // many waited for it and what came of it, and of each failure of the Store. An
 // [Event] is written to a log by
 //
@@ -54,17 +54,20 @@
 // Auth0 the reuse interval), within which the same question gets the same
 // answer. A Coordinator asks again by itself after a lost answer, three times
 // within seven seconds, so that nobody needs to come back in that time; where the
-// replica itself was killed, somebody does.
+// replica itself was killed, somebody does, and is held back for up to five seconds
+// by the claim that it has left in the Store, or fifteen where it was killed more
+// than five seconds into its call.
 //
 // A provider whose grace gives another successor to each question makes several
 // logins of one that has lost an answer. A sign-out revokes them all there, but
 // ends here only the one that it was asked for: an answer that is still under way
 // with another can bring access tokens that are good until they end.
 //
-// A Store that loses what it has (a Redis without persistence that restarts) or
-// is out of reach for longer than [Coordinator].Grace leaves each replica with
-// what it has seen itself: old tokens that come back at another replica then are
-// presented to the provider, which may take them for stolen.
+// A Store that loses what it has (a Redis without persistence that restarts), or
+// that is out of reach or silent for more than a second, leaves each replica with
+// what it has seen itself: tokens that another replica has exchanged, a moment or an
+// hour ago, are presented to the provider once more. One without grace takes them
+// for stolen, and so does one whose grace has passed.
 //
 // A provider that takes a connection and never answers costs each caller
 // Timeout, and its login a second one: only then is it certain that the answer

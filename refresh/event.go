@@ -45,7 +45,8 @@ type Event struct {
 }
 
 // Level returns how much an event matters to whoever runs a service: Warn for
-// what is a provider's or a store's failure, Debug for what goes well.
+// what is a provider's or a store's failure, Info for a login that is over, Debug
+// for what goes well.
 func (e Event) Level() slog.Level {
 	switch {
 	case e.Kind == StoreDegraded, e.Outcome == NoAnswer, e.Outcome == Failed:

@@ -113,7 +113,8 @@ func (o *OAuth2) Validate() error {
 //
 // The error wraps [ErrDenied] where the provider says that the refresh token
 // is no longer good, or there is none; wrong credentials of the client, an
-// overload and anything that is not a clear answer are temporary.
+// overload, a page of HTML and anything else that is not a clear answer are
+// temporary.
 func (o *OAuth2) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if old.Refresh == "" {
 		return Tokens{}, fmt.Errorf("%w: there is no refresh token", ErrDenied)

@@ -97,6 +97,6 @@ What to try:
   5. Sign out in one tab, and look at the others.
   6. Without a login the API answers 401: curl -i %[1]s/api/hello
 
-Safari takes these cookies over https only; elsewhere, http on localhost will do.
-For Safari set Cookies: cookies.Policy{InsecureHTTP: true} in site.go.
+Some versions of Safari take these cookies over https only; elsewhere, http on
+localhost will do. For those set Cookies: cookies.Policy{InsecureHTTP: true} in site.go.
 `

@@ -11,9 +11,9 @@ import (
 // it, as its signature has not been looked at.
 var ErrExpired = errors.New("verify: token expired")
 
-// ErrInvalid says that a token is refused and always will be: it is malformed,
-// forged, of another issuer, for another audience, signed with a key that its
-// issuer does not publish, or not yet valid. Errors that wrap it say which.
+// ErrInvalid says that a token is refused: it is malformed, forged, of another
+// issuer, for another audience, signed with a key that its issuer does not publish
+// (or not yet), or not yet valid. Errors that wrap it say which.
 //
 // An error that is neither ErrInvalid nor [ErrExpired] says that it could not
 // be told: the issuer's keys could not be had, or the context ended.

@@ -66,7 +66,7 @@ func New(m metric.Meter) (*Events, error) {
 	o.events, failed[0] = m.Int64Counter("tokenlife.events", metric.WithUnit("{event}"),
 		metric.WithDescription("What happened to requests and logins."))
 	o.refresh, failed[1] = m.Float64Histogram("tokenlife.refresh.duration", metric.WithUnit("s"), bounds,
-		metric.WithDescription("How long requests waited for a refresh."))
+		metric.WithDescription("How long refreshes took for a request."))
 	o.call, failed[2] = m.Float64Histogram("tokenlife.provider.call.duration", metric.WithUnit("s"), bounds,
 		metric.WithDescription("How long exchanges of a refresh token took, each for all requests that waited for it."))
 	o.waiting, failed[3] = m.Int64Counter("tokenlife.provider.call.requests", metric.WithUnit("{request}"),

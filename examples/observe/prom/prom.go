@@ -54,7 +54,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 		"reason", "no_token", "malformed", "invalid", "expired", "revoked", "login_over", "other_subject",
 		"cross_origin", "scope", "group", "canceled", "unavailable", other)
 	m.replayed = m.counter("requests_replayed_total", "Requests that were run again with a new token, because the handler answered 401.")
-	m.cookiesFailed = m.counter("cookies_failed_total", "New tokens that could not be put into cookies, and are lost.")
+	m.cookiesFailed = m.counter("cookies_failed_total", "New tokens that could not be put into cookies.")
 
 	// Remembered ones came with a refresh token that had been exchanged before: a
 	// provider that takes each but once would have ended their login.
@@ -66,7 +66,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 	for _, cause := range []string{"expired", "due", "absent", "invalid", "marker", "answer", "asked", other} {
 		m.refreshes[cause] = resolve(refreshes.MustCurryWith(prometheus.Labels{"cause": cause}), results)
 	}
-	m.waits = m.timers("refresh_wait_seconds", "How long requests waited for a refresh, by result.", "result", results...)
+	m.waits = m.timers("refresh_wait_seconds", "How long refreshes took for a request, by result.", "result", results...)
 	m.calls = m.timers("provider_call_seconds", "How long exchanges of a refresh token took, by outcome; shared ones were another replica's.",
 		"outcome", string(refresh.Exchanged), string(refresh.Shared), string(refresh.Denied), string(refresh.Ended),
 		string(refresh.NoAnswer), string(refresh.Failed), other)
