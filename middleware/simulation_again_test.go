@@ -25,6 +25,9 @@ func (w *simWorld) askedAgain(d *simCall) {
 		if c != d && c.start.After(d.end) && c.start.Before(until) {
 			return
 		}
+		if c.processed && c.lost == "" && d.start.Sub(c.end) > w.plan.grace {
+			return // the store had forgotten that it was exchanged, and the provider's grace was over
+		}
 		if c.start.Before(d.start) && d.start.Sub(c.start) < 30*time.Second {
 			before++
 		}

@@ -118,7 +118,10 @@ func (c *Coordinator) init() {
 		keep = max(keep, grace)
 		c.book.open(grace, keep, c.Store != nil)
 		if c.Store != nil {
-			c.sh = &shared{store: c.Store, grace: grace, keep: keep, claim: 3 * c.wait, op: min(time.Second, c.wait/4)}
+			c.sh = &shared{
+				store: c.Store, grace: grace, keep: keep,
+				claim: min(3*c.wait, maxClaim), tell: 3 * c.wait, op: min(time.Second, c.wait/4),
+			}
 		}
 		c.sight.open(c.sh != nil)
 	})

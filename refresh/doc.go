@@ -53,8 +53,10 @@
 // grace time of ten seconds or more (Cognito calls it the retry grace period,
 // Auth0 the reuse interval), within which the same question gets the same
 // answer. A Coordinator asks again by itself after a lost answer, three times
-// within seven seconds, so that nobody needs to come back in that time; where the
-// replica itself was killed, somebody does.
+// within seven seconds, so that nobody needs to come back in that time. Where the
+// replica itself was killed, somebody does, and is held back for up to five seconds
+// by the claim that it has left in the Store, or fifteen where it was killed more
+// than five seconds into its call.
 //
 // A provider whose grace gives another successor to each question makes several
 // logins of one that has lost an answer. A sign-out revokes them all there, but

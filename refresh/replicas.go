@@ -51,7 +51,7 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 		if !k.presented(t) {
 			claim.markUnsent()
 		}
-		owned, err := c.sh.swap(waiting, storeKey("refresh", t.Refresh), r, claim, c.sh.claim)
+		owned, err := c.sh.swap(waiting, storeKey("refresh", t.Refresh), r, claim, c.sh.life(claim))
 		if err != nil {
 			return c.askAlone(ctx, k, err)
 		}
@@ -102,10 +102,10 @@ func (c *Coordinator) tellResult(ctx context.Context, o *outcome) error {
 	return nil
 }
 
-// insistOnResult tries on, as long as others may hold back because of a claim.
+// insistOnResult tries on: others that find no result ask the provider again.
 func (c *Coordinator) insistOnResult(ctx context.Context, o outcome) {
 	c.wg.Go(func() {
-		insisting, cancel := context.WithTimeout(ctx, c.sh.claim)
+		insisting, cancel := context.WithTimeout(ctx, c.sh.tell)
 		defer cancel()
 		err := c.sh.insist(insisting, func() error { return c.sh.settle(insisting, &o) })
 		_ = c.unwanted(ctx, &o, err)

@@ -19,9 +19,16 @@ type shared struct {
 	store Store
 	grace time.Duration // how long a result stands once it has arrived
 	keep  time.Duration // how long before that
-	claim time.Duration // the life of a claim: longer than the call that it is for
+	claim time.Duration // the life of a claim, which is renewed while its call runs
+	tell  time.Duration // how long a result is tried to be written
 	op    time.Duration // how long one look at the store may take
 }
+
+// maxClaim is how long a claim holds others back whose replica has died early in
+// its call. The provider may have exchanged the token: who waits must be able to ask
+// again within its grace, of which ten seconds are the shortest that providers
+// recommend. Later in a call a claim lives longer, as others could only do harm.
+const maxClaim = 5 * time.Second
 
 // maxLinks is how many results in a row are followed. Tokens that nobody has
 // presented have no successor, so that there are seldom more than two.
@@ -217,14 +224,27 @@ func (s *shared) await(ctx context.Context, old Tokens, r record) error {
 // provider, it must not run out before the answer stands in its place.
 func (s *shared) renewClaim(ctx context.Context, old Tokens, claim record) {
 	key := storeKey("refresh", old.Refresh)
-	for {
+	for times := 1; ; times++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(s.claim / 3):
-			_, _ = s.swap(ctx, key, claim, claim, s.claim)
 		}
+		life := s.life(claim)
+		if times >= 3 {
+			life = s.tell // too late to ask again: the answer is the best hope
+		}
+		_, _ = s.swap(ctx, key, claim, claim, life)
 	}
+}
+
+// life is how long a claim stands that is not renewed. One that keeps a result is
+// of a provider that does not rotate, and has no grace to be in time for.
+func (s *shared) life(claim record) time.Duration {
+	if claim.before() != nil {
+		return s.tell
+	}
+	return s.claim
 }
 
 // end marks the login of t as over for all replicas and returns its newest tokens.
