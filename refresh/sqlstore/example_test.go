@@ -54,6 +54,7 @@ func ExampleStore_sessions() {
 	}
 	defer os.RemoveAll(dir)
 	ctx := context.Background()
+	client := &refresh.OAuth2{ClientID: "web", TokenURL: "https://login.example/token"}
 	start := func() (*sessions.Sessions, func() error) {
 		db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "logins.db")+"?_pragma=busy_timeout(5000)")
 		if err != nil {
@@ -64,7 +65,7 @@ func ExampleStore_sessions() {
 		if err := store.Create(ctx); err != nil {
 			panic(err)
 		}
-		return &sessions.Sessions{Refresher: new(refresh.OAuth2), Store: store}, db.Close // with your provider's client
+		return &sessions.Sessions{Refresher: client, Store: store}, db.Close
 	}
 
 	before, stop := start()
