@@ -225,7 +225,7 @@ func (c *Coordinator) run(ctx context.Context, k *call) {
 func (c *Coordinator) takeBack(ctx context.Context, t Tokens) {
 	ctx, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
-	defer func() { _ = recover() }() // as in ask
+	defer caught(new(error), "Refresher")
 	_ = c.revoke(ctx, t)
 }
 
@@ -241,13 +241,7 @@ func (c *Coordinator) ask(ctx context.Context, k *call, old Tokens) (next Tokens
 	case <-ctx.Done():
 		return Tokens{}, errBusy
 	}
-	defer func() {
-		// In a goroutine of ours a panic would end the whole program, and its
-		// value may hold a token. To the waiters it is a provider's bad minute.
-		if recover() != nil {
-			next, err = Tokens{}, errors.New("refresh: the Refresher panicked")
-		}
-	}()
+	defer caught(&err, "Refresher")
 	next, err = c.Refresher.Refresh(ctx, old)
 	if err != nil {
 		return Tokens{}, err
@@ -262,6 +256,15 @@ func (c *Coordinator) ask(ctx context.Context, k *call, old Tokens) (next Tokens
 		next.ID = old.ID
 	}
 	return next, nil
+}
+
+// caught is deferred, and makes an error of a panic. In a goroutine of ours that
+// would end the whole program, and its value may hold a token; to those who wait,
+// it is a bad minute of who panicked.
+func caught(err *error, who string) {
+	if recover() != nil {
+		*err = fmt.Errorf("refresh: the %s panicked", who)
+	}
 }
 
 // Revoke ends the login that t belongs to: whoever presents any of its tokens

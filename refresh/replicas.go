@@ -187,11 +187,7 @@ func (c *Coordinator) arrived(ctx context.Context, access string) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
-	defer func() {
-		if recover() != nil { // as in ask
-			err = errors.New("refresh: the Refresher panicked")
-		}
-	}()
+	defer caught(&err, "Refresher")
 	return c.arriver.Arrived(ctx, access)
 }
 

@@ -35,7 +35,7 @@ const maxClaim = 5 * time.Second
 const maxLinks = 32
 
 func (s *shared) get(ctx context.Context, key string) (r record, err error) {
-	defer caught(&err)
+	defer caught(&err, "Store")
 	ctx, cancel := context.WithTimeout(ctx, s.op)
 	defer cancel()
 	v, err := s.store.Get(ctx, key)
@@ -52,7 +52,7 @@ func (s *shared) swap(ctx context.Context, key string, old, new record, ttl time
 	if old == nil && new == nil {
 		return true, nil
 	}
-	defer caught(&err)
+	defer caught(&err, "Store")
 	ctx, cancel := context.WithTimeout(ctx, s.op)
 	defer cancel()
 	ok, err = s.store.Swap(ctx, key, old, new, max(ttl, time.Millisecond))
@@ -60,14 +60,6 @@ func (s *shared) swap(ctx context.Context, key string, old, new record, ttl time
 		return false, fmt.Errorf("refresh: writing to the store: %w", err)
 	}
 	return ok, nil
-}
-
-// caught makes an error of a Store's panic: in a goroutine of ours it would end
-// the whole program.
-func caught(err *error) {
-	if recover() != nil {
-		*err = errors.New("refresh: the Store panicked")
-	}
 }
 
 // A trail is where tokens lead to.
