@@ -234,17 +234,11 @@ func (v *Revocations) admit(ctx context.Context, t *verify.Token) error {
 	return v.spare(ctx, t)
 }
 
-// succeed is admit for a token that was, one that is good, has been exchanged for:
-// where that was younger than a cut-off in spite of its iat, so is this one.
-func (v *Revocations) succeed(ctx context.Context, was, is *verify.Token) error {
-	_, err := v.check(ctx, is, false)
-	if err == nil || was == nil {
-		return err
-	}
-	if s := v.look(was); !s.spares(was) || s.judge(was) != nil {
-		return err
-	}
-	return v.spare(ctx, is)
+// spared tells whether t is good, and younger than a cut-off in spite of its iat.
+// What it is exchanged for is so too.
+func (v *Revocations) spared(t *verify.Token) bool {
+	s := v.look(t)
+	return s.spares(t) && s.judge(t) == nil
 }
 
 // spare excepts t from the cut-offs that there are. It is still revoked if it

@@ -58,8 +58,8 @@ func (a *Auth) over(ctx context.Context, was, is *verify.Token) error {
 		err = a.onlyRevoked(ctx, err)
 		if t == is && err != nil {
 			// Its issuer's clock may be behind, as it was for the old one.
-			if a.proven(ctx, was) == nil {
-				err = a.onlyRevoked(ctx, a.Revocations.succeed(ctx, was, is))
+			if was != nil && a.Revocations.spared(was) && a.proven(ctx, was) == nil {
+				err = a.onlyRevoked(ctx, a.Revocations.spare(ctx, is))
 			}
 			return err
 		}
