@@ -51,13 +51,8 @@ func (f *Flow) BackChannel() http.Handler {
 	if f.logoutTokens == nil {
 		panic(errors.New("login: BackChannel needs Flow.LogoutTokens or Client.Discovery"))
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return only(http.MethodPost, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			middleware.WriteError(w, r, &middleware.Refusal{Status: http.StatusMethodNotAllowed})
-			return
-		}
 		// The provider may give up; what it has asked for is done nevertheless.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), f.timeout())
 		defer cancel()

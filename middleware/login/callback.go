@@ -42,7 +42,7 @@ func (f *Flow) Callback() http.Handler {
 		}
 		f.fail(w, r, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
 	}))
-	return onlyGet(func(w http.ResponseWriter, r *http.Request) {
+	return only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 		private(w.Header())
 		answer, err := parseAnswer(r.URL.RawQuery)
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 // or to "/" if that is not a path on this origin.
 func (f *Flow) Start() http.Handler {
 	f.mustBeValid()
-	return onlyGet(func(w http.ResponseWriter, r *http.Request) {
+	return only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 		private(w.Header())
 		returnTo := middleware.ReturnTo(r.URL.Query().Get("return_to"))
 		at, err := f.authURL(r.Context())
@@ -78,10 +78,10 @@ func private(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer")
 }
 
-func onlyGet(h http.HandlerFunc) http.Handler {
+func only(method string, h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			w.Header().Set("Allow", http.MethodGet)
+		if r.Method != method {
+			w.Header().Set("Allow", method)
 			middleware.WriteError(w, r, &middleware.Refusal{Status: http.StatusMethodNotAllowed})
 			return
 		}
