@@ -42,7 +42,7 @@ func (a *Auth) exchange(v *visit, old refresh.Tokens, was *verify.Token) error {
 		if renewal.Remembered {
 			switch {
 			case err == nil:
-				over = !t.Expiry.IsZero() && time.Until(t.Expiry) <= a.margin(t)
+				over = a.isAlmostOver(t)
 			case errors.Is(err, errNoHandle):
 				over = true // its login has ended, or gone on, at another replica
 			case errors.Is(err, verify.ErrInvalid):

@@ -193,8 +193,7 @@ func (a *Auth) isVain(e *early) bool {
 	if e.err != nil {
 		return !errors.Is(e.err, refresh.ErrDenied) && !errors.Is(e.err, errOtherSubject)
 	}
-	t := e.visit.token
-	return !e.visit.renewal.Remembered && !t.Expiry.IsZero() && time.Until(t.Expiry) <= a.margin(t)
+	return !e.visit.renewal.Remembered && a.isAlmostOver(e.visit.token)
 }
 
 // join waits for e, unless the client of v has gone.

@@ -163,6 +163,11 @@ func (a *Auth) margin(t *verify.Token) time.Duration {
 	return max(0, min(a.ahead, t.Expiry.Sub(t.IssuedAt)/4))
 }
 
+// isAlmostOver tells whether t is due, for whomever.
+func (a *Auth) isAlmostOver(t *verify.Token) bool {
+	return !t.Expiry.IsZero() && time.Until(t.Expiry) <= a.margin(t)
+}
+
 // decided tells whether a Verifier could tell if a token is good.
 func decided(err error) bool {
 	return err == nil || errors.Is(err, verify.ErrExpired) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, errNoCredential)
