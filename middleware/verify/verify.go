@@ -142,13 +142,17 @@ func (j *JWT) Verify(ctx context.Context, raw string) (*Token, error) {
 // token that is remembered. Where Verify returns no token, *t is left empty.
 func (j *JWT) VerifyTo(ctx context.Context, raw string, t *Token) error {
 	j.once.Do(j.setUp)
+	return j.verifyAt(ctx, raw, time.Now(), t)
+}
+
+// verifyAt is VerifyTo at a moment: one for all of a token's times.
+func (j *JWT) verifyAt(ctx context.Context, raw string, now time.Time, t *Token) error {
 	// In the order of their cost: whatever can refuse a token comes before
 	// what it would cost to go on.
 	if len(raw) > j.limits.token {
 		*t = Token{}
 		return refusal("too long")
 	}
-	now := time.Now()
 	if m := j.memory.find(raw); m != nil {
 		if done, err := m.verify(ctx, raw, now, t); done {
 			return err
