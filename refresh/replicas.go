@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,9 @@ var errRefused = fmt.Errorf("%w: the provider has refused it to another replica"
 func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*c.wait, errWaited)
 	defer cancel()
+	var claim, was record // ours, and what stood in its place
 	for {
-		f, err := c.sh.follow(waiting, k.old)
+		f, err := c.sh.find(waiting, k.old)
 		t, r := f.newest, f.record
 		switch {
 		case err != nil:
@@ -34,6 +36,8 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			return t, nil
 		case r.kind() == refused:
 			return Tokens{}, errRefused
+		case r.kind() == claimed && bytes.Equal(r, claim):
+			return c.askForAll(ctx, k, t, claim, was) // a write that seemed to fail
 		case r.kind() == claimed:
 			if err := c.sh.await(waiting, t, r); err != nil {
 				return Tokens{}, fmt.Errorf("refresh: waiting for another replica: %w", err)
@@ -47,16 +51,20 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			c.insistOnResult(ctx, outcome{old: k.old, next: newest, sent: k.sent, came: time.Now(), ttl: ttl})
 			return newest, nil
 		}
-		claim := newClaim(r)
+		claim, was = newClaim(r), r
 		if !k.presented(t) {
 			claim.markUnsent()
 		}
-		owned, err := c.sh.swap(waiting, storeKey("refresh", t.Refresh), r, claim, c.sh.life(claim))
+		var owned bool
+		err = c.sh.patiently(waiting, func() (err error) {
+			owned, err = c.sh.swap(waiting, storeKey("refresh", t.Refresh), was, claim, c.sh.life(claim))
+			return err
+		})
 		if err != nil {
 			return c.askAlone(ctx, k, err)
 		}
 		if owned {
-			return c.askForAll(ctx, k, t, claim, r)
+			return c.askForAll(ctx, k, t, claim, was)
 		}
 	}
 }
@@ -74,12 +82,8 @@ func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, claim, w
 		err := c.tellResult(ctx, &o)
 		return o.next, err
 	case errors.Is(err, ErrDenied):
-		// A sibling may have won where our claim was lost: its result is worth
-		// more than the refusal that it has caused.
-		f, ferr := c.sh.follow(ctx, t)
-		if ferr == nil && f.record.kind() != ended && f.newest.Access != t.Access {
-			k.since = f.since
-			return f.newest, nil
+		if won, ok := c.siblings(ctx, k, t); ok {
+			return won, nil
 		}
 		_, _ = c.sh.swap(ctx, key, claim, newRecord(refused, nil), refusalLife)
 	default:
@@ -87,6 +91,17 @@ func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, claim, w
 		_, _ = c.sh.swap(ctx, key, claim, was, c.sh.keep)
 	}
 	return Tokens{}, err
+}
+
+// siblings returns what another replica has got for t, which is refused to us: where
+// our claim was lost, or there is no store to make one in, that may be why.
+func (c *Coordinator) siblings(ctx context.Context, k *call, t Tokens) (Tokens, bool) {
+	f, err := c.sh.find(ctx, t)
+	if err != nil || f.record.kind() == ended || f.newest.Access == t.Access {
+		return Tokens{}, false
+	}
+	k.since = f.since
+	return f.newest, true
 }
 
 // tellResult puts what the provider gave where all replicas find it. Where that
@@ -129,8 +144,13 @@ func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens,
 	}
 	came := time.Now()
 	next, err := c.ask(ctx, k, newest)
-	if err == nil { // the Store may be back in a moment
+	switch {
+	case err == nil: // the Store may be back in a moment
 		c.insistOnResult(ctx, outcome{old: newest, next: next, sent: k.presented(newest), came: came, ttl: c.sh.keep})
+	case errors.Is(err, ErrDenied):
+		if won, ok := c.siblings(ctx, k, newest); ok {
+			return won, nil
+		}
 	}
 	return next, err
 }

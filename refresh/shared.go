@@ -22,6 +22,9 @@ type shared struct {
 	claim time.Duration // the life of a claim, which is renewed while its call runs
 	tell  time.Duration // how long a result is tried to be written
 	op    time.Duration // how long one look at the store may take
+
+	patience time.Duration // how long a store that has just failed is waited for
+	outage   outage
 }
 
 // maxClaim is how long a claim holds others back whose replica has died early in
@@ -35,6 +38,7 @@ const maxClaim = 5 * time.Second
 const maxLinks = 32
 
 func (s *shared) get(ctx context.Context, key string) (r record, err error) {
+	defer s.outage.looked(ctx, time.Now(), &err)
 	defer caught(&err, "Store")
 	ctx, cancel := context.WithTimeout(ctx, s.op)
 	defer cancel()
@@ -52,6 +56,7 @@ func (s *shared) swap(ctx context.Context, key string, old, new record, ttl time
 	if old == nil && new == nil {
 		return true, nil
 	}
+	defer s.outage.looked(ctx, time.Now(), &err)
 	defer caught(&err, "Store")
 	ctx, cancel := context.WithTimeout(ctx, s.op)
 	defer cancel()
@@ -104,6 +109,12 @@ func (s *shared) follow(ctx context.Context, t Tokens) (trail, error) {
 		}
 	}
 	return f, nil
+}
+
+// find is follow, with patience.
+func (s *shared) find(ctx context.Context, t Tokens) (f trail, err error) {
+	err = s.patiently(ctx, func() (err error) { f, err = s.follow(ctx, t); return err })
+	return f, err
 }
 
 // An outcome is what the provider has given for old.
@@ -164,22 +175,6 @@ func (s *shared) settle(ctx context.Context, o *outcome) error {
 	return nil
 }
 
-// insist calls f until it succeeds or ctx ends, with pauses. A sign-out is no
-// error of the store, and ends it.
-func (s *shared) insist(ctx context.Context, f func() error) error {
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		err := f()
-		if err == nil || errors.Is(err, ErrEnded) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-	}
-}
-
 // await waits until the record under old's refresh token is another than r, or
 // may be.
 func (s *shared) await(ctx context.Context, old Tokens, r record) error {
@@ -193,7 +188,8 @@ func (s *shared) await(ctx context.Context, old Tokens, r record) error {
 		}
 	}
 	for begin := time.Now(); ; {
-		now, err := s.get(ctx, key)
+		var now record
+		err := s.patiently(ctx, func() (err error) { now, err = s.get(ctx, key); return err })
 		if err != nil || !bytes.Equal(now, r) {
 			return err
 		}
