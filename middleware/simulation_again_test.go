@@ -15,6 +15,9 @@ func (w *simWorld) askedAgain(d *simCall) {
 	if since, ok := d.login.successor(d.login.arrived, gen); ok && since.Before(d.start) {
 		return // the browser has what followed: this was an old token that came back
 	}
+	if d.login.torn(d.start) {
+		return // of the two logins that a thief has made of it, the replica went on with the other
+	}
 	for _, r := range w.all {
 		if r.isDead() && r.deadAt.After(d.start) && r.deadAt.Before(until) {
 			return
@@ -25,8 +28,8 @@ func (w *simWorld) askedAgain(d *simCall) {
 		if c != d && c.start.After(d.end) && c.start.Before(until) {
 			return
 		}
-		if c.processed && c.lost == "" && d.start.Sub(c.end) > w.plan.grace {
-			return // the store had forgotten that it was exchanged, and the provider's grace was over
+		if c.processed && c.lost == "" && (d.start.Sub(c.end) > w.plan.grace || simWithin(w.store.wiped, c.end, d.start)) {
+			return // the store had forgotten that it was exchanged: for long, or the replica knows what for
 		}
 		if c.start.Before(d.start) && d.start.Sub(c.start) < 30*time.Second {
 			before++
@@ -39,4 +42,22 @@ func (w *simWorld) askedAgain(d *simCall) {
 		return // it was the last time that somebody asked again
 	}
 	w.breach("2", "an answer for %s was lost %s ago, and nobody has asked again", simName(d.grant.token), time.Since(d.end))
+}
+
+// torn tells whether a thief has presented tokens of the login, and the provider had
+// answered one of its tokens twice before at: there are two branches then, and what
+// followed in one is no answer to what was lost in the other.
+func (l *simLogin) torn(at time.Time) bool {
+	for _, g := range l.grants {
+		answers := 0
+		for _, c := range g.calls {
+			if c.processed && !c.end.IsZero() && c.end.Before(at) {
+				answers++
+			}
+		}
+		if answers > 1 && len(l.replayed) > 0 {
+			return true
+		}
+	}
+	return false
 }
