@@ -104,8 +104,8 @@ type Auth struct {
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Observe is told what happens, by several goroutines at once: those of the
-	// requests, and those of refreshes beside their handlers, where a panic of it
-	// is passed over. It must return soon, and must not Close a. Default nil.
+	// requests, and those of refreshes beside their handlers. It must return soon,
+	// and must not Close a. A panic of it is passed over. Default nil.
 	Observe func(ctx context.Context, e Event)
 
 	once        sync.Once

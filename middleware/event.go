@@ -116,8 +116,11 @@ func (e Event) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
+// observe calls Observe. A panic of it must not cost a login the tokens that it was
+// told of, nor, beside a handler, end the whole program.
 func (a *Auth) observe(ctx context.Context, e Event) {
 	if a.Observe != nil {
+		defer func() { _ = recover() }()
 		a.Observe(ctx, e)
 	}
 }
@@ -131,12 +134,12 @@ func (a *Auth) observeToken(kind Kind, v *visit) {
 	if v.token != nil {
 		e.Issuer, e.Subject = v.token.Issuer, v.token.Subject
 	}
-	a.Observe(v.Context, e)
+	a.observe(v.Context, e)
 }
 
 func (a *Auth) observeRefusal(ctx context.Context, err error) {
 	if a.Observe != nil {
-		a.Observe(ctx, Event{Kind: Refused, Reason: reasonOf(err), Err: err})
+		a.observe(ctx, Event{Kind: Refused, Reason: reasonOf(err), Err: err})
 	}
 }
 
@@ -159,7 +162,7 @@ func (a *Auth) observeRenewal(v *visit, was *verify.Token, cause string, took ti
 	if was != nil {
 		e.Issuer, e.Subject = was.Issuer, was.Subject
 	}
-	a.Observe(v.Context, e)
+	a.observe(v.Context, e)
 }
 
 // causeOf names why a login is refreshed, from what was said of its access token.

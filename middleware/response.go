@@ -161,7 +161,7 @@ type early struct {
 // requests that need nothing do not wait for a provider that is down.
 const earlyPause = 5 * time.Second
 
-// errEarlyPanic stands for what a Verifier or an Observe panicked with.
+// errEarlyPanic stands for what a Verifier panicked with.
 var errEarlyPanic = errors.New("middleware: a refresh beside the handler panicked")
 
 // renewBeside begins to exchange old while the handler runs.

@@ -57,9 +57,7 @@ func (f *Flow) BackChannel() http.Handler {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), f.timeout())
 		defer cancel()
 		l, err := f.logOut(ctx, w, r)
-		if f.Auth.Observe != nil {
-			f.Auth.Observe(ctx, middleware.Event{Kind: LoggedOut, Err: err, Issuer: l.Issuer, Subject: l.Subject})
-		}
+		f.observe(ctx, middleware.Event{Kind: LoggedOut, Err: err, Issuer: l.Issuer, Subject: l.Subject})
 		answerLogout(w, err)
 	})
 }

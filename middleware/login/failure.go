@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"html/template"
@@ -88,10 +89,16 @@ func (e *Failure) explain() string {
 	}
 }
 
-func (f *Flow) fail(w http.ResponseWriter, r *http.Request, e *Failure) {
+// observe tells Auth.Observe. A panic of it is passed over, as by Auth.
+func (f *Flow) observe(ctx context.Context, e middleware.Event) {
 	if f.Auth.Observe != nil {
-		f.Auth.Observe(r.Context(), middleware.Event{Kind: Failed, Reason: e.Code, Err: e})
+		defer func() { _ = recover() }()
+		f.Auth.Observe(ctx, e)
 	}
+}
+
+func (f *Flow) fail(w http.ResponseWriter, r *http.Request, e *Failure) {
+	f.observe(r.Context(), middleware.Event{Kind: Failed, Reason: e.Code, Err: e})
 	if f.OnError != nil {
 		f.OnError(w, r, e)
 		return

@@ -18,8 +18,8 @@ import (
 // alone does not reach the login.
 func (f *Flow) note(ctx context.Context, t refresh.Tokens) {
 	err := f.keepNote(ctx, t)
-	if err != nil && f.Auth.Observe != nil {
-		f.Auth.Observe(ctx, middleware.Event{
+	if err != nil {
+		f.observe(ctx, middleware.Event{
 			Kind: middleware.RevocationsFailed, Err: fmt.Errorf("login: noting whose session it is: %w", err),
 		})
 	}

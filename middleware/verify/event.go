@@ -58,7 +58,13 @@ func (j *JWT) observed(issuer string, load loadFunc) loadFunc {
 		} else {
 			e.Keys = len(next.keys)
 		}
-		j.Observe(ctx, e)
+		j.tell(ctx, e)
 		return next, err
 	}
+}
+
+// tell calls Observe. A panic of it is not the fetch's.
+func (j *JWT) tell(ctx context.Context, e Event) {
+	defer func() { _ = recover() }()
+	j.Observe(ctx, e)
 }

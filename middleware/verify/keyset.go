@@ -21,6 +21,7 @@ var (
 	errBusy   = errors.New("too many requests wait for the keys")
 	errNoKeys = errors.New("no keys yet")
 	errTooOld = errors.New("the keys are too old to be believed")
+	errPanic  = errors.New("what gives the keys panicked")
 )
 
 // A keySet is the keys of one issuer. It has no goroutine of its own: requests
@@ -54,23 +55,6 @@ type keySet struct {
 // A loadFunc gets the keys, given those that there are (nil at first). It is
 // called once at a time.
 type loadFunc func(ctx context.Context, old *snapshot) (*snapshot, error)
-
-// A snapshot is the keys as they were at one time. It does not change.
-type snapshot struct {
-	keys     map[string]*key
-	anew     bool // keys that were there before count as new ones
-	url      string
-	etag     string
-	loaded   time.Duration // when the fetch that confirmed it began
-	lifetime time.Duration
-}
-
-// A flight is one fetch and all who wait for it.
-type flight struct {
-	done    chan struct{}
-	err     error // set before done is closed
-	waiters int
-}
 
 // newKeySet returns an empty set whose fetches end with ctx and count in group.
 func newKeySet(ctx context.Context, group *sync.WaitGroup, issuer string, l *limits, kidGap time.Duration, load loadFunc) *keySet {
@@ -204,31 +188,6 @@ func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	return -1
 }
 
-// start begins a fetch. mu is held.
-func (s *keySet) start(at time.Duration) {
-	f := &flight{done: make(chan struct{})}
-	s.flight, s.started = f, at
-	s.group.Go(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, s.limits.timeout)
-		defer cancel()
-		next, err := s.load(ctx, s.current.Load())
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		switch {
-		case s.closed:
-			err = errClosed // whatever that has made of the fetch
-		case err == nil:
-			next.loaded = at
-			s.replace(next)
-			s.quiet.Store(int64(at + s.kidGap))
-		}
-		f.err = err
-		s.flight, s.failure = nil, err
-		s.schedule()
-		close(f.done)
-	})
-}
-
 // replace puts next in the place of the current keys. A key that stays remains
 // the same *key; one that goes dies, and with it what is remembered of the
 // tokens that it signed. mu is held.
@@ -283,53 +242,4 @@ func (s *keySet) stop() {
 		}
 	}
 	s.cancel()
-}
-
-func (s *snapshot) usable(at time.Duration, l *limits) bool {
-	return s != nil && at <= s.loaded+l.maxStale
-}
-
-func (s *snapshot) young(at time.Duration) bool {
-	return s != nil && at < s.loaded+s.lifetime
-}
-
-// key returns the key that h names, or nil. A token that names none can only
-// mean the one key of a set that has one.
-func (s *snapshot) key(h *header) *key {
-	if s == nil {
-		return nil
-	}
-	if h.hasKid {
-		return s.keys[string(h.kid)]
-	}
-	if len(s.keys) == 1 {
-		for _, k := range s.keys {
-			return k
-		}
-	}
-	return nil
-}
-
-// join counts a request as one that waits. The lock of the set is held.
-func (f *flight) join() bool {
-	f.waiters++
-	return f.waiters <= maxWaiters
-}
-
-// wait waits for the end of the fetch, at most for limit if that is not zero.
-func (f *flight) wait(ctx context.Context, limit time.Duration) error {
-	var timeout <-chan time.Time
-	if limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		timeout = timer.C
-	}
-	select {
-	case <-f.done:
-		return f.err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timeout:
-		return context.DeadlineExceeded
-	}
 }

@@ -73,7 +73,7 @@ type JWT struct {
 	KeySets int
 
 	// Observe is told of fetches of key sets, beside the requests. It must return
-	// soon. Default nil.
+	// soon. A panic of it is passed over. Default nil.
 	Observe func(ctx context.Context, e Event)
 
 	once   sync.Once

@@ -47,6 +47,7 @@ func (e Event) LogValue() slog.Value {
 
 func (s *Sessions) observe(ctx context.Context, kind Kind, at *stored) {
 	if s.Observe != nil {
+		defer func() { _ = recover() }()
 		s.Observe(ctx, Event{Kind: kind, Issuer: at.Issuer, Subject: at.Subject, Login: at.public()})
 	}
 }

@@ -254,10 +254,13 @@ func TestALoginWithoutARefreshTokenIsTheRefreshers(t *testing.T) {
 		w := newWorld(t)
 		s := w.replica(func(s *sessions.Sessions) {
 			s.Refresher = refresh.Func(func(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+				if old.ID != "id" {
+					t.Errorf("after %q the ID token is %q", old.Access, old.ID)
+				}
 				return refresh.Tokens{Access: old.Access + "+", Expiry: time.Now().Add(time.Minute)}, nil
 			})
 		})
-		tok, err := s.Start(t.Context(), refresh.Tokens{Access: "token"}, alice)
+		tok, err := s.Start(t.Context(), refresh.Tokens{Access: "token", ID: "id"}, alice)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,5 +271,6 @@ func TestALoginWithoutARefreshTokenIsTheRefreshers(t *testing.T) {
 		if w.refresh(s, tok) != next {
 			t.Error("the handle before gets another successor")
 		}
+		w.refresh(s, next)
 	})
 }

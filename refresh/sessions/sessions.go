@@ -92,8 +92,8 @@ type Sessions struct {
 	// a handle only in place of the refresh token. Default: they get neither.
 	ShowAccess bool
 
-	// Observe is told of what the service may want to know. It must return soon.
-	// Default nil.
+	// Observe is told of what the service may want to know. It must return soon. A
+	// panic of it is passed over. Default nil.
 	Observe func(ctx context.Context, e Event)
 
 	once     sync.Once

@@ -1,0 +1,73 @@
+package verify
+
+import (
+	"context"
+	"time"
+)
+
+// A flight is one fetch and all who wait for it.
+type flight struct {
+	done    chan struct{}
+	err     error // set before done is closed
+	waiters int
+}
+
+// start begins a fetch. mu is held.
+func (s *keySet) start(at time.Duration) {
+	f := &flight{done: make(chan struct{})}
+	s.flight, s.started = f, at
+	s.group.Go(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, s.limits.timeout)
+		defer cancel()
+		next, err := s.fetch(ctx)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case s.closed:
+			err = errClosed // whatever that has made of the fetch
+		case err == nil:
+			next.loaded = at
+			s.replace(next)
+			s.quiet.Store(int64(at + s.kidGap))
+		}
+		f.err = err
+		s.flight, s.failure = nil, err
+		s.schedule()
+		close(f.done)
+	})
+}
+
+// fetch loads the keys. A panic of the issuer's Keys is a fetch that failed: in
+// a goroutine of ours it would end the whole program.
+func (s *keySet) fetch(ctx context.Context) (next *snapshot, err error) {
+	defer func() {
+		if recover() != nil { // its value may hold anything
+			err = errPanic
+		}
+	}()
+	return s.load(ctx, s.current.Load())
+}
+
+// join counts a request as one that waits. The lock of the set is held.
+func (f *flight) join() bool {
+	f.waiters++
+	return f.waiters <= maxWaiters
+}
+
+// wait waits for the end of the fetch, at most for limit if that is not zero.
+func (f *flight) wait(ctx context.Context, limit time.Duration) error {
+	var timeout <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timeout:
+		return context.DeadlineExceeded
+	}
+}

@@ -1,0 +1,41 @@
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/local"
+)
+
+// Both run in goroutines of ours, where a panic would end the program.
+func TestAPanicOfKeysOrObserveIsNoMoreThanAFailure(t *testing.T) {
+	issuer := &local.Issuer{URL: "https://issuer.example", Audience: []string{"api"}, Life: time.Minute}
+	login, err := issuer.Login(t.Context(), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		keys    func(context.Context) ([]byte, error)
+		observe func(context.Context, verify.Event)
+		good    bool
+	}{
+		"Keys":    {func(context.Context) ([]byte, error) { panic("a mistake") }, nil, false},
+		"Observe": {issuer.JWKS, func(context.Context, verify.Event) { panic("a mistake") }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tokens, err := verify.New(verify.Issuer{URL: issuer.URL, Audience: issuer.Audience, Keys: tt.keys})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tokens.Close()
+			tokens.Observe = tt.observe
+			_, err = tokens.Verify(t.Context(), login.Access)
+			if tt.good != (err == nil) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrExpired) {
+				t.Errorf("verified: %v", err)
+			}
+		})
+	}
+}
