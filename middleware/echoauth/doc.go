@@ -1,4 +1,4 @@
-// Package echoauth carries package middleware into echo: who calls is verified,
+// Package echoauth carries package middleware into echo v4: who calls is verified,
 // logins in cookies live on past the end of their access tokens, and handlers
 // find the token in their [echo.Context].
 //

@@ -62,7 +62,8 @@ export interface Fetch {
  *
  * It answers, rejects and aborts as fetch does. A call's signal ends that call,
  * not the refresh that others wait for. A body is taken when the function is
- * called; a ReadableStream can be sent only once, and is never retried.
+ * called. A ReadableStream can be sent only once, and is never retried; within a
+ * Request it is a body like any other, and kept in memory until the answer.
  *
  * Passed on to fetch untouched: requests to other origins, those without
  * credentials or with an Authorization header of their own, and everything
