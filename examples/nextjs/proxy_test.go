@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,32 +28,77 @@ func (v *way) testEnforcement(t *testing.T) {
 	}
 }
 
-// testWithoutOrigin starts the app that has been built once more.
-func (v *way) testWithoutOrigin(t *testing.T) {
+// startAgain starts the app that has been built once more, for another API, and
+// waits until it answers. The function that it returns ends the process and
+// returns what that has written.
+func (v *way) startAgain(t *testing.T, api string, env ...string) (*way, func() string) {
+	t.Helper()
 	dir, err := webFolder(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	address := freeAddress(t, "localhost")
-	cmd := (&web{node: "node", dir: dir, api: v.nextURL}).command(ctx, address)
-	cmd.Env = append(cmd.Env, "PUBLIC_URL=")
+	cmd := (&web{node: "node", dir: dir, api: api}).command(ctx, address)
+	cmd.Env = append(cmd.Env, env...)
 	var log output
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lost := *v
-	lost.url = "http://" + address
-	a := lost.get(t, "GET", "/welcome")
-	for began := time.Now(); a.err != nil && time.Since(began) < patience; {
+	stop := sync.OnceValue(func() string {
+		cancel()
+		_ = cmd.Wait() // it was asked to end; what it wrote is complete now
+		return log.text()
+	})
+	t.Cleanup(func() { stop() })
+	other := *v
+	other.url = "http://" + address
+	for began := time.Now(); other.get(t, "GET", "/welcome").err != nil && time.Since(began) < patience; {
 		v.wait(t, 50*time.Millisecond)
-		a = lost.get(t, "GET", "/welcome")
 	}
-	cancel()
-	_ = cmd.Wait() // it was asked to end; what it wrote is complete now
-	if a.status != http.StatusInternalServerError || !strings.Contains(log.text(), "PUBLIC_URL is not set") {
-		t.Errorf("a page is answered with %d, %v:\n%s", a.status, a.err, log.text())
+	return &other, stop
+}
+
+func (v *way) testWithoutOrigin(t *testing.T) {
+	lost, stop := v.startAgain(t, v.nextURL, "PUBLIC_URL=")
+	a := lost.get(t, "GET", "/welcome")
+	if log := stop(); a.status != http.StatusInternalServerError || !strings.Contains(log, "PUBLIC_URL is not set") {
+		t.Errorf("a page is answered with %d, %v:\n%s", a.status, a.err, log)
+	}
+}
+
+// testOnce counts what proxy.js asks, where no coordination hides how often.
+func (v *way) testOnce(t *testing.T) {
+	var refreshes atomic.Int64
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/auth/refresh":
+			n := refreshes.Add(1)
+			for _, name := range []string{"__Host-accessToken", "__Host-refreshToken", "tokenLife"} {
+				w.Header().Add("Set-Cookie", fmt.Sprintf("%s=%d; Path=/; Max-Age=60; Secure", name, n))
+			}
+			w.WriteHeader(http.StatusNoContent)
+		case "/api/me":
+			fmt.Fprintf(w, `{"subject": %q, "expires_in": 60}`, r.Header.Get("Cookie"))
+		default:
+			fmt.Fprint(w, "[]")
+		}
+	}))
+	defer api.Close()
+	counted, _ := v.startAgain(t, api.URL)
+	for _, path := range pages {
+		before := refreshes.Load()
+		a := counted.get(t, "GET", path, "Cookie", "__Host-accessToken=old; __Host-refreshToken=old")
+		if n := refreshes.Load() - before; n != 1 {
+			t.Errorf("%s is %d refreshes, want 1", path, n)
+		}
+		if a.status != http.StatusOK || len(a.header["Set-Cookie"]) != 3 {
+			t.Errorf("%s is answered with %d and %d cookies: %v", path, a.status, len(a.header["Set-Cookie"]), a.err)
+		}
+		if path != "/welcome" && !strings.Contains(a.body, fmt.Sprintf("__Host-accessToken=%d", before+1)) {
+			t.Errorf("%s was rendered with the old token", path)
+		}
 	}
 }
 
@@ -145,6 +194,9 @@ func (v *way) testProxy(t *testing.T) {
 			v.tab.Go(t, v.url+path)
 			for _, look := range chromium.Looks {
 				v.tab.Show(t, "nextjs"+strings.ReplaceAll(path, "/", "-"), look)
+				if out := chromium.Eval[string](t, v.tab, sticksOut); out != "" {
+					t.Errorf("%s, %s: this sticks out of its card: %s", path, look.Name, out)
+				}
 			}
 		}
 	})
@@ -156,3 +208,10 @@ func (v *way) testProxy(t *testing.T) {
 		v.isOver(t)
 	})
 }
+
+// sticksOut finds what reaches into the right padding of a card.
+const sticksOut = `return [...document.querySelectorAll(".card > *, .card .row > *")].find((inner) => {
+	const card = inner.closest(".card");
+	const edge = card.getBoundingClientRect().right - parseFloat(getComputedStyle(card).paddingRight);
+	return inner.getBoundingClientRect().right > edge;
+})?.outerHTML ?? ""`

@@ -56,6 +56,7 @@ func TestInChromium(t *testing.T) {
 	})
 	t.Run("the gateway asks for a login before Next.js is asked for a page", gateway.testEnforcement)
 	t.Run("proxy.js", next.testProxy)
+	t.Run("proxy.js asks once for each request", next.testOnce)
 	t.Run("proxy.js without the app's own origin", next.testWithoutOrigin)
 }
 
