@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,6 +115,11 @@ func newSimPlan(seed uint64) simPlan {
 		}
 	}
 	return p
+}
+
+// apart is how far the clocks of two replicas can be apart.
+func (p *simPlan) apart() time.Duration {
+	return slices.Max(p.clocks[:]) - slices.Min(p.clocks[:])
 }
 
 // happens draws whether a fault of this kind occurs now.

@@ -208,20 +208,8 @@ func (w *simWorld) checkWritten(q *simRequest, line map[string]*http.Cookie, now
 		w.breach("1", "%s goes with %s in one answer", simName(a.Value), simName(line[simRefreshCookie].Value))
 	}
 	since := now.Add(-simRecent)
-	if !l.ended.IsZero() && now.Sub(l.ended) > simMoment && l.dead != "ended by the provider" && l.dead != "used again" {
-		excused := w.plan.shared && (l.endedBy.storeFailed(l.ending, l.ended) || q.replica.storeSlow(since, now) || w.anyStoreFailed(l.ending.Add(-simRecent), now) ||
-			simWithin(w.store.wiped, l.issued[gen], now)) // the store has lost what led from the one to the other
-		if !w.plan.shared && l.endedBy.isDead() {
-			excused = true // who knew of it is gone, and the provider would refuse
-		}
-		if l.forked && w.plan.mode == rotateNew {
-			// The provider has made two logins of it, of which nobody can know that
-			// they are one. That it was asked twice is excused, or not, where it was.
-			excused = true
-		}
-		if !excused {
-			w.breach("5", "login %d was ended %s ago, and %s is written", l.id, now.Sub(l.ended), simName(a.Value))
-		}
+	if !l.ended.IsZero() && now.Sub(l.ended) > simMoment && w.toldOfEnd(q, l, gen) {
+		w.breach("5", "login %d was ended %s ago, and %s is written", l.id, now.Sub(l.ended), simName(a.Value))
 	}
 	if gen < l.written && now.Sub(l.writtenT) > simMoment && !l.forked &&
 		(!w.plan.shared || !q.replica.storeSlow(since, now) && !w.anyStoreFailed(l.issued[gen+1].Add(-simRecent), now)) {
@@ -230,6 +218,25 @@ func (w *simWorld) checkWritten(q *simRequest, line map[string]*http.Cookie, now
 	if gen > l.written {
 		l.written, l.writtenT = gen, now
 	}
+}
+
+// toldOfEnd tells whether the replica of q can be expected to know that its user
+// has ended l, of which it has generation gen. The caller holds w.mu.
+func (w *simWorld) toldOfEnd(q *simRequest, l *simLogin, gen int) bool {
+	now := time.Now()
+	switch {
+	case l.dead == "ended by the provider", l.dead == "used again":
+		return false // that may be all that is known here
+	case l.forked && w.plan.mode == rotateNew:
+		// The provider has made two logins of it, of which nobody can know that
+		// they are one. That it was asked twice is excused, or not, where it was.
+		return false
+	case !w.plan.shared:
+		return !l.endedBy.isDead() // else who knew of it is gone, and the provider would refuse
+	}
+	return !l.endedBy.storeFailed(l.ending, l.ended) && !q.replica.storeSlow(now.Add(-simRecent), now) &&
+		!w.anyStoreFailed(l.ending.Add(-simRecent), now) &&
+		!simWithin(w.store.wiped, l.issued[gen], now) // it has lost what led from the one to the other
 }
 
 // anyStoreFailed tells whether the store failed any replica in a time, or lost
@@ -260,6 +267,9 @@ func (w *simWorld) checkAnswer(q *simRequest, status int, upstream, cleared, wri
 	}
 	if l.good() && !q.thief && (cleared || status == http.StatusUnauthorized && !upstream) {
 		w.breach("2", "login %d is good, and a request with %s is answered with %d, cookies cleared: %t", l.id, simName(q.refresh), status, cleared)
+	}
+	if cleared && !q.thief && !l.ended.IsZero() && now.Sub(l.ended) > simMoment && now.Sub(l.ending) < simGrace && w.toldOfEnd(q, l, q.gen) {
+		w.breach("2", "login %d was ended %s ago, and a request of it clears what may have come since", l.id, now.Sub(l.ended))
 	}
 	app := q.kind != "refresh"
 	if app && status != http.StatusOK && !upstream && q.good && now.Before(q.exp) {
@@ -308,7 +318,7 @@ func (w *simWorld) checkThief(q *simRequest, status int) {
 		return
 	}
 	since, ok := l.successor(l.accepted, q.gen)
-	if !ok || q.arrived.Sub(since) < simGrace+simMoment+time.Second || w.plan.shared && w.anyStoreSlow(l.issued[q.gen+1].Add(-simRecent), time.Now()) {
+	if !ok || q.arrived.Sub(since) < simGrace+simGrace/2+simMoment+time.Second+w.plan.apart() || w.plan.shared && w.anyStoreSlow(l.issued[q.gen+1].Add(-simRecent), time.Now()) {
 		return // what shortens the life of a result is told to the store once
 	}
 	if l.forked {

@@ -1,7 +1,9 @@
 package middleware_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -164,15 +166,33 @@ func (a *simAccess) Get(ctx context.Context, key string) (v []byte, err error) {
 		v, err = s.Get(context.Background(), key)
 		return err
 	})
-	return v, err
+	return a.dated(v, -1), err
 }
 
 func (a *simAccess) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (ok bool, err error) {
 	err = a.do(ctx, func(s *refresh.MemoryStore) (err error) {
-		ok, err = s.Swap(context.Background(), key, old, new, ttl)
+		ok, err = s.Swap(context.Background(), key, a.dated(old, 1), a.dated(new, 1), ttl)
 		return err
 	})
 	return ok && err == nil, err
+}
+
+// dated returns a value with the time in it as the replica's clock tells it, on its
+// way to the store (1) or back (-1): all replicas of a story share one real clock.
+// A time stands in eight bytes behind the first, in milliseconds. What would lie
+// beyond the year 9999 is none.
+func (a *simAccess) dated(v []byte, way time.Duration) []byte {
+	off := way * a.replica.world.plan.clocks[a.replica.index]
+	if off == 0 || len(v) < 9 {
+		return v
+	}
+	at := binary.BigEndian.Uint64(v[1:9])
+	if at >= 253402300799000 {
+		return v
+	}
+	v = bytes.Clone(v)
+	binary.BigEndian.PutUint64(v[1:9], at+uint64(off.Milliseconds()))
+	return v
 }
 
 // do is one operation: there, what it does, and back. Where the way back is cut,

@@ -190,7 +190,9 @@ func (b *book) newest(l *login) Tokens {
 }
 
 // follows returns the newest tokens of k's login where those that k is for have
-// been replaced here less than grace ago, and how long they lead there yet.
+// been replaced less than half of grace ago, and how long they lead there yet. Half,
+// since that may have been by another replica's clock: what has had its grace must
+// not come back.
 func (b *book) follows(k *call) (newest Tokens, ttl time.Duration, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -199,7 +201,7 @@ func (b *book) follows(k *call) (newest Tokens, ttl time.Duration, ok bool) {
 	if !ok || p.login != l || l.over != nil || p.generation >= l.generation {
 		return Tokens{}, 0, false
 	}
-	return l.newest, time.Until(p.until), time.Since(p.since) < b.grace
+	return l.newest, time.Until(p.until), time.Since(p.since) < b.grace/2
 }
 
 // whileOpen calls f unless the book is closed, and tells whether it did.

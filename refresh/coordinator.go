@@ -39,9 +39,9 @@ type Coordinator struct {
 
 	// Store is shared by all replicas that serve the same users, and lets them
 	// coordinate as one. What is put there is sealed under the refresh token
-	// that it belongs to. Where the Store fails for longer than half of Timeout,
-	// each replica coordinates for itself until it is back. Default nil: this
-	// process only.
+	// that it belongs to. Where the Store fails for longer than half of Timeout, or
+	// than 2.5 s, each replica coordinates for itself until it is back. Default
+	// nil: this process only.
 	Store Store
 
 	// Observe is told of calls and of errors of the Store, by several goroutines
@@ -122,7 +122,7 @@ func (c *Coordinator) init() {
 			c.sh = &shared{
 				store: c.Store, grace: grace, keep: keep,
 				claim: min(3*c.wait, maxClaim), tell: 3 * c.wait, op: min(time.Second, c.wait/4),
-				patience: c.wait / 2,
+				apart: grace / 2, patience: min(c.wait/2, maxPatience),
 			}
 		}
 		c.sight.open(c.sh != nil)

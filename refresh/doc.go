@@ -63,8 +63,8 @@
 // ends here only the one that it was asked for: an answer that is still under way
 // with another can bring access tokens that are good until they end.
 //
-// A Store that is out of reach or silent is waited for, up to half of Timeout: it may
-// be restarting. One that stays away for longer, or that loses what it has (a Redis
+// A Store that is out of reach or silent is waited for, up to 2.5 s or half of
+// Timeout: it may be restarting. One that stays away for longer, or that loses what it has (a Redis
 // without persistence that restarts), leaves each replica with what it has seen
 // itself: tokens that another replica has exchanged, a moment or an hour ago, are
 // presented to the provider once more. One without grace takes them for stolen, and

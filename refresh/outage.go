@@ -13,6 +13,11 @@ type outage struct {
 	since, last time.Time // of its first and its last failure; zero: the store works
 }
 
+// maxPatience is how long a store is waited for at most. Who has begun a call may
+// have died with its claim in the store: its tokens must be asked for again within
+// the provider's grace, and the wait for that claim comes first (maxClaim).
+const maxPatience = maxClaim / 2
+
 // over is how long after its last failure an outage is believed to be over, if
 // nobody has looked.
 const over = time.Minute
@@ -47,26 +52,35 @@ func (o *outage) lasted() time.Duration {
 
 // patiently calls f, and again where the store fails: one that restarts is back in
 // a moment, while replicas that go on without each other may present one refresh
-// token twice. From a store that has failed for as long as that nothing more is
-// hoped, and f is called once.
+// token twice. Three times at least, as it may be this process that has stood still.
+// From a store that has failed for long nothing more is hoped, and f is called once.
 func (s *shared) patiently(ctx context.Context, f func() error) error {
-	hoping, cancel := context.WithTimeout(ctx, s.patience-s.outage.lasted())
+	left := s.patience - s.outage.lasted()
+	if left <= 0 {
+		return f()
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	return s.insist(hoping, f)
+	return s.insist(ctx, 3, f)
 }
 
-// insist calls f until it succeeds or ctx ends, with pauses. A sign-out is no
-// error of the store, and ends it; so does a record that will not become readable.
-func (s *shared) insist(ctx context.Context, f func() error) error {
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+// insist calls f until it succeeds or, after so many times at least, ctx ends, with
+// pauses. A sign-out is no error of the store, and ends it; so does a record that
+// will not become readable.
+func (s *shared) insist(ctx context.Context, least int, f func() error) error {
+	pause := 5 * time.Millisecond
+	for n := 1; ; n++ {
 		err := f()
 		if err == nil || errors.Is(err, ErrEnded) || errors.Is(err, errUnreadable) {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			if n >= least {
+				return err
+			}
 		case <-time.After(pause):
 		}
+		pause = min(2*pause, 250*time.Millisecond)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -74,17 +73,6 @@ func (r record) over() error {
 		return errReplaced
 	}
 	return errSignedOut
-}
-
-// newClaim returns a claim that no other replica makes. Where the provider does
-// not rotate, it takes the place of a result, and keeps it.
-func newClaim(was record) record {
-	owner := make([]byte, ownerSize)
-	_, _ = rand.Read(owner) // it never returns an error
-	if was.kind() == replaced {
-		owner = append(owner, was[recordHeader:]...)
-	}
-	return newRecord(claimed, owner)
 }
 
 // before returns the result that a claim has taken the place of, or nil.

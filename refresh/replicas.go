@@ -18,7 +18,8 @@ var errRefused = fmt.Errorf("%w: the provider has refused it to another replica"
 func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*c.wait, errWaited)
 	defer cancel()
-	var claim, was record // ours, and what stood in its place
+	var mine claim
+	inherited := false // another's claim has run out, and has left no answer
 	for {
 		f, err := c.sh.find(waiting, k.old)
 		t, r := f.newest, f.record
@@ -26,7 +27,7 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 		case err != nil:
 			return c.askAlone(ctx, k, err)
 		case r.kind() == ended:
-			return Tokens{}, c.book.verdict(r.over(), r.since(), time.Now())
+			return Tokens{}, c.book.verdict(r.over(), r.since().Add(c.sh.apart), time.Now())
 		case f.stale:
 			// Too old to be a request that was under way: the provider decides,
 			// and takes it for reuse if it keeps to RFC 9700.
@@ -36,12 +37,13 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			return t, nil
 		case r.kind() == refused:
 			return Tokens{}, errRefused
-		case r.kind() == claimed && bytes.Equal(r, claim):
-			return c.askForAll(ctx, k, t, claim, was) // a write that seemed to fail
+		case r.kind() == claimed && bytes.Equal(r, mine.record):
+			return c.askForAll(ctx, k, t, mine) // its write only seemed to fail
 		case r.kind() == claimed:
 			if err := c.sh.await(waiting, t, r); err != nil {
 				return Tokens{}, fmt.Errorf("refresh: waiting for another replica: %w", err)
 			}
+			inherited = true
 			continue
 		}
 		if newest, ttl, ok := c.book.follows(k); ok && r == nil {
@@ -51,57 +53,64 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			c.insistOnResult(ctx, outcome{old: k.old, next: newest, sent: k.sent, came: time.Now(), ttl: ttl})
 			return newest, nil
 		}
-		claim, was = newClaim(r), r
+		mine = c.sh.newClaim(r, inherited)
 		if !k.presented(t) {
-			claim.markUnsent()
+			mine.markUnsent()
 		}
 		var owned bool
 		err = c.sh.patiently(waiting, func() (err error) {
-			owned, err = c.sh.swap(waiting, storeKey("refresh", t.Refresh), was, claim, c.sh.life(claim))
+			owned, err = c.sh.swap(waiting, storeKey("refresh", t.Refresh), mine.was, mine.record, mine.life)
 			return err
 		})
 		if err != nil {
 			return c.askAlone(ctx, k, err)
 		}
 		if owned {
-			return c.askForAll(ctx, k, t, claim, was)
+			return c.askForAll(ctx, k, t, mine)
 		}
 	}
 }
 
-// askForAll asks the provider under a claim; was is what stood in its place.
-func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, claim, was record) (Tokens, error) {
+// askForAll asks the provider under a claim.
+func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, mine claim) (Tokens, error) {
 	renewing, stop := context.WithCancel(ctx)
-	c.wg.Go(func() { c.sh.renewClaim(renewing, t, claim) })
+	c.wg.Go(func() { c.sh.renewClaim(renewing, t, mine) })
 	came := time.Now()
 	next, err := c.ask(ctx, k, t)
 	stop()
 	switch key := storeKey("refresh", t.Refresh); {
 	case err == nil:
-		o := outcome{old: t, next: next, sent: k.presented(t), came: came, at: claim, ttl: c.sh.keep}
+		o := outcome{old: t, next: next, sent: k.presented(t), came: came, at: mine.record, ttl: c.sh.keep}
 		err := c.tellResult(ctx, &o)
 		return o.next, err
 	case errors.Is(err, ErrDenied):
-		if won, ok := c.siblings(ctx, k, t); ok {
-			return won, nil
+		if next, err = c.siblings(ctx, k, t, err); err == nil {
+			return next, nil
 		}
-		_, _ = c.sh.swap(ctx, key, claim, newRecord(refused, nil), refusalLife)
+		_, _ = c.sh.swap(ctx, key, mine.record, newRecord(refused, nil), refusalLife)
 	default:
 		// The next one may try at once. If this fails, the claim runs out.
-		_, _ = c.sh.swap(ctx, key, claim, was, c.sh.keep)
+		_, _ = c.sh.swap(ctx, key, mine.record, mine.was, c.sh.keep)
 	}
 	return Tokens{}, err
 }
 
 // siblings returns what another replica has got for t, which is refused to us: where
-// our claim was lost, or there is no store to make one in, that may be why.
-func (c *Coordinator) siblings(ctx context.Context, k *call, t Tokens) (Tokens, bool) {
+// our claim was lost, or there is no store to make one in, that may be why. Or the
+// user has signed out there: the refusal comes of that, and is no news to a browser
+// that may have signed in anew.
+func (c *Coordinator) siblings(ctx context.Context, k *call, t Tokens, refusal error) (Tokens, error) {
 	f, err := c.sh.find(ctx, t)
-	if err != nil || f.record.kind() == ended || f.newest.Access == t.Access {
-		return Tokens{}, false
+	switch {
+	case err != nil:
+		return Tokens{}, refusal
+	case f.record.kind() == ended:
+		return Tokens{}, f.record.over()
+	case f.newest.Access == t.Access:
+		return Tokens{}, refusal
 	}
 	k.since = f.since
-	return f.newest, true
+	return f.newest, nil
 }
 
 // tellResult puts what the provider gave where all replicas find it. Where that
@@ -122,7 +131,7 @@ func (c *Coordinator) insistOnResult(ctx context.Context, o outcome) {
 	c.wg.Go(func() {
 		insisting, cancel := context.WithTimeout(ctx, c.sh.tell)
 		defer cancel()
-		err := c.sh.insist(insisting, func() error { return c.sh.settle(insisting, &o) })
+		err := c.sh.insist(insisting, 1, func() error { return c.sh.settle(insisting, &o) })
 		_ = c.unwanted(ctx, &o, err)
 	})
 }
@@ -148,9 +157,7 @@ func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens,
 	case err == nil: // the Store may be back in a moment
 		c.insistOnResult(ctx, outcome{old: newest, next: next, sent: k.presented(newest), came: came, ttl: c.sh.keep})
 	case errors.Is(err, ErrDenied):
-		if won, ok := c.siblings(ctx, k, newest); ok {
-			return won, nil
-		}
+		return c.siblings(ctx, k, newest, err)
 	}
 	return next, err
 }
@@ -161,7 +168,7 @@ func (c *Coordinator) endTogether(ctx context.Context, t, known Tokens, why erro
 	ending, cancel := context.WithTimeout(ctx, c.sh.op)
 	defer cancel()
 	newest := known
-	err := c.sh.insist(ending, func() (err error) { newest, err = c.sh.end(ending, t, why); return err })
+	err := c.sh.insist(ending, 1, func() (err error) { newest, err = c.sh.end(ending, t, why); return err })
 	if err != nil {
 		c.degraded(ctx, err)
 	}

@@ -23,15 +23,10 @@ type shared struct {
 	tell  time.Duration // how long a result is tried to be written
 	op    time.Duration // how long one look at the store may take
 
+	apart    time.Duration // what replicas' clocks may differ by, where one reads a time of another
 	patience time.Duration // how long a store that has just failed is waited for
 	outage   outage
 }
-
-// maxClaim is how long a claim holds others back whose replica has died early in
-// its call. The provider may have exchanged the token: who waits must be able to ask
-// again within its grace, of which ten seconds are the shortest that providers
-// recommend. Later in a call a claim lives longer, as others could only do harm.
-const maxClaim = 5 * time.Second
 
 // maxLinks is how many results in a row are followed. Tokens that nobody has
 // presented have no successor, so that there are seldom more than two.
@@ -89,7 +84,7 @@ func (s *shared) follow(ctx context.Context, t Tokens) (trail, error) {
 			f.newest, err = was.open(f.newest.Refresh)
 			return f, err
 		}
-		if link == 1 && r != nil && time.Since(r.since()) > s.grace {
+		if link == 1 && r != nil && time.Since(r.since()) > s.grace+s.apart {
 			f.stale = true
 		}
 		if r.kind() != replaced {
@@ -153,7 +148,7 @@ func (s *shared) settle(ctx context.Context, o *outcome) error {
 		if o.at.kind() == ended {
 			return o.at.over()
 		}
-		if o.at.kind() == replaced && o.at.since().After(o.came) {
+		if o.at.kind() == replaced && o.at.since().After(o.came.Add(-s.apart)) {
 			// By a write of ours that looked like a failure, or by a sibling, to
 			// whom the provider has given other tokens: others have them already.
 			// What stood there before we asked is older, and goes.
@@ -206,33 +201,6 @@ func (s *shared) await(ctx context.Context, old Tokens, r record) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// renewClaim keeps a claim alive until ctx ends: where the store is slow, or the
-// provider, it must not run out before the answer stands in its place.
-func (s *shared) renewClaim(ctx context.Context, old Tokens, claim record) {
-	key := storeKey("refresh", old.Refresh)
-	for times := 1; ; times++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(s.claim / 3):
-		}
-		life := s.life(claim)
-		if times >= 3 {
-			life = s.tell // too late to ask again: the answer is the best hope
-		}
-		_, _ = s.swap(ctx, key, claim, claim, life)
-	}
-}
-
-// life is how long a claim stands that is not renewed. One that keeps a result is
-// of a provider that does not rotate, and has no grace to be in time for.
-func (s *shared) life(claim record) time.Duration {
-	if claim.before() != nil {
-		return s.tell
-	}
-	return s.claim
 }
 
 // end marks the login of t as over for all replicas and returns its newest tokens.

@@ -26,8 +26,8 @@ func (s *forgetful) Swap(ctx context.Context, key string, old, new []byte, ttl t
 	return s.now.Load().Swap(ctx, key, old, new, ttl)
 }
 
-// Who has seen the result knows, in the time in which a Store that works would
-// still have it, that the tokens which it replaced must not be used again.
+// Who has seen the result knows, in a time in which a Store that works would still
+// have it, that the tokens which it replaced must not be used again.
 func TestPromise02AStoreThatForgetsEndsNoLogin(t *testing.T) {
 	p := &strict{}
 	synctest.Test(t, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestPromise02AStoreThatForgetsEndsNoLogin(t *testing.T) {
 		knows := &refresh.Coordinator{Refresher: p, Store: store}
 		stranger := &refresh.Coordinator{Refresher: p, Store: store}
 		mustRefresh(t, knows, start("u"), generation("u", 1))
-		<-time.After(20 * time.Second)
+		<-time.After(refresh.DefaultGrace/2 - time.Second)
 		store.forget()
 		mustRefresh(t, knows, start("u"), generation("u", 1))
 		// It has put the result back, for the others.

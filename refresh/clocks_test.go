@@ -1,0 +1,135 @@
+package refresh_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// ahead is the way to a store of a replica whose clock is ahead of the others' by
+// d: it reads and writes the times in records as that clock tells them. A time stands
+// in eight bytes behind the first.
+type ahead struct {
+	refresh.Store
+	d time.Duration
+}
+
+func (a ahead) Get(ctx context.Context, key string) ([]byte, error) {
+	v, err := a.Store.Get(ctx, key)
+	return shifted(v, -a.d), err
+}
+
+func (a ahead) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	// What it reads is later by its own clock, and what it writes earlier by others'.
+	return a.Store.Swap(ctx, key, shifted(old, a.d), shifted(new, a.d), ttl)
+}
+
+func shifted(v []byte, d time.Duration) []byte {
+	const none = 253402300799000
+	if len(v) < 9 || bytes.HasPrefix(v, []byte("refresh.")) {
+		return v
+	}
+	at := binary.BigEndian.Uint64(v[1:9])
+	if at >= none {
+		return v
+	}
+	v = bytes.Clone(v)
+	binary.BigEndian.PutUint64(v[1:9], at+uint64(d.Milliseconds()))
+	return v
+}
+
+// apart runs f with two replicas over one store, the second of which has a clock
+// that is ahead by as much as is borne, and with one that is behind.
+func apart(t *testing.T, p refresh.Refresher, f func(t *testing.T, one, two *refresh.Coordinator)) {
+	t.Helper()
+	const most = refresh.DefaultGrace/2 - time.Second
+	for _, d := range []time.Duration{most, -most} {
+		t.Run(d.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := new(refresh.MemoryStore)
+				one := &refresh.Coordinator{Refresher: p, Store: store}
+				two := &refresh.Coordinator{Refresher: p, Store: ahead{store, d}}
+				f(t, one, two)
+				if err := errors.Join(one.Close(), two.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestPromise01ClocksApartMakeNoReuse(t *testing.T) {
+	const users = 2
+	p := new(strict)
+	n := 0
+	apart(t, p, func(t *testing.T, one, two *refresh.Coordinator) {
+		n++
+		user := string(rune('a' + n))
+		for g := range 6 {
+			first, second := one, two
+			if g%2 == 1 {
+				first, second = two, one
+			}
+			mustRefresh(t, first, generation(user, g), generation(user, g+1))
+			<-time.After(100 * time.Millisecond)
+			mustRefresh(t, second, generation(user, g), generation(user, g+1))
+			<-time.After(20 * time.Second)
+			if g > 0 { // requests that were under way, with cookies one older
+				mustRefresh(t, second, generation(user, g-1), generation(user, g+1))
+				mustRefresh(t, first, generation(user, g-1), generation(user, g+1))
+			}
+			<-time.After(100 * time.Millisecond)
+		}
+	})
+	p.expect(t, 6*users, 0)
+}
+
+// Whose old cookies come a moment after a sign-out at another replica must not lose
+// the cookies of a sign-in that has followed it.
+func TestPromise02ClocksApartAndASignOut(t *testing.T) {
+	p := refresh.Func(new(strict).Refresh) // no Revoker
+	n := 0
+	apart(t, p, func(t *testing.T, one, two *refresh.Coordinator) {
+		for _, at := range [][2]*refresh.Coordinator{{one, two}, {two, one}} {
+			n++
+			old := start(string(rune('a' + n)))
+			if err := at[0].Revoke(t.Context(), old); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(20 * time.Second)
+			if _, err := at[1].Refresh(t.Context(), old); !errors.Is(err, refresh.ErrEnded) {
+				t.Errorf("got %v, want that the login was ended", err)
+			}
+		}
+	})
+}
+
+// What has had its grace does not come back, though the replica that learned of it
+// late has a clock that says otherwise.
+func TestPromise01ClocksApartLengthenNoGrace(t *testing.T) {
+	p := new(strict)
+	n := 0
+	apart(t, p, func(t *testing.T, one, two *refresh.Coordinator) {
+		n++
+		user := string(rune('a' + n))
+		mustRefresh(t, one, start(user), generation(user, 1))
+		one.Presented(generation(user, 1).Access)
+		<-time.After(20 * time.Second)
+		mustRefresh(t, two, start(user), generation(user, 1))
+		for begin := time.Now(); time.Since(begin) < time.Minute; <-time.After(time.Second) {
+			if _, err := two.Refresh(t.Context(), start(user)); errors.Is(err, refresh.ErrDenied) {
+				if after := time.Since(begin); after < 9*time.Second || after > 12*time.Second {
+					t.Errorf("after %v the provider is asked, want 10 s", after)
+				}
+				return
+			}
+		}
+		t.Error("the old tokens are answered for longer than grace")
+	})
+}
