@@ -227,24 +227,29 @@ func (v *Revocations) admit(ctx context.Context, t *verify.Token) error {
 	if !errors.Is(err, errLoginRevoked) && !errors.Is(err, errTokenRevoked) || t.IssuedAt.IsZero() {
 		return err
 	}
-	cutOff := time.Unix(0, v.look(t).latest())
-	if time.Until(cutOff) > time.Second || cutOff.Sub(t.IssuedAt) > maxLag {
+	cutOff, now := time.Unix(0, v.look(t).latest()), time.Now()
+	if cutOff.Sub(now) > time.Second || cutOff.Sub(t.IssuedAt) > maxLag {
 		return err
 	}
-	return v.spare(ctx, t)
+	return v.spare(ctx, t, max(cutOff.UnixNano(), now.UnixNano()))
 }
 
-// spared tells whether t is good, and younger than a cut-off in spite of its iat.
-// What it is exchanged for is so too.
-func (v *Revocations) spared(t *verify.Token) bool {
+// spared returns when t was issued, in Unix nanoseconds, where it is good and
+// younger than a cut-off in spite of its iat; else 0. What it is exchanged for is
+// of the same login, and so of the same age.
+func (v *Revocations) spared(t *verify.Token) int64 {
 	s := v.look(t)
-	return s.spares(t) && s.judge(t) == nil
+	if s.judge(t) != nil {
+		return 0
+	}
+	return s.spared(t)
 }
 
-// spare excepts t from the cut-offs that there are. It is still revoked if it
-// has been by itself.
-func (v *Revocations) spare(ctx context.Context, t *verify.Token) error {
-	r := record{Spared: map[string]int64{tokenID(t): time.Now().Add(v.keep()).Unix()}}
+// spare says that t was issued at a time, whatever its iat: the cut-offs up to
+// then do not end it, and later ones do. It is still revoked if it has been by
+// itself.
+func (v *Revocations) spare(ctx context.Context, t *verify.Token, at int64) error {
+	r := record{Spared: map[string]int64{tokenID(t): at}}
 	if t.Subject != "" {
 		if err := v.add(ctx, keyFor("subject", t.Issuer, t.Subject), r, v.keep()); err != nil {
 			return err

@@ -54,9 +54,13 @@ func (s *seen) latest() int64 {
 	return latest
 }
 
-// spares tells whether t is good although its iat says otherwise.
-func (s *seen) spares(t *verify.Token) bool {
-	return s.home.spares(t) || s.subject != nil && s.subject.spares(t)
+// spared is when t was issued, where that is later than its iat says; else 0.
+func (s *seen) spared(t *verify.Token) int64 {
+	spared := s.home.spared(t)
+	if s.subject != nil {
+		spared = max(spared, s.subject.spared(t))
+	}
+	return spared
 }
 
 // A cell is what is known here of one record of the Store.
@@ -98,9 +102,11 @@ func (c *cell) latest() int64 {
 	return 0
 }
 
-func (c *cell) spares(t *verify.Token) bool {
-	r := c.known.Load()
-	return r != nil && r.spares(t)
+func (c *cell) spared(t *verify.Token) int64 {
+	if r := c.known.Load(); r != nil {
+		return r.spared(t)
+	}
+	return 0
 }
 
 // learn adds r to what is known: nothing that is revoked becomes good again by

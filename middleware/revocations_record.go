@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +23,7 @@ type record struct {
 	Before int64            `json:"before,omitempty"` // logins with tokens issued earlier are over; Unix nanoseconds
 	Stale  int64            `json:"stale,omitempty"`  // tokens issued earlier are revoked, and that is all; likewise
 	Tokens map[string]int64 `json:"tokens,omitempty"` // these are, until Unix seconds
-	Spared map[string]int64 `json:"spared,omitempty"` // to these Before and Stale do not apply, until Unix seconds
+	Spared map[string]int64 `json:"spared,omitempty"` // these were issued then, whatever their iat; Unix nanoseconds
 }
 
 var errUnreadable = errors.New("the store holds something else")
@@ -32,40 +34,46 @@ const maxTokens = 64
 
 // plus returns what r and s say together, without what is over.
 func (r record) plus(s record, now time.Time) record {
-	sum := record{
-		max(r.Before, s.Before), max(r.Stale, s.Stale),
-		union(r.Tokens, s.Tokens, now), union(r.Spared, s.Spared, now),
-	}
+	sum := record{Before: max(r.Before, s.Before), Stale: max(r.Stale, s.Stale)}
+	sum.Tokens = union(r.Tokens, s.Tokens, now.Unix()+1)
+	// Those from before the cut-off are revoked with all others.
+	sum.Spared = union(r.Spared, s.Spared, cmp.Or(sum.Before, sum.Stale))
 	if len(sum.Tokens) > maxTokens {
 		sum = record{Before: max(sum.Before, now.UnixNano())}
 	}
-	if len(sum.Spared) > maxTokens {
-		sum.Spared = nil
+	for len(sum.Spared) > maxTokens { // the oldest give way
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(sum.Spared)), func(a, b string) int {
+			return cmp.Or(cmp.Compare(sum.Spared[a], sum.Spared[b]), cmp.Compare(a, b))
+		})
+		delete(sum.Spared, oldest)
 	}
 	return sum
 }
 
-// union returns what is in a or b and not over yet; nil for nothing.
-func union(a, b map[string]int64, now time.Time) map[string]int64 {
+// union returns what is in a or b with a time that is no less than least, and the
+// later one of two; nil for nothing.
+func union(a, b map[string]int64, least int64) map[string]int64 {
 	if len(a)+len(b) == 0 {
 		return nil
 	}
 	sum := make(map[string]int64, len(a)+len(b))
 	maps.Copy(sum, a)
-	maps.Copy(sum, b)
-	maps.DeleteFunc(sum, func(_ string, until int64) bool { return until <= now.Unix() })
+	for id, at := range b {
+		sum[id] = max(sum[id], at)
+	}
+	maps.DeleteFunc(sum, func(_ string, at int64) bool { return at < least })
 	return sum
 }
 
 // judge tells what r says of a token.
 func (r *record) judge(t *verify.Token) error {
 	older := func(than int64) bool {
-		return than != 0 && (t.IssuedAt.IsZero() || t.IssuedAt.UnixNano() < than)
+		return than != 0 && (t.IssuedAt.IsZero() || t.IssuedAt.UnixNano() < than) && r.spared(t) < than
 	}
 	switch {
-	case older(r.Before) && !r.spares(t):
+	case older(r.Before):
 		return errLoginRevoked
-	case older(r.Stale) && !r.spares(t):
+	case older(r.Stale):
 		return errTokenRevoked
 	}
 	if len(r.Tokens) > 0 {
@@ -76,14 +84,13 @@ func (r *record) judge(t *verify.Token) error {
 	return nil
 }
 
-// spares tells whether t is known to be younger than Before and Stale, whatever
-// its iat.
-func (r *record) spares(t *verify.Token) bool {
+// spared returns when t was issued, in Unix nanoseconds, where that is known to be
+// later than its iat says; else 0.
+func (r *record) spared(t *verify.Token) int64 {
 	if len(r.Spared) == 0 {
-		return false
+		return 0
 	}
-	_, ok := r.Spared[tokenID(t)]
-	return ok
+	return r.Spared[tokenID(t)]
 }
 
 func (r record) encode() []byte {

@@ -58,8 +58,11 @@ func (a *Auth) over(ctx context.Context, was, is *verify.Token) error {
 		err = a.onlyRevoked(ctx, err)
 		if t == is && err != nil {
 			// Its issuer's clock may be behind, as it was for the old one.
-			if was != nil && a.Revocations.spared(was) && a.proven(ctx, was) == nil {
-				err = a.onlyRevoked(ctx, a.Revocations.spare(ctx, is))
+			if was == nil {
+				return err
+			}
+			if at := a.Revocations.spared(was); at != 0 && a.proven(ctx, was) == nil {
+				err = a.onlyRevoked(ctx, a.Revocations.spare(ctx, is, at))
 			}
 			return err
 		}

@@ -52,6 +52,52 @@ func TestASignInJustAfterACutOff(t *testing.T) {
 	}
 }
 
+// Who has signed in just after one cut-off is not safe from the next, whether or
+// not the issuer's clock is behind and the token so looks older than both.
+func TestALoginThatACutOffSparedEndsWithTheNext(t *testing.T) {
+	for _, session := range []string{"", "one-session"} {
+		for _, lag := range []time.Duration{0, 2 * time.Second, 5 * time.Minute} {
+			t.Run(fmt.Sprint(lag, " behind, session ", session), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					store := &faultyStore{}
+					w, elsewhere := newWorld(revoking(store, false)), newWorld(revoking(store, false))
+					for _, replica := range []*world{w, elsewhere} {
+						replica.Verifier = lagging(w.checker, lag, session)
+					}
+					cutOff := func() {
+						t.Helper()
+						if err := w.Revocations.RevokeSubject(t.Context(), "https://issuer.test", "ann", time.Now().Add(time.Millisecond)); err != nil {
+							t.Fatal(err)
+						}
+					}
+					cutOff()
+					<-time.After(lag / 2)
+					b := w.signIn(t, "ann")
+					// One that is told late is not a later one.
+					if err := w.Revocations.RevokeSubject(t.Context(), "https://issuer.test", "ann", time.Now().Add(-lag/4)); err != nil {
+						t.Fatal(err)
+					}
+					first := b.get("__Host-accessToken")
+					for _, replica := range []*world{w, elsewhere} {
+						wantStatus(t, b.do(replica.Require(whoami), "GET", "/"), 200)
+					}
+					<-time.After(10 * time.Second)
+					wantStatus(t, b.do(w.Refresh(), "POST", "/"), 204)
+					second := b.get("__Host-accessToken")
+					cutOff()
+					wantStatus(t, serve(w.Require(whoami), bearer(first)), 401)
+					wantStatus(t, serve(w.Require(whoami), bearer(second)), 401)
+					<-time.After(10 * time.Second)
+					wantStatus(t, serve(elsewhere.Require(whoami), bearer(first)), 401)
+					wantStatus(t, serve(elsewhere.Require(whoami), bearer(second)), 401)
+					<-time.After(life)
+					wantStatus(t, b.do(elsewhere.Require(whoami), "GET", "/"), 401)
+				})
+			})
+		}
+	}
+}
+
 // What a thief has copied from a browser is dead when its user signs out.
 func TestSignOutRevokesTheAccessToken(t *testing.T) {
 	for _, logins := range []bool{false, true} {

@@ -59,6 +59,34 @@ func TestALogoutWhoseMarkWasNotConfirmedMayBeTriedAgain(t *testing.T) {
 	})
 }
 
+// A mark outlives the token, of which the provider's clock decides how old it is.
+func TestALogoutTokenIsGoodOnceForAsLongAsItIsGood(t *testing.T) {
+	for name, test := range map[string]struct{ ahead, after time.Duration }{
+		"in its last seconds":                  {0, 5*time.Minute - time.Second},
+		"in those by a clock that is in front": {20 * time.Second, 5*time.Minute + 19*time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, revoking)
+				logout := s.flow.BackChannel()
+				issued := time.Now().Add(test.ahead)
+				token := func() string {
+					return s.provider.LogoutToken(map[string]any{"sub": "alice", "iat": issued.Unix(), "exp": issued.Add(time.Hour).Unix()})
+				}
+				used, late := token(), token()
+				if resp := deliver(logout, used); resp.StatusCode != http.StatusOK {
+					t.Fatalf("answered %d", resp.StatusCode)
+				}
+				<-time.After(test.after)
+				refusedLogout(t, s, deliver(logout, used), "invalid_request")
+				if resp := deliver(logout, late); resp.StatusCode != http.StatusOK {
+					t.Errorf("one that has not been used is answered %d", resp.StatusCode)
+				}
+			})
+		})
+	}
+}
+
 // A lossyStore loses the answer of a Swap.
 type lossyStore struct {
 	refresh.MemoryStore
@@ -104,6 +132,21 @@ func TestALogoutBySidReachesALoginOfATenant(t *testing.T) {
 			t.Fatalf("the logout is answered %d", resp.StatusCode)
 		}
 		if resp := b.open(s, s.page(), "/"); resp.StatusCode != http.StatusFound {
+			t.Errorf("the login is answered %d", resp.StatusCode)
+		}
+	})
+}
+
+// Of a session that has been another user's before, the provider knows whose it is.
+func TestALogoutBySidAndSubEndsNobodyElsesLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, b := newSite(t, revoking, withoutSid), newBrowser()
+		b.signIn(t, s)
+		claims := map[string]any{"sid": b.session(t), "sub": "bob"}
+		if resp := deliver(s.flow.BackChannel(), s.provider.LogoutToken(claims)); resp.StatusCode != http.StatusOK {
+			t.Fatalf("answered %d", resp.StatusCode)
+		}
+		if resp := b.open(s, s.page(), "/"); resp.StatusCode != http.StatusOK {
 			t.Errorf("the login is answered %d", resp.StatusCode)
 		}
 	})

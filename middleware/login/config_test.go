@@ -117,6 +117,12 @@ func TestAttemptsEndWhereTheyBeganOrWithTheSameKeys(t *testing.T) {
 		{"one key, another site", func(f *login.Flow) { f.Keys = one }, func(f *login.Flow) {
 			f.Keys, f.RedirectURL = one, "https://other.test/callback"
 		}, false},
+		{"one key, another client", func(f *login.Flow) { f.Keys = one }, func(f *login.Flow) {
+			f.Keys, f.Client.ClientID = one, "other"
+		}, false},
+		{"one key, another provider", func(f *login.Flow) { f.Keys = one }, func(f *login.Flow) {
+			f.Keys, f.Client.Discovery.Issuer = one, "https://other.test"
+		}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

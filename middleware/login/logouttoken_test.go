@@ -13,7 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -172,4 +174,37 @@ func TestALogoutTokenIsNoOtherToken(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A Verifier of the program's own may know nothing of logout tokens.
+func TestALogoutTokenIsHeldAgainstMoreThanItsVerifier(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(t *verify.Token)
+		want  string
+	}{
+		"a good one":             {func(*verify.Token) {}, ""},
+		"of nobody":              {func(t *verify.Token) { t.Subject = "" }, "invalid_request"},
+		"issued in the future":   {func(t *verify.Token) { t.IssuedAt = time.Now().Add(2 * time.Minute) }, "invalid_request"},
+		"issued at no time":      {func(t *verify.Token) { t.IssuedAt = time.Time{} }, "invalid_request"},
+		"issued a long time ago": {func(t *verify.Token) { t.IssuedAt = time.Now().Add(-6 * time.Minute) }, "invalid_request"},
+		"without a name":         {func(t *verify.Token) { t.ID = "" }, "invalid_request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, revoking, func(f *login.Flow) {
+					f.LogoutTokens = middleware.VerifierFunc(func(_ context.Context, raw string) (*verify.Token, error) {
+						token := &verify.Token{Raw: raw, Issuer: "https://provider.test", Subject: "alice", ID: "one", IssuedAt: time.Now()}
+						test.spoil(token)
+						return token, nil
+					})
+				})
+				resp := deliver(s.flow.BackChannel(), s.provider.LogoutToken(map[string]any{"sub": "alice"}))
+				if test.want != "" {
+					refusedLogout(t, s, resp, test.want)
+				} else if resp.StatusCode != http.StatusOK {
+					t.Errorf("answered %d", resp.StatusCode)
+				}
+			})
+		})
+	}
 }

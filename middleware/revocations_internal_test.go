@@ -1,0 +1,26 @@
+package middleware
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A subject who has signed in again and again since a cut-off, while the provider's
+// clock was behind, keeps the newest of these logins.
+func TestOfManySparedTheOldestGiveWay(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	all := record{Before: 1}
+	for n := range 2 * maxTokens {
+		all = all.plus(record{Spared: map[string]int64{fmt.Sprint(n): int64(n + 1)}}, now)
+	}
+	if len(all.Spared) != maxTokens || all.Before != 1 {
+		t.Fatalf("%d are spared, want %d", len(all.Spared), maxTokens)
+	}
+	for n := maxTokens; n < 2*maxTokens; n++ {
+		if all.Spared[fmt.Sprint(n)] != int64(n+1) {
+			t.Errorf("%d, one of the newest, is not spared", n)
+		}
+	}
+}
