@@ -320,7 +320,7 @@ func TestKeysAreServedWithCachingHeaders(t *testing.T) {
 	body, _ := io.ReadAll(rec.Body)
 	h := rec.Result().Header
 	if rec.Code != 200 || string(body) != string(jwks) || h.Get("Content-Type") != "application/jwk-set+json" ||
-		h.Get("Cache-Control") != "public, max-age=300" || h.Get("Etag") == "" {
+		h.Get("Cache-Control") != "public, max-age=300" || h.Get("Etag") == "" || h.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%d %v %s", rec.Code, h, body)
 	}
 	if strings.Contains(string(body), `"d"`) {

@@ -21,6 +21,7 @@ type ringKey struct {
 	Alg     string `json:"alg"`
 	From    int64  `json:"from"` // when it signs
 	Life    int64  `json:"life"` // of what it signs
+	Ends    int64  `json:"ends"` // when the last of that has expired; 0: it signs yet
 }
 
 // leeway is how long after its last token has expired a key stays published:
@@ -34,8 +35,11 @@ func (r ring) turn(now time.Time, alg string, every, life time.Duration) (ring, 
 	var turned ring
 	for n, k := range r {
 		if n > 0 && r[n-1].From <= at { // its successor signs
-			k.Private = nil
-			if r[n-1].From+max(k.Life, life.Milliseconds())+leeway.Milliseconds() <= at {
+			if k.Private = nil; k.Ends == 0 {
+				// Noted, as the successor may go before it.
+				k.Ends = r[n-1].From + max(k.Life, life.Milliseconds()) + leeway.Milliseconds()
+			}
+			if k.Ends <= at {
 				continue
 			}
 		}
@@ -73,7 +77,10 @@ func (r ring) changes(now time.Time, every, life time.Duration) time.Time {
 	next := time.UnixMilli(r[0].From).Add(every - publishAhead)
 	for n, k := range r {
 		times := []time.Time{time.UnixMilli(k.From)}
-		if n > 0 {
+		switch {
+		case k.Ends != 0:
+			times = append(times, time.UnixMilli(k.Ends))
+		case n > 0:
 			longest := max(time.Duration(k.Life)*time.Millisecond, life)
 			times = append(times, time.UnixMilli(r[n-1].From).Add(longest+leeway))
 		}
