@@ -43,7 +43,8 @@ func (s *site) enter(w http.ResponseWriter, r *http.Request, who func(ctx contex
 		return
 	}
 	account := strings.ToLower(strings.TrimSpace(c.Email))
-	if len(account) > 254 || !s.byAddress.allow(client(r)) || !s.byAccount.allow(account) {
+	// What is too long to be an account's is not remembered as one.
+	if !s.byAddress.allow(client(r)) || len(account) <= maxEmail && !s.byAccount.allow(account) {
 		w.Header().Set("Retry-After", "20")
 		s.fail(w, r, http.StatusTooManyRequests, "That was too often. Wait a little and try again.")
 		return

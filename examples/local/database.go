@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"os"
 
 	_ "modernc.org/sqlite"
 
@@ -14,6 +15,12 @@ import (
 // openDatabase opens the one file that holds everything: the users in a table of
 // their own, and the logins in that of the store.
 func openDatabase(ctx context.Context, file string) (*sql.DB, *sqlstore.Store, error) {
+	// SQLite would make it readable for everybody on the machine.
+	made, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the database: %w", err)
+	}
+	made.Close()
 	path := url.URL{Scheme: "file", Opaque: url.PathEscape(file)}
 	db, err := sql.Open("sqlite", path.String()+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {

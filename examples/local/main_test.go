@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -48,8 +49,11 @@ func TestTheProgramServesUntilItIsStopped(t *testing.T) {
 			t.Errorf("after the stop: %v", err)
 		}
 	}
-	if _, err := os.Stat(file); err != nil {
+	switch info, err := os.Stat(file); {
+	case err != nil:
 		t.Errorf("the database is not where it should be: %v", err)
+	case runtime.GOOS != "windows" && info.Mode().Perm() != 0o600:
+		t.Errorf("hashes of passwords are in a file with the permissions %v", info.Mode())
 	}
 	if err := run(t.Context(), "localhost", file, time.Minute, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "-listen") {
 		t.Errorf("an address without a port: %v", err)

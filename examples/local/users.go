@@ -85,11 +85,14 @@ func (u *users) email(ctx context.Context, id string) (email string, err error) 
 	return email, err
 }
 
+// maxEmail is how long an address may be, in bytes (RFC 5321, section 4.5.3.1.3).
+const maxEmail = 254
+
 // normal returns one spelling of an e-mail address.
 func normal(email string) (string, error) {
 	email = strings.ToLower(strings.TrimSpace(email))
 	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > 254 {
+	if err != nil || parsed.Address != email || len(email) > maxEmail {
 		return "", errEmail
 	}
 	return email, nil
