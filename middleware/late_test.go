@@ -22,9 +22,16 @@ import (
 // real connection.
 func renewing(t *testing.T, h http.HandlerFunc) (*http.Client, *http.Request) {
 	t.Helper()
+	return renewingIn(t, func(w http.ResponseWriter) http.ResponseWriter { return w }, h)
+}
+
+// renewingIn is renewing within another middleware's ResponseWriter.
+func renewingIn(t *testing.T, around func(http.ResponseWriter) http.ResponseWriter, h http.HandlerFunc) (*http.Client, *http.Request) {
+	t.Helper()
 	w := newWorld()
 	tokens := w.provider.login("ann")
-	srv := httptest.NewServer(w.Require(h))
+	site := w.Require(h)
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { site.ServeHTTP(around(rw), r) }))
 	t.Cleanup(srv.Close)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL, nil)
 	if err != nil {
@@ -131,24 +138,45 @@ func TestPromise07CookiesComeWithTheFinalHeaderAndAreNeverCached(t *testing.T) {
 }
 
 func TestAHandlerThatTakesTheConnectionOverGetsTheCookiesInItsHeader(t *testing.T) {
-	client, r := renewing(t, func(w http.ResponseWriter, _ *http.Request) {
-		conn, buf, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			panic(err)
-		}
-		defer conn.Close()
-		writeRaw(buf, w.Header())
-	})
-	r.Header.Set("Upgrade", "test")
-	r.Header.Set("Connection", "Upgrade")
-	res, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
+	ways := map[string]func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error){
+		"by its own method": func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) { return w.(http.Hijacker).Hijack() },
+		"by a controller": func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
+			return http.NewResponseController(w).Hijack()
+		},
 	}
-	defer res.Body.Close()
-	wantStatus(t, res, 101)
-	wantCookies(t, res, 3)
+	arounds := map[string]func(http.ResponseWriter) http.ResponseWriter{
+		"the server's writer": func(w http.ResponseWriter) http.ResponseWriter { return w },
+		"one that unwraps":    func(w http.ResponseWriter) http.ResponseWriter { return unwraps{w} },
+	}
+	for way, hijack := range ways {
+		for name, around := range arounds {
+			t.Run(way+", around "+name, func(t *testing.T) {
+				client, r := renewingIn(t, around, func(w http.ResponseWriter, _ *http.Request) {
+					conn, buf, err := hijack(w)
+					if err != nil {
+						panic(err)
+					}
+					defer conn.Close()
+					writeRaw(buf, w.Header())
+				})
+				r.Header.Set("Upgrade", "test")
+				r.Header.Set("Connection", "Upgrade")
+				res, err := client.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				wantStatus(t, res, 101)
+				wantCookies(t, res, 3)
+			})
+		}
+	}
 }
+
+// unwraps is a ResponseWriter that has no more than the way to another.
+type unwraps struct{ http.ResponseWriter }
+
+func (u unwraps) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
 func writeRaw(w *bufio.ReadWriter, h http.Header) {
 	fmt.Fprint(w, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n")

@@ -432,6 +432,7 @@ func TestALoginThatIsOverGetsNoLeeway(t *testing.T) {
 		<-time.After(life + 10*time.Second)
 		w.provider.set(func(p *provider) { p.err = errors.New("test: down") })
 		wantStatus(t, b.do(w.Require(whoami), "GET", "/"), 200)
+		<-time.After(5 * time.Second) // the next one to ask
 		w.provider.set(func(p *provider) { p.err = fmt.Errorf("%w: test", refresh.ErrDenied) })
 		wantStatus(t, b.do(w.Require(whoami), "GET", "/"), 401)
 		closeWorld(t, w)

@@ -39,11 +39,26 @@ type hijackable struct{ *response }
 
 // writer returns rw with the abilities of what it wraps.
 func (rw *response) writer() http.ResponseWriter {
-	if _, ok := rw.ResponseWriter.(http.Hijacker); ok {
+	if canHijack(rw.ResponseWriter) {
 		rw.taken.response = rw
 		return &rw.taken
 	}
 	return rw
+}
+
+// canHijack tells whether http.ResponseController finds a Hijacker in w. If rw were
+// none, it would find it past rw, and no cookies would be written.
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		switch t := w.(type) {
+		case http.Hijacker:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return false
+		}
+	}
 }
 
 // settle is called once, at the last moment to set a header.
@@ -146,7 +161,7 @@ func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, http.ErrNotSupported
 	}
 	h.settle()
-	return h.ResponseWriter.(http.Hijacker).Hijack()
+	return http.NewResponseController(h.ResponseWriter).Hijack()
 }
 
 // An early is a refresh that runs beside the handler, because the access token
@@ -166,7 +181,7 @@ var errEarlyPanic = errors.New("middleware: a refresh beside the handler panicke
 
 // renewBeside begins to exchange old while the handler runs.
 func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
-	if time.Now().UnixNano() < a.earlyAfter.Load() {
+	if a.isPaused() {
 		return
 	}
 	e := &early{visit: &visit{Context: context.WithoutCancel(v.Context)}, done: make(chan struct{})}
@@ -181,10 +196,14 @@ func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
 		}()
 		e.err = a.renew(e.visit, old, was, "due")
 		if a.isVain(e) {
-			a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano())
+			a.pause()
 		}
 	})
 }
+
+// pause begins earlyPause, and isPaused tells whether it lasts.
+func (a *Auth) pause()         { a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano()) }
+func (a *Auth) isPaused() bool { return time.Now().UnixNano() < a.earlyAfter.Load() }
 
 // isVain tells whether another early refresh would be as useless just now: the
 // provider is down, or what it gives is due already, because its clock and ours

@@ -103,7 +103,7 @@ func (a *Auth) visitDue(r *http.Request, v *visit, verdict error) error {
 			return a.refusal(err)
 		}
 	}
-	if verdict == nil && time.Now().Before(was.Expiry) {
+	if verdict == nil && (time.Now().Before(was.Expiry) || a.isPaused()) {
 		v.token = was
 		a.renewBeside(v, old)
 		return nil
@@ -114,6 +114,9 @@ func (a *Auth) visitDue(r *http.Request, v *visit, verdict error) error {
 		return nil
 	case verdict == nil && !errors.Is(err, refresh.ErrDenied):
 		v.token = was // leeway is for a token that cannot be exchanged just now
+		if !errors.Is(err, errOtherSubject) && v.Err() == nil {
+			a.pause()
+		}
 		return nil
 	default:
 		return a.refusal(err)
