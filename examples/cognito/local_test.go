@@ -39,6 +39,7 @@ func startLocal(t *testing.T) (string, func() []byte) {
 		for len(stdout) > 0 {
 			out.WriteString(<-stdout)
 		}
+		leak.Keep(t, "cognito", out.Bytes())
 		return out.Bytes()
 	}
 	for {
@@ -162,7 +163,7 @@ func TestTheWholeProgramAtAnEmulator(t *testing.T) {
 			}
 		}
 	}
-	if found := leak.Find(end(), secrets); len(found) > 0 {
+	if found := leak.Find(t, end(), secrets); len(found) > 0 {
 		t.Errorf("the program has written %v", found)
 	}
 }

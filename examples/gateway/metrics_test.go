@@ -212,7 +212,7 @@ func (s *site) scrape(t *testing.T) map[string]float64 {
 	s.mu.Lock()
 	secrets := map[string][]string{"the client's secret": {testSecret}, "the key": {testKey}, "a token, code, state or cookie": s.secrets}
 	s.mu.Unlock()
-	for _, name := range leak.Find(text, secrets) {
+	for _, name := range leak.Find(t, text, secrets) {
 		t.Errorf("the metrics contain %s", name)
 	}
 	series := map[string]float64{}

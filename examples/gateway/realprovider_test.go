@@ -180,7 +180,7 @@ func (s *site) staysSilent(t *testing.T) {
 	if n := len(secrets["a token, code or verifier"]); n < 30 {
 		t.Errorf("only %d secrets to look for: the search shows nothing", n)
 	}
-	for _, name := range leak.Find(output, secrets) {
+	for _, name := range leak.Find(t, output, secrets) {
 		t.Errorf("the gateway's output contains %s, or 12 characters of it", name)
 	}
 }

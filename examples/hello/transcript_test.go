@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenlife/tokenlife/examples/internal/leak"
 	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/examples/internal/program"
 )
@@ -89,12 +91,15 @@ func startHello(t *testing.T, replace *strings.Replacer, address string) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	cmd := exec.Command(file)
+	var written bytes.Buffer // whole after Wait
+	cmd.Stdout, cmd.Stderr = &written, &written
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // a status tells nothing after a kill
+		leak.Keep(t, "hello", written.Bytes())
 	})
 	again, late := time.NewTicker(20*time.Millisecond), time.After(20*time.Second)
 	defer again.Stop()

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenlife/tokenlife/examples/internal/leak"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -64,6 +65,7 @@ func newWorld(t *testing.T) *world {
 				t.Errorf("%s is still served", address)
 			}
 		}
+		leak.Keep(t, "nextjs", []byte(log.text()))
 		if t.Failed() {
 			t.Logf("what the parts wrote:\n%s", log.text())
 		}

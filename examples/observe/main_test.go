@@ -83,7 +83,7 @@ func TestTheReadmesTranscriptIsTrue(t *testing.T) {
 	if len(secrets) != 2 {
 		t.Errorf("the jar has %d secrets, want 2", len(secrets))
 	}
-	for _, name := range leak.Find([]byte(written+scraped.String()), secrets) {
+	for _, name := range leak.Find(t, []byte(written+scraped.String()), secrets) {
 		t.Errorf("%s is told", name)
 	}
 }

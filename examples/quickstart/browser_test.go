@@ -88,7 +88,7 @@ func TestInChromium(t *testing.T) {
 		const texts = await Promise.all(answers.map((answer) => answer.text()));
 		return [document.cookie, document.documentElement.outerHTML, JSON.stringify({ ...localStorage, ...sessionStorage }),
 			...answers.flatMap((answer) => [...answer.headers].flat()), ...texts].join("\n");`)
-	if found := leak.Find([]byte(seen), hidden); len(found) > 0 || len(hidden) != 2 {
+	if found := leak.Find(t, []byte(seen), hidden); len(found) > 0 || len(hidden) != 2 {
 		t.Errorf("of %d hidden cookies a script sees %v", len(hidden), found)
 	}
 	for _, look := range chromium.Looks {

@@ -64,7 +64,7 @@ func testSilence(t *testing.T, b *chromium.Browser) {
 	if len(hidden["__Host-accessToken"]) < 3 || len(hidden["__Secure-refreshToken"]) < 3 {
 		t.Fatalf("there are %d kinds of cookies to look for", len(hidden))
 	}
-	if found := leak.Find([]byte(output), hidden); len(found) > 0 {
+	if found := leak.Find(t, []byte(output), hidden); len(found) > 0 {
 		t.Errorf("a script sees %v", found)
 	}
 	marker := u.Cookies(t)["tokenLife"].Value

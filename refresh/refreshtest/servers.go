@@ -23,15 +23,18 @@ const (
 
 // A server is a process that a test has started.
 type server struct {
+	t    testing.TB
 	cmd  *exec.Cmd
+	kept string        // the folder for what it has written
 	log  bytes.Buffer  // to be read after done
 	done chan struct{} // closed when the process is gone
 }
 
 // launch starts a program in dir, and returns when ready says that it is. A
-// program that ends before is an error with what it has written.
-func launch(dir string, as *account, ready func(pid int) bool, program string, args ...string) (*server, error) {
-	s := &server{done: make(chan struct{})}
+// program that ends before is an error with what it has written. What any other has
+// written is kept among the test's artifacts.
+func launch(t testing.TB, dir string, as *account, ready func(pid int) bool, program string, args ...string) (*server, error) {
+	s := &server{t: t, kept: t.ArtifactDir(), done: make(chan struct{})}
 	s.cmd = command(context.Background(), dir, as, program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
@@ -72,6 +75,18 @@ func command(ctx context.Context, dir string, as *account, program string, args 
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill() // an error means that it is gone
 	<-s.done
+	s.keep()
+}
+
+func (s *server) keep() {
+	file, err := os.CreateTemp(s.kept, filepath.Base(s.cmd.Path)+"-*.output")
+	if err == nil {
+		_, err = file.Write(s.log.Bytes())
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		s.t.Errorf("refreshtest: %v", err)
+	}
 }
 
 // stop lets a server end by itself.

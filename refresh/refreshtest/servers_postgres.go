@@ -44,7 +44,7 @@ func StartPostgres(t testing.TB) (dsn string) {
 	err = onFreePort(func(port string) (err error) {
 		dsn = "postgres://postgres@127.0.0.1:" + port + "/postgres?sslmode=disable"
 		ready := func(pid int) bool { return isReady(data, pid) }
-		s, err = launch(dir, as, ready, postgres, "-D", data, "-p", port,
+		s, err = launch(t, dir, as, ready, postgres, "-D", data, "-p", port,
 			"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
 			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 		return err

@@ -39,7 +39,7 @@ func StartRedis(t testing.TB, args ...string) *Redis {
 	r.start = func(port string) (err error) {
 		addr := net.JoinHostPort("127.0.0.1", port)
 		ready := func(pid int) bool { return isRedis(addr, pid) }
-		r.server, err = launch(dir, nil, ready, program, append([]string{
+		r.server, err = launch(t, dir, nil, ready, program, append([]string{
 			"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no",
 		}, args...)...)
 		return err

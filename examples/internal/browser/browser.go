@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tokenlife/tokenlife/examples/internal/leak"
 )
 
 // A Browser is one user's browser. Its methods may be called from several
@@ -28,6 +30,7 @@ type Browser struct {
 func New(t testing.TB) *Browser {
 	b := &Browser{jar: newJar(), transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	t.Cleanup(b.transport.CloseIdleConnections)
+	t.Cleanup(func() { leak.Secrets(t, b.jar.secrets()) })
 	return b
 }
 

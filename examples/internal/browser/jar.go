@@ -68,6 +68,22 @@ func (j *jar) seenAt(host string) map[string][]string {
 	return seen
 }
 
+// secrets returns every value that each cookie ever had, but for those that are
+// no secret.
+func (j *jar) secrets() map[string][]string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	secrets := map[string][]string{}
+	for _, cookies := range j.seen {
+		for name, values := range cookies {
+			if name != "tokenLife" {
+				secrets["cookie "+name] = append(secrets["cookie "+name], values...)
+			}
+		}
+	}
+	return secrets
+}
+
 // acceptable tells whether a browser keeps the cookie.
 func acceptable(u *url.URL, c *http.Cookie) bool {
 	secure := c.Secure && u.Scheme == "https"

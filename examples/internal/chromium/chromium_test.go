@@ -45,3 +45,23 @@ func TestUsersHaveCookiesOfTheirOwnAndTabsShareThem(t *testing.T) {
 	}
 	second.Close(t)
 }
+
+func TestWhatSticksOutOfACardIsFound(t *testing.T) {
+	const page = `<style>* { box-sizing: border-box } .card { width: 200px; padding: 20px }</style>
+		<div class="card"><p style="width: %dpx">text</p><div class="row"><button style="width: %dpx">b</button></div></div>
+		<div class="card" style="display: none"><p>hidden</p></div>`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var text, button int
+		fmt.Sscanf(r.URL.Path, "/%d/%d", &text, &button)
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, page, text, button)
+	}))
+	t.Cleanup(server.Close)
+	tab := Start(t).User(t).Open(t, server.URL)
+	for path, want := range map[string]string{"/160/160": "", "/161/10": "<p ", "/10/161": "<button "} {
+		tab.Go(t, server.URL+path)
+		if got := tab.sticksOut(t); got == "" != (want == "") || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: found is %q, want %q", path, got, want)
+		}
+	}
+}

@@ -115,9 +115,9 @@ var Looks = []Look{
 }
 
 // Show shows the page in a look, and tests what a machine can tell of it: that
-// nothing sticks out to the right, and that it minds the time of day. A picture
-// is kept, under the page's name, in the folder that the environment variable
-// SCREENSHOTS names.
+// nothing sticks out to the right, of the page or of a card in it, and that it
+// minds the time of day. A picture is kept, under the page's name, in the folder
+// that the environment variable SCREENSHOTS names.
 func (tab *Tab) Show(t testing.TB, page string, look Look) {
 	t.Helper()
 	scheme := "light"
@@ -135,6 +135,9 @@ func (tab *Tab) Show(t testing.TB, page string, look Look) {
 	))
 	if wide := Eval[int64](t, tab, "return document.documentElement.scrollWidth"); wide > look.Width {
 		t.Errorf("%s, %s: %d pixels wide, on a screen of %d", page, look.Name, wide, look.Width)
+	}
+	if out := tab.sticksOut(t); out != "" {
+		t.Errorf("%s, %s: this sticks out of its card: %s", page, look.Name, out)
 	}
 	// Relative luminance, roughly: the ground of a dark page is below the middle.
 	dark := Eval[bool](t, tab, `
@@ -157,4 +160,16 @@ func (tab *Tab) Show(t testing.TB, page string, look Look) {
 			t.Fatalf("chromium: a picture: %v", err)
 		}
 	}
+}
+
+// sticksOut returns what reaches into the right padding of a card, or "". The page
+// need not be any wider for that.
+func (tab *Tab) sticksOut(t testing.TB) string {
+	t.Helper()
+	return Eval[string](t, tab, `
+		return [...document.querySelectorAll(".card > *, .card .row > *")].find((inner) => {
+			const card = inner.closest(".card");
+			const edge = card.getBoundingClientRect().right - parseFloat(getComputedStyle(card).paddingRight);
+			return inner.checkVisibility() && inner.getBoundingClientRect().right > edge;
+		})?.outerHTML ?? ""`)
 }

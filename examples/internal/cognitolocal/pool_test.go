@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenlife/tokenlife/examples/internal/leak"
 	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
@@ -26,6 +27,7 @@ func start(t *testing.T, c Config) *Pool {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
+		leak.Keep(t, "cognitolocal", p.stderr.Bytes())
 	})
 	return p
 }

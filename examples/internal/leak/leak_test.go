@@ -29,7 +29,7 @@ func TestFind(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := Find([]byte(tt.output), map[string][]string{"other": {"not in there at all"}, "token": {tt.value}})
+			got := find([]byte(tt.output), map[string][]string{"other": {"not in there at all"}, "token": {tt.value}})
 			var want []string
 			if tt.leaks {
 				want = []string{"token"}

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenlife/tokenlife/examples/internal/leak"
 	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 
@@ -132,6 +133,12 @@ func Start(t testing.TB, c Config) *Provider {
 			_ = cmd.Process.Kill()
 			<-ended
 		}
+		leak.Keep(t, "oidcprovider", stderr.Bytes())
+		var secrets []string
+		for _, e := range p.events { // whole now
+			secrets = append(secrets, e.Secrets()...)
+		}
+		leak.Secrets(t, map[string][]string{"a token, code or verifier": secrets})
 		if t.Failed() {
 			t.Logf("the provider's standard error:\n%s", stderr.String())
 		}

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tokenlife/tokenlife/examples/internal/leak"
 )
 
 // Build builds the program in the folder dir, relative to the test's, and
@@ -66,7 +68,7 @@ type Process struct {
 
 // Run starts file with exactly the environment env and waits until ready, an
 // http address, answers with 200. The process ends with the test at the latest,
-// and what it wrote is logged if the test failed.
+// and what it wrote is kept by package leak, and logged if the test failed.
 func Run(t testing.TB, file string, env []string, ready string) *Process {
 	t.Helper()
 	cmd := exec.Command(file)
@@ -94,6 +96,7 @@ func (p *Process) start(t testing.TB, ready string, patience time.Duration) *Pro
 		if err := p.end(); err != nil {
 			t.Errorf("program: %v", err)
 		}
+		leak.Keep(t, "program", p.out.Bytes())
 		if t.Failed() {
 			t.Logf("what the program wrote:\n%s", p.out.Bytes())
 		}
