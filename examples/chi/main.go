@@ -20,19 +20,19 @@ import (
 )
 
 func main() {
-	listen := cmp.Or(os.Getenv("LISTEN"), "localhost:8080")
 	issuer := &local.Issuer{URL: "https://chi.example", Audience: []string{"chi"}, Life: 20 * time.Second, Claims: scopes}
 	tokens, err := verify.New(verify.Issuer{URL: issuer.URL, Keys: issuer.JWKS, Audience: issuer.Audience})
 	if err != nil {
 		log.Fatal(err)
 	}
+	defer tokens.Close()
 	auth := &middleware.Auth{Verifier: tokens, Refresher: issuer}
-	server := &http.Server{Addr: listen, Handler: newSite(auth, issuer), ReadHeaderTimeout: 5 * time.Second}
+	defer auth.Close()
+	server := &http.Server{Addr: cmp.Or(os.Getenv("LISTEN"), "localhost:8080"), Handler: newSite(auth, issuer), ReadHeaderTimeout: 5 * time.Second}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	drained := make(chan error)
-	context.AfterFunc(ctx, func() { drained <- server.Shutdown(context.Background()) })
-	log.Printf("http://%s", listen)
+	context.AfterFunc(ctx, func() { stop(); drained <- server.Shutdown(context.Background()) })
+	log.Printf("http://%s", server.Addr)
 	if err := server.ListenAndServe(); err != http.ErrServerClosed {
 		log.Fatal(err)
 	}

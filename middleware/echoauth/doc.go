@@ -56,4 +56,10 @@
 //
 // A refused request is answered by package middleware (see the OnError of its
 // Auth) and is no error to echo.
+//
+// # echo v5
+//
+// echo v5 does without this package: echo.WrapMiddleware(auth.Require) is its
+// middleware, and Optional or Renew of the Auth stand around the whole, where a
+// handler that has answered 401 is to be run again with a new token.
 package echoauth
