@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/tokenlife/tokenlife/middleware"
@@ -126,23 +125,29 @@ func TestTheScriptPassesItsOwnTests(t *testing.T) {
 }
 
 func ExampleScript() {
+	// What the page preloads and what its script imports is one address.
+	module := "/auth/tokenlife.js?v=" + middleware.ScriptVersion()
 	mux := http.NewServeMux()
 	mux.Handle("GET /auth/tokenlife.js", middleware.Script())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'")
-		fmt.Fprintf(w, `<link rel="modulepreload" href="/auth/tokenlife.js?v=%s">`, middleware.ScriptVersion())
+		fmt.Fprintf(w, `<link rel="modulepreload" href="%s"><script type="module" src="/app.js"></script>`, module)
+	})
+	mux.HandleFunc("GET /app.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		fmt.Fprintf(w, `import { createFetch } from "%s"; const api = createFetch(); // …`, module)
 	})
 
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-	_, address, _ := strings.Cut(w.Body.String(), `href="`)
-	address, _, _ = strings.Cut(address, `"`)
-
-	w = httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("GET", address, nil))
-	fmt.Println(w.Code, w.Header().Get("Content-Type"))
-	fmt.Println(w.Header().Get("Cache-Control"))
+	get := func(address string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest("GET", address, nil))
+		return w
+	}
+	quoted := regexp.MustCompile(`(?:href=|from )"(.+?)"`)
+	preloaded := quoted.FindStringSubmatch(get("/").Body.String())[1]
+	imported := quoted.FindStringSubmatch(get("/app.js").Body.String())[1]
+	w := get(imported)
+	fmt.Println(imported == preloaded, w.Code, w.Header().Get("Cache-Control"))
 	// Output:
-	// 200 text/javascript; charset=utf-8
-	// public, max-age=31536000, immutable
+	// true 200 public, max-age=31536000, immutable
 }

@@ -6,11 +6,13 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tokenlife/tokenlife/examples/internal/chromium"
+	"github.com/tokenlife/tokenlife/middleware"
 )
 
 // What the module promises, in a real browser.
@@ -34,6 +36,7 @@ func TestInChromium(t *testing.T) {
 		{"the cookies have the attributes that are promised", testCookies},
 		{"no token is visible to a script", testSilence},
 		{"a note is saved after the expiry", testNote},
+		{"the module is loaded once, and kept for a year", testModule},
 		{"the page looks as it should", testLooks},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, b) })
@@ -110,7 +113,7 @@ func testRefusedOnce(t *testing.T, b *chromium.Browser) {
 	// And then none, in these tabs and in one that is opened now.
 	tabs = append(tabs, u.Open(t, w.url+"/"))
 	for _, tab := range tabs {
-		status := chromium.Eval[int](t, tab, module+`return (await call("/api/note")).status`)
+		status := chromium.Eval[int](t, tab, ownCall+`return (await call("/api/note")).status`)
 		if status != http.StatusUnauthorized {
 			t.Errorf("a call is answered %d, want 401", status)
 		}
@@ -141,8 +144,8 @@ func testEndedElsewhere(t *testing.T, b *chromium.Browser) {
 	}
 }
 
-// module makes a fetch of its own for a script of the test.
-const module = `const { createFetch } = await import("/auth/tokenlife.js"); const call = createFetch(); `
+// ownCall makes a fetch of its own for a script of the test.
+const ownCall = `const { createFetch } = await import(document.querySelector("link[rel=modulepreload]").href); const call = createFetch(); `
 
 func testClosedTab(t *testing.T, b *chromium.Browser) {
 	w := newWorld(t, time.Minute, false)
@@ -266,6 +269,27 @@ func testNote(t *testing.T, b *chromium.Browser) {
 	var note map[string]string
 	if err := json.Unmarshal([]byte(chromium.Eval[string](t, other, `return await (await fetch("/api/note")).text()`)), &note); err != nil || note["name"] != "Ada" {
 		t.Errorf("the API tells %v, %v", note, err)
+	}
+}
+
+// It is one module for the preload and the import of every page, until a build
+// has another.
+func testModule(t *testing.T, b *chromium.Browser) {
+	w := newWorld(t, time.Minute, false)
+	u, tab := w.signIn(t, b)
+	w.want(t, module, map[string]int{"GET " + module + " 200": 1})
+	w.open(t, u)
+	tab.Go(t, w.url+"/")
+	tab.Until(t, inApp)
+	w.want(t, module, map[string]int{})
+
+	got := chromium.Eval[[]string](t, tab, `
+		const loaded = performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => name.includes("tokenlife"));
+		const answers = await Promise.all(loaded.map((name) => fetch(name)));
+		return [...loaded, ...answers.map((answer) => answer.headers.get("Cache-Control"))]`)
+	want := []string{w.url + module + "?v=" + middleware.ScriptVersion(), "public, max-age=31536000, immutable"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the page has loaded %q, want %q", got, want)
 	}
 }
 

@@ -15,7 +15,7 @@ func testAbort(t *testing.T, b *chromium.Browser) {
 	expire(t, tab)
 	w.take("")
 	held := w.hold()
-	got := chromium.Eval[string](t, tab, module+`
+	got := chromium.Eval[string](t, tab, ownCall+`
 		const abort = new AbortController();
 		const stopped = call("/api/note?stopped", { signal: abort.signal });
 		const limited = call("/api/note?limited", { signal: AbortSignal.timeout(1) });
@@ -65,7 +65,7 @@ func testSignOutInMidRefresh(t *testing.T, b *chromium.Browser) {
 func testKeepalive(t *testing.T, b *chromium.Browser) {
 	w := newWorld(t, time.Minute, false)
 	_, tab := w.signIn(t, b)
-	got := chromium.Eval[echo](t, tab, module+`
+	got := chromium.Eval[echo](t, tab, ownCall+`
 		await call("/api/take-back", { method: "POST" });
 		return echo(await call("/api/echo", { method: "POST", keepalive: true, body: "x".repeat(40000) }));`+readEcho)
 	if got.Status != http.StatusOK || len(got.Body) != 40000 {
@@ -89,7 +89,7 @@ func testBodies(t *testing.T, b *chromium.Browser) {
 	_, tab := plain.signIn(t, b)
 	for _, tt := range tests {
 		plain.take("")
-		got := chromium.Eval[echo](t, tab, module+`
+		got := chromium.Eval[echo](t, tab, ownCall+`
 			await call("/api/take-back", { method: "POST" });
 			const body = `+tt.body+`;
 			return echo(body instanceof Request ? await call(body) : await call("/api/echo", { method: "POST", body }));`+readEcho)
@@ -108,11 +108,11 @@ func testBodies(t *testing.T, b *chromium.Browser) {
 		return echo(await call("/api/echo", { method: "POST", body, duplex: "half" }));` + readEcho
 	expire(t, tab)
 	w.take("")
-	if got := chromium.Eval[echo](t, tab, module+stream); got.Status != http.StatusOK || got.Body != "streamed" {
+	if got := chromium.Eval[echo](t, tab, ownCall+stream); got.Status != http.StatusOK || got.Body != "streamed" {
 		t.Errorf("a stream when a refresh is due: answered %d with %q", got.Status, got.Body)
 	}
 	w.want(t, "", map[string]int{"POST /auth/refresh 204": 1, "POST /api/echo 200": 1})
-	got := chromium.Eval[echo](t, tab, module+`await call("/api/take-back", { method: "POST" });`+stream)
+	got := chromium.Eval[echo](t, tab, ownCall+`await call("/api/take-back", { method: "POST" });`+stream)
 	if got.Status != http.StatusUnauthorized {
 		t.Errorf("a stream that cannot be sent again: answered %d, want 401", got.Status)
 	}

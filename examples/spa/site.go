@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
@@ -14,6 +15,8 @@ import (
 
 //go:embed site
 var files embed.FS
+
+const module = "/auth/tokenlife.js" // as the files of the page name it
 
 // A site is the app's handler. Close it after its server.
 type site struct {
@@ -51,12 +54,19 @@ func newSite(issuer *local.Issuer) (*site, error) {
 	mux.HandleFunc("POST /auth/login", s.signIn)
 	mux.Handle("/auth/logout", auth.Logout(nil))
 	mux.Handle("/auth/refresh", auth.Refresh())
-	mux.Handle("/auth/tokenlife.js", middleware.Script())
+	mux.Handle(module, middleware.Script())
 	// The page is the same for everybody, and may be anywhere: on a CDN, too.
 	for path, name := range map[string]string{"/{$}": "index.html", "/app.js": "app.js", "/style.css": "style.css"} {
+		text, err := files.ReadFile("site/" + name)
+		if err != nil {
+			return nil, err
+		}
+		// Browsers keep the module for good under the version, which is another in
+		// the next build. All of the page has to name it so, or it is loaded twice.
+		page := strings.ReplaceAll(string(text), module, module+"?v="+middleware.ScriptVersion())
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-cache")
-			http.ServeFileFS(w, r, files, "site/"+name)
+			http.ServeContent(w, r, name, time.Time{}, strings.NewReader(page))
 		})
 	}
 	s.Handler = protect(http.NewCrossOriginProtection().Handler(mux))
