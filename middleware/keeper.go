@@ -60,10 +60,11 @@ func (a *Auth) keep(ctx context.Context, t refresh.Tokens, token *verify.Token, 
 		return t, nil
 	}
 	return a.keeper.Start(ctx, t, refresh.Identity{
-		Issuer:  token.Issuer,
-		Subject: token.Subject,
-		Session: sessionOf(token, t.ID),
-		Device:  printable(device),
+		Issuer:   token.Issuer,
+		Subject:  token.Subject,
+		Session:  sessionOf(token, t.ID),
+		Device:   printable(device),
+		IssuedAt: token.IssuedAt,
 	})
 }
 

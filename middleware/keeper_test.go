@@ -223,6 +223,10 @@ func TestAKeeperLearnsWhoseLoginBegins(t *testing.T) {
 		who := k.started[0]
 		device := who.Device
 		who.Device = ""
+		if issued := time.Now().Truncate(time.Second); !who.IssuedAt.Equal(issued) {
+			t.Errorf("issued at %v, want %v", who.IssuedAt, issued)
+		}
+		who.IssuedAt = time.Time{}
 		if want := (refresh.Identity{Issuer: "https://issuer.test", Subject: "ann", Session: "session-1"}); who != want {
 			t.Errorf("the login is that of %+v, want %+v", who, want)
 		}

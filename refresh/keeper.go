@@ -1,6 +1,9 @@
 package refresh
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Keeper is a [Refresher] that keeps the tokens of logins on the server. Its
 // clients hold handles in their place: random values that mean nothing to
@@ -25,6 +28,10 @@ type Identity struct {
 	Subject string // of the tokens
 	Session string // the provider's name for its session, the claim sid; may be empty
 	Device  string // how the user may know the device again, such as a User-Agent; may be empty
+
+	// IssuedAt is when the issuer has made the access token, by its own clock. It
+	// may be zero.
+	IssuedAt time.Time
 }
 
 // A Replacer is a [Refresher] that is told by a [Coordinator] that the user of a

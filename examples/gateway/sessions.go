@@ -61,12 +61,8 @@ const revokedFor = 90 * 24 * time.Hour
 
 // loggedOut ends what the provider says has ended at its side.
 func (g *gateway) loggedOut(ctx context.Context, l login.Logout) error {
-	switch {
-	case g.sessions == nil:
+	if g.sessions == nil {
 		return nil // the revocations have it
-	case l.Session != "":
-		return g.sessions.EndSession(ctx, l.Issuer, l.Session)
-	default:
-		return g.sessions.EndAll(ctx, l.Issuer, l.Subject)
 	}
+	return g.sessions.LogOut(ctx, l.Issuer, l.Subject, l.Session, l.Time)
 }

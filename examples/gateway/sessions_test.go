@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
@@ -132,8 +133,19 @@ func TestBackChannelLogout(t *testing.T) {
 			if a := s.do(t, http.MethodGet, "/hello", other); other != "" && a.status != http.StatusOK {
 				t.Errorf("another's login is answered with %d", a.status)
 			}
-			if again := s.signIn(t); s.do(t, http.MethodGet, "/hello", again).status != http.StatusOK {
+			again := s.signIn(t)
+			if s.do(t, http.MethodGet, "/hello", again).status != http.StatusOK {
 				t.Error("who signs in again is not signed in")
+			}
+			late := s.provider.LogoutToken(map[string]any{"sub": session.Subject, "iat": time.Now().Add(-time.Minute).Unix()})
+			s.secret(late)
+			if status := s.logoutByProvider(t, late); status != http.StatusOK {
+				t.Fatalf("a logout that is told late is answered with %d", status)
+			}
+			for _, r := range [][2]string{{http.MethodGet, "/hello"}, {http.MethodPost, "/auth/refresh"}} {
+				if a := s.do(t, r[0], r[1], again); a.status >= http.StatusBadRequest {
+					t.Errorf("a logout from before the sign-in has ended it: %s is answered with %d", r[1], a.status)
+				}
 			}
 		})
 	}

@@ -47,8 +47,8 @@ func TestAnEndedLoginsAccessTokenIsForgotten(t *testing.T) {
 		"EndAll": func(s *sessions.Sessions, t *testing.T, _ refresh.Tokens) error {
 			return s.EndAll(t.Context(), alice.Issuer, alice.Subject)
 		},
-		"EndSession": func(s *sessions.Sessions, t *testing.T, _ refresh.Tokens) error {
-			return s.EndSession(t.Context(), alice.Issuer, alice.Session)
+		"LogOut": func(s *sessions.Sessions, t *testing.T, _ refresh.Tokens) error {
+			return s.LogOut(t.Context(), alice.Issuer, alice.Subject, alice.Session, time.Now())
 		},
 		"End": func(s *sessions.Sessions, t *testing.T, tok refresh.Tokens) error {
 			return s.End(t.Context(), alice.Issuer, alice.Subject, sessions.ID(tok))

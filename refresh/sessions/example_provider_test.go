@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
@@ -76,7 +77,7 @@ func ExampleSessions_reuse() {
 }
 
 // A back-channel logout names the provider's session.
-func ExampleSessions_EndSession() {
+func ExampleSessions_LogOut() {
 	logins := &sessions.Sessions{Refresher: refresh.Func(next), Store: new(refresh.MemoryStore)}
 	defer logins.Close()
 	ctx := context.Background()
@@ -87,7 +88,7 @@ func ExampleSessions_EndSession() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(logins.EndSession(ctx, issuer, "s-1"))
+	fmt.Println(logins.LogOut(ctx, issuer, "ann", "s-1", time.Now()))
 	_, err = logins.Access(ctx, client.Access)
 	fmt.Println("its access token is gone:", errors.Is(err, refresh.ErrNotFound))
 	// Output:

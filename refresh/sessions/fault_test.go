@@ -124,11 +124,11 @@ func TestADeadStoreEndsNothing(t *testing.T) {
 		_, listed := s.List(t.Context(), alice.Issuer, alice.Subject)
 		for name, err := range map[string]error{
 			"Refresh": refreshed, "Start": started, "List": listed,
-			"Revoke":     s.Revoke(t.Context(), tok),
-			"End":        s.End(t.Context(), alice.Issuer, alice.Subject, sessions.ID(tok)),
-			"EndAll":     s.EndAll(t.Context(), alice.Issuer, alice.Subject),
-			"EndSession": s.EndSession(t.Context(), alice.Issuer, alice.Session),
-			"Arrived":    s.Arrived(t.Context(), tok.Access),
+			"Revoke":  s.Revoke(t.Context(), tok),
+			"End":     s.End(t.Context(), alice.Issuer, alice.Subject, sessions.ID(tok)),
+			"EndAll":  s.EndAll(t.Context(), alice.Issuer, alice.Subject),
+			"LogOut":  s.LogOut(t.Context(), alice.Issuer, "", alice.Session, time.Now()),
+			"Arrived": s.Arrived(t.Context(), tok.Access),
 		} {
 			if !errors.Is(err, errDown) || errors.Is(err, refresh.ErrDenied) || !strings.HasPrefix(err.Error(), "sessions: ") {
 				t.Errorf("%s: error is %v, want the store's", name, err)

@@ -114,14 +114,26 @@ func (s *Sessions) EndAll(ctx context.Context, issuer, subject string, except ..
 	})
 }
 
-// EndSession ends the logins that belong to a session of the provider, the claim
-// sid: it is what a back-channel logout asks for. See [Sessions.End].
-func (s *Sessions) EndSession(ctx context.Context, issuer, session string) error {
-	if err := s.ready(); err != nil || session == "" {
+// LogOut ends what a provider says has ended (OpenID Connect Back-Channel Logout
+// 1.0): the logins of its session, the claim sid, or where session is empty all of
+// the subject, that began before it said so. That is the time at, the claim iat, in
+// whole seconds. A login that has begun since stays, however late the provider's word
+// comes. See [Sessions.End].
+func (s *Sessions) LogOut(ctx context.Context, issuer, subject, session string, at time.Time) error {
+	if err := s.ready(); err != nil || subject == "" && session == "" {
 		return err
 	}
-	return s.endListed(ctx, sessionKey(issuer, session), nil, func(at *stored) bool {
-		return at.Issuer == issuer && at.Session == session
+	before := at.Truncate(time.Second).Add(time.Second).UnixMilli() // those of the same second are older
+	key := subjectKey(issuer, subject)
+	if session != "" {
+		key = sessionKey(issuer, session)
+	}
+	return s.endListed(ctx, key, nil, func(l *stored) bool {
+		named := l.Session == session
+		if session == "" {
+			named = l.Subject == subject
+		}
+		return l.Issuer == issuer && named && cmp.Or(l.Issued, l.Since) < before
 	})
 }
 
@@ -135,9 +147,10 @@ func (s *Sessions) endListed(ctx context.Context, key string, except []string, m
 		if slices.Contains(except, e.Name) {
 			continue
 		}
-		err := s.end(ctx, e.Name, whyEnded, func(at *stored) bool { return at != nil && at.Over == 0 && meant(at) })
+		alive := func(at *stored) bool { return at != nil && at.Over == 0 && meant(at) }
+		err := s.end(ctx, e.Name, whyEnded, alive)
 		if errors.Is(err, refresh.ErrNotFound) {
-			err = s.bar(ctx, e)
+			err = s.bar(ctx, e, alive)
 		}
 		failed = append(failed, err)
 	}
@@ -146,7 +159,7 @@ func (s *Sessions) endListed(ctx context.Context, key string, except []string, m
 
 // bar sees to it that a login which has been listed, and has not started yet,
 // will not start.
-func (s *Sessions) bar(ctx context.Context, e listing) error {
+func (s *Sessions) bar(ctx context.Context, e listing, meant func(*stored) bool) error {
 	now := time.Now()
 	if !e.young(now) {
 		return nil
@@ -160,8 +173,8 @@ func (s *Sessions) bar(ctx context.Context, e listing) error {
 	if err != nil || barred {
 		return err
 	}
-	// It is over, or it has started in this moment.
-	err = s.end(ctx, e.Name, whyEnded, func(at *stored) bool { return at != nil && at.Over == 0 })
+	// It is over, or not meant, or it has started in this moment.
+	err = s.end(ctx, e.Name, whyEnded, meant)
 	if errors.Is(err, refresh.ErrNotFound) {
 		return nil
 	}

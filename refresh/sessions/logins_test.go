@@ -192,10 +192,10 @@ func TestTheProviderEndsItsSession(t *testing.T) {
 	other := alice
 	other.Session = "session-2"
 	three := w.start(s, other)
-	if err := s.EndSession(t.Context(), alice.Issuer, ""); err != nil {
+	if err := s.LogOut(t.Context(), alice.Issuer, "", "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.EndSession(t.Context(), alice.Issuer, "session-1"); err != nil {
+	if err := s.LogOut(t.Context(), alice.Issuer, alice.Subject, "session-1", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w.denied(s, one, "of the session")
@@ -203,6 +203,39 @@ func TestTheProviderEndsItsSession(t *testing.T) {
 	w.refresh(s, three)
 	if got := ids(w.list(s)); !slices.Equal(got, []string{sessions.ID(three)}) {
 		t.Errorf("left: %v", got)
+	}
+}
+
+// A provider may say late that its user has signed out. By then the user may have
+// signed in again: by the provider's clock, where that is known, since ours may be
+// another.
+func TestWhoSignsInAgainIsNotEndedByALateLogout(t *testing.T) {
+	for _, session := range []string{"", alice.Session} {
+		for name, offset := range map[string]time.Duration{"one clock": 0, "the provider's is ahead": time.Hour, "the provider's is behind": -time.Hour} {
+			t.Run(name+", session "+session, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					s := w.replica()
+					begin := func() refresh.Tokens {
+						whose := alice
+						whose.IssuedAt = time.Now().Add(offset).Truncate(time.Second)
+						return w.start(s, whose)
+					}
+					before := begin()
+					<-time.After(1500 * time.Millisecond)
+					ended := time.Now().Add(offset).Truncate(time.Second)
+					sameSecond := begin()
+					<-time.After(time.Second)
+					after := begin()
+					if err := s.LogOut(t.Context(), alice.Issuer, alice.Subject, session, ended); err != nil {
+						t.Fatal(err)
+					}
+					w.denied(s, before, "from before the logout")
+					w.denied(s, sameSecond, "of its second")
+					w.refresh(s, after)
+				})
+			})
+		}
 	}
 }
 

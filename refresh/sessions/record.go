@@ -17,16 +17,17 @@ import (
 // compare-and-swap alone. No handle can be read from it, and no token without
 // one: secrets of 256 random bits need no salt and no slow hash.
 //
-// Times are Unix milliseconds, by the clock of who wrote them.
+// Times are Unix milliseconds, by the clock of who wrote them but for Issued.
 type login struct {
 	Issuer  string `json:"iss"`
 	Subject string `json:"sub"`
 	Session string `json:"sid,omitempty"`
 	Device  string `json:"device,omitempty"`
-	Since   int64  `json:"since"` // when it began
-	Used    int64  `json:"used"`  // when it was refreshed last
-	Last    int64  `json:"last"`  // when it ends, however it is used
-	Ends    int64  `json:"ends"`  // when it ends unless it is refreshed; Last at the latest
+	Since   int64  `json:"since"`         // when it began
+	Issued  int64  `json:"iat,omitempty"` // the same by the provider's clock, if that is known
+	Used    int64  `json:"used"`          // when it was refreshed last
+	Last    int64  `json:"last"`          // when it ends, however it is used
+	Ends    int64  `json:"ends"`          // when it ends unless it is refreshed; Last at the latest
 
 	Hash    []byte   `json:"hash,omitempty"`   // of the current handle
 	Sealed  []byte   `json:"sealed,omitempty"` // the provider's tokens but the access token, under the current handle

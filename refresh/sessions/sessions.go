@@ -179,6 +179,9 @@ func (s *Sessions) Start(ctx context.Context, t refresh.Tokens, whose refresh.Id
 		Issuer: whose.Issuer, Subject: whose.Subject, Session: whose.Session, Device: cut(whose.Device),
 		Since: now.UnixMilli(), Last: now.Add(s.absolute).UnixMilli(),
 	}
+	if !whose.IssuedAt.IsZero() {
+		l.Issued = whose.IssuedAt.UnixMilli()
+	}
 	s.use(&l, t, now)
 	name := h.name()
 	if err := l.take(name, h, t); err != nil {
