@@ -114,11 +114,13 @@ func (w *simWorld) excuse(d, call *simCall) string {
 		return "" // one process, which has been there itself
 	case w.plan.mode == rotateNothing && l.mixed:
 		return "another's tokens" // which have no generation of this login
+	case w.plan.mode == rotateNothing && d.processed && now.Sub(d.end) > w.plan.life-10*time.Second:
+		return "what it brought has expired"
 	case w.plan.mode == rotateNothing && w.killedSince(d.start):
 		return "replica killed" // its claim stood in the place of the result; such a token can be used again
 	case d.replica.storeFailed(d.start.Add(-simTimeout/2), until), call.replica.storeFailed(call.start.Add(-simRecent), now):
 		return "store out of reach"
-	case simWithin(w.store.wiped, d.start, now), simWithin(w.store.wiped, call.start, now):
+	case simWithin(w.store.wiped, d.start.Add(-simMoment), now), simWithin(w.store.wiped, call.start, now): // its claim is older than its call
 		return "store wiped"
 	case d.replica.isDead() && d.replica.storeSlow(d.start, d.replica.deadAt) && d.replica.deadAt.Sub(d.end) < simRecent:
 		return "replica killed"
