@@ -222,15 +222,6 @@ func (c *Coordinator) run(ctx context.Context, k *call) {
 	}
 }
 
-// takeBack revokes what came after the user had signed out, so that it is not
-// left lying about. Nobody waits for it any more.
-func (c *Coordinator) takeBack(ctx context.Context, t Tokens) {
-	ctx, cancel := context.WithTimeout(ctx, c.wait)
-	defer cancel()
-	defer caught(new(error), "Refresher")
-	_ = c.revoke(ctx, t)
-}
-
 // ask calls the Refresher, in the time that a call has, and checks what it
 // returns.
 func (c *Coordinator) ask(ctx context.Context, k *call, old Tokens) (next Tokens, err error) {
@@ -269,61 +260,10 @@ func caught(err *error, who string) {
 	}
 }
 
-// Revoke ends the login that t belongs to: whoever presents any of its tokens
-// from now on is refused, and what a call in flight may still bring is revoked
-// in its turn. The newest tokens are revoked at the provider where the
-// Refresher is a [Revoker]; the error is the Revoker's, and the login is over
-// whatever it says.
-func (c *Coordinator) Revoke(ctx context.Context, t Tokens) error {
-	return c.revoke(ctx, c.end(ctx, t, errSignedOut))
-}
-
-// Replace ends the login that t belongs to as Revoke does, because its user has
-// signed in anew, and revokes nothing. Providers may give both logins one grant,
-// and end it as a whole when one of its tokens is revoked (RFC 7009 section 2.1):
-// the new login would be over before it has begun. The error is that of a Refresher
-// that is a [Replacer]; the login is over whatever it says.
-func (c *Coordinator) Replace(ctx context.Context, t Tokens) error {
-	newest := c.end(ctx, t, errReplaced)
-	if r, ok := c.Refresher.(Replacer); ok {
-		return r.Replaced(ctx, newest)
-	}
-	return nil
-}
-
-// end ends a login and returns its newest tokens.
-func (c *Coordinator) end(ctx context.Context, t Tokens, why error) Tokens {
-	c.init()
-	newest := c.book.end(t, why)
-	if c.sh != nil && t.Refresh != "" {
-		newest = c.endTogether(ctx, t, newest, why)
-	}
-	return newest
-}
-
-func (c *Coordinator) revoke(ctx context.Context, t Tokens) error {
-	r, ok := c.Refresher.(Revoker)
-	if !ok {
-		return nil
-	}
-	return r.Revoke(ctx, t)
-}
-
 // Keeper returns the Refresher if it is a [Keeper].
 func (c *Coordinator) Keeper() (Keeper, bool) {
 	k, ok := c.Refresher.(Keeper)
 	return k, ok
-}
-
-// Presented tells that a client has sent this access token in a cookie: so the
-// tokens that came with it have arrived, and Grace begins for the older ones.
-// It costs a few nanoseconds where nothing waits for that.
-func (c *Coordinator) Presented(access string) {
-	c.init()
-	awaited := c.book.presented(access)
-	if c.sh != nil && c.sight.first(access) || c.sh == nil && awaited && c.arriver != nil {
-		c.tellArrival(access)
-	}
 }
 
 // Close waits until no call is under way. It stops none, since a call cut short

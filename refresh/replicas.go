@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"sync/atomic"
 	"time"
 )
 
@@ -136,14 +134,6 @@ func (c *Coordinator) insistOnResult(ctx context.Context, o outcome) {
 	})
 }
 
-// unwanted takes back what the provider gave to a user who had signed out.
-func (c *Coordinator) unwanted(ctx context.Context, o *outcome, err error) error {
-	if errors.Is(err, ErrEnded) && !errors.Is(err, errReplaced) {
-		c.takeBack(ctx, o.next)
-	}
-	return err
-}
-
 // askAlone goes on without the Store, with what this process knows.
 func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens, error) {
 	c.degraded(ctx, err)
@@ -160,93 +150,4 @@ func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens,
 		return c.siblings(ctx, k, newest, err)
 	}
 	return next, err
-}
-
-// endTogether ends the login of t for all replicas and returns its newest
-// tokens, which are known here if the Store cannot be asked.
-func (c *Coordinator) endTogether(ctx context.Context, t, known Tokens, why error) Tokens {
-	ending, cancel := context.WithTimeout(ctx, c.sh.op)
-	defer cancel()
-	newest := known
-	err := c.sh.insist(ending, 1, func() (err error) { newest, err = c.sh.end(ending, t, why); return err })
-	if err != nil {
-		c.degraded(ctx, err)
-	}
-	if err != nil || newest.Access == t.Access {
-		return known
-	}
-	return newest
-}
-
-// tellArrival lets older tokens' time run out in the Store as well. It is only
-// for that, and is left undone where much else is under way.
-func (c *Coordinator) tellArrival(access string) {
-	select {
-	case c.sight.busy <- struct{}{}:
-	default:
-		c.sight.forget(access)
-		return
-	}
-	started := c.book.whileOpen(func() {
-		c.wg.Go(func() {
-			defer func() { <-c.sight.busy }()
-			if err := c.arrived(context.Background(), access); err != nil {
-				c.sight.forget(access)
-				c.degraded(context.Background(), err)
-			}
-		})
-	})
-	if !started {
-		<-c.sight.busy
-	}
-}
-
-// arrived passes the word on to the Store and to a Refresher that wants to know.
-func (c *Coordinator) arrived(ctx context.Context, access string) (err error) {
-	if c.sh != nil {
-		news, err := c.sh.arrived(ctx, access)
-		if err != nil || !news {
-			return err
-		}
-	}
-	if c.arriver == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.wait)
-	defer cancel()
-	defer caught(&err, "Refresher")
-	return c.arriver.Arrived(ctx, access)
-}
-
-// sight remembers which access tokens this process has seen. It forgets when it
-// likes, which costs one look at the Store.
-type sight struct {
-	seed  maphash.Seed
-	slots []atomic.Uint64
-	busy  chan struct{}
-}
-
-func (s *sight) open(shared bool) {
-	s.seed = maphash.MakeSeed()
-	s.busy = make(chan struct{}, 64)
-	s.slots = make([]atomic.Uint64, 1)
-	if shared {
-		s.slots = make([]atomic.Uint64, 1<<15)
-	}
-}
-
-func (s *sight) slot(access string) (*atomic.Uint64, uint64) {
-	h := maphash.String(s.seed, access) | 1
-	return &s.slots[(h>>1)%uint64(len(s.slots))], h
-}
-
-// first tells whether access is seen for the first time, as far as is remembered.
-func (s *sight) first(access string) bool {
-	slot, h := s.slot(access)
-	return slot.Load() != h && slot.Swap(h) != h
-}
-
-func (s *sight) forget(access string) {
-	slot, h := s.slot(access)
-	slot.CompareAndSwap(h, 0)
 }

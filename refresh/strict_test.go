@@ -1,0 +1,117 @@
+package refresh_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// strict is a provider that rotates and takes a second use for theft: then it
+// refuses the whole family for ever.
+type strict struct {
+	delay time.Duration         // before it decides
+	after time.Duration         // before its answer arrives
+	fail  atomic.Pointer[error] // what every call returns instead
+
+	mu      sync.Mutex
+	current map[string]int // by family: the generation that is good
+	reuse   int
+	calls   int
+	revoked []string
+}
+
+func start(family string) refresh.Tokens { return generation(family, 0) }
+
+func generation(family string, n int) refresh.Tokens {
+	return refresh.Tokens{Access: fmt.Sprintf("access-%s-%d", family, n), Refresh: fmt.Sprintf("%s.%d", family, n)}
+}
+
+func (p *strict) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+	p.mu.Lock()
+	p.calls++
+	if p.current == nil {
+		p.current = make(map[string]int)
+	}
+	p.mu.Unlock()
+	if p.delay > 0 {
+		select {
+		case <-time.After(p.delay):
+		case <-ctx.Done():
+			return refresh.Tokens{}, ctx.Err()
+		}
+	}
+	if err := p.fail.Load(); err != nil {
+		return refresh.Tokens{}, *err
+	}
+	defer func() { <-time.After(p.after) }()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	family, number, _ := strings.Cut(old.Refresh, ".")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return refresh.Tokens{}, err
+	}
+	if p.current[family] != n {
+		p.reuse++
+		p.current[family] = -1
+		return refresh.Tokens{}, fmt.Errorf("%w: reuse", refresh.ErrDenied)
+	}
+	p.current[family] = n + 1
+	return generation(family, n+1), nil
+}
+
+func (p *strict) Revoke(_ context.Context, t refresh.Tokens) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.revoked = append(p.revoked, t.Refresh)
+	family, _, _ := strings.Cut(t.Refresh, ".")
+	p.current[family] = -1
+	return nil
+}
+
+func (p *strict) setFail(err error) {
+	if err == nil {
+		p.fail.Store(nil)
+		return
+	}
+	p.fail.Store(&err)
+}
+
+func (p *strict) expect(t *testing.T, calls, reuse int) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls != calls || p.reuse != reuse {
+		t.Errorf("the provider saw %d calls and %d reuses, want %d and %d", p.calls, p.reuse, calls, reuse)
+	}
+}
+
+func mustRefresh(t *testing.T, c *refresh.Coordinator, old, want refresh.Tokens) {
+	t.Helper()
+	got, err := c.Refresh(t.Context(), old)
+	if err != nil {
+		t.Fatalf("refreshing generation %s: %v", old.Refresh, err)
+	}
+	if got != want {
+		t.Fatalf("refreshing generation %s gave %s, want %s", old.Refresh, got.Refresh, want.Refresh)
+	}
+}
+
+// coordinated runs f in virtual time with a coordinator over p.
+func coordinated(t *testing.T, c *refresh.Coordinator, f func(t *testing.T, c *refresh.Coordinator)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f(t, c)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
