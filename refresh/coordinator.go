@@ -51,7 +51,8 @@ type Coordinator struct {
 
 	// Grace is how long old tokens are still answered with the newest ones after
 	// these have been presented for the first time: the time in which requests
-	// that were under way can arrive. Default 30 s; negative: none.
+	// that were under way can arrive. The clocks of replicas may differ by half of
+	// it. Default 30 s; negative: none.
 	Grace time.Duration
 
 	// Keep is how long old tokens are answered with the newest ones while these

@@ -69,7 +69,9 @@ type Sessions struct {
 
 	// Idle is how long a login lives without a refresh. It should be several
 	// times the life of an access token, because a login in use is refreshed no
-	// more often than that. Default: as long as Absolute.
+	// more often than that. A login that ends so, or by Absolute, is not revoked at
+	// the provider: its tokens are sealed under a handle that nobody brings any more.
+	// Default: as long as Absolute.
 	Idle time.Duration
 
 	// Absolute is how long a login lives from its start. Default 720 h.

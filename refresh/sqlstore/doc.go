@@ -75,6 +75,13 @@
 // Its versions before 1.61, and perhaps others, wait for another process's lock
 // until busy_timeout has passed, even if the context has ended.
 //
+// # Waiting
+//
+// The Store does not tell of changes: a replica that waits for another's result
+// looks for it again after a tenth of the time that it has waited, 5 ms at least and
+// 250 ms at most. PostgreSQL could tell by NOTIFY, but lets only one commit that
+// does so happen at a time on the whole server, other programs' included.
+//
 // # Time
 //
 // Values expire by one clock, read in the statement that asks: that of the
