@@ -70,7 +70,9 @@ export interface Fetch {
  * where there is no document, as on a server, or no origin, as in a sandbox. A
  * keepalive request waits for no refresh.
  *
- * A refusal is remembered until the marker shows a new login. A refresh that
+ * A refusal is remembered until the marker shows a new login: by all tabs where
+ * it clears the marker, and by each for itself where it does not, as it may when
+ * the user has just signed out elsewhere. A refresh that
  * fails otherwise is not tried again for the seconds that Retry-After tells,
  * else for two, at most for sixty.
  *
