@@ -67,7 +67,9 @@ type Event struct {
 // Level returns how much an event matters to whoever runs a service: Debug for
 // what happens at every request, and where the client has not waited, Info for
 // what happens to logins, Warn where a provider or a store was out of reach or a
-// sign-in failed, Error for what should not be.
+// sign-in failed, Error for what should not be. A refresh that has failed is Info:
+// whether that has cost the request anything, another event says, and what it was,
+// that of the [refresh.Coordinator], once for all requests.
 func (e Event) Level() slog.Level {
 	if errors.Is(e.Err, context.Canceled) {
 		return slog.LevelDebug // clients come and go
@@ -82,7 +84,7 @@ func (e Event) Level() slog.Level {
 		return slog.LevelDebug
 	case OtherSubject, CookiesFailed:
 		return slog.LevelError
-	case Ended:
+	case Ended, RefreshFailed:
 		return slog.LevelInfo
 	}
 	if e.Err != nil {

@@ -149,7 +149,7 @@ func TestEventsTellWhatHasHappened(t *testing.T) {
 		{"a provider that is down", func(w *world) { w.provider.err = errors.New("test: down") }, func(w *world, b *browser) {
 			<-time.After(life)
 			b.do(w.Require(whoami), "GET", "/")
-		}, []string{"level=WARN msg=refresh_failed cause=expired took_ms=50 subject=ann", unavailable}},
+		}, []string{"level=INFO msg=refresh_failed cause=expired took_ms=50 subject=ann", unavailable}},
 		{"a client that does not wait", nil, func(w *world, b *browser) {
 			<-time.After(life)
 			r := b.request("GET", "/")

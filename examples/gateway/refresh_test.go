@@ -111,7 +111,7 @@ func TestAProviderThatIsDownSignsNobodyOut(t *testing.T) {
 			if a := s.do(t, http.MethodGet, "/", valid); a.status != http.StatusOK {
 				t.Errorf("valid: status %d", a.status)
 			}
-			if !s.lines.has("WARN", "refresh_failed") {
+			if !s.lines.has("INFO", "refresh_failed") {
 				t.Error("the log does not tell")
 			}
 			s.provider.Fail(refreshtest.None, 0)

@@ -64,7 +64,7 @@ func TestTheReadmesTranscriptIsTrue(t *testing.T) {
 		`level=DEBUG msg=refreshed cause=asked took_ms=\d+ issuer=https://issuer\.example subject=ann\n`,
 		`level=DEBUG msg=refused reason=no_token error=`,
 		`level=WARN msg=called outcome=failed waiters=1 took_ms=\d+ error="observe: the issuer is down"\n`,
-		`level=WARN msg=refresh_failed cause=asked `,
+		`level=INFO msg=refresh_failed cause=asked `,
 		`level=WARN msg=refused reason=unavailable error=`,
 		`"Name":"tokenlife\.refreshed","Attributes":\[\{"Key":"tokenlife\.refresh\.cause","Value":\{"Type":"STRING","Value":"asked"`,
 		`"Name":"tokenlife\.called"`,
