@@ -236,6 +236,11 @@ func (w *simWorld) toldOfEnd(q *simRequest, l *simLogin, gen int) bool {
 	case !w.plan.shared:
 		return !l.endedBy.isDead() // else who knew of it is gone, and the provider would refuse
 	}
+	for g := gen + 1; g <= l.gen; g++ {
+		if w.anyStoreFailed(l.issued[g].Add(-simRecent), l.issued[g].Add(simRecent)) {
+			return false // what leads on to the tokens that it ended with may not be told
+		}
+	}
 	return !l.endedBy.storeFailed(l.ending, l.ended) && !q.replica.storeSlow(now.Add(-simRecent), now) &&
 		!w.anyStoreFailed(l.ending.Add(-simRecent), now) &&
 		!simWithin(w.store.wiped, l.issued[gen], now) // it has lost what led from the one to the other
@@ -283,7 +288,9 @@ func (w *simWorld) checkAnswer(q *simRequest, status int, upstream, cleared, wri
 			w.breach("2", "503 for %s, and nothing is wrong", simName(q.refresh))
 		}
 	}
-	if (app && status == http.StatusOK && !q.good || status == http.StatusNoContent) && l.good() && !written {
+	// Who was cut off from the store for long cannot tell what is the newest.
+	unknown := w.plan.shared && now.Sub(q.arrived) > simGrace/2 && q.replica.storeFailed(q.arrived, now)
+	if (app && status == http.StatusOK && !q.good || status == http.StatusNoContent) && l.good() && !written && !unknown {
 		w.breach("1", "a request with %s is answered with %d and without the new cookies", simName(q.refresh), status)
 	}
 }

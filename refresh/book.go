@@ -58,6 +58,7 @@ type login struct {
 	until      time.Time // when it may be forgotten
 	over       error     // why nobody can use it any more; nil: it is alive
 	overSince  time.Time // when it came to that
+	untold     string    // the access token that only this process knows, for want of a Store
 	held       int       // Renewals not yet released
 	joined     *login    // the one that it has turned out to be a part of
 }
@@ -184,9 +185,24 @@ func (b *book) leave(k *call, next Tokens, err error) (unwanted bool) {
 
 // newest returns the newest tokens of l that this process knows.
 func (b *book) newest(l *login) Tokens {
+	newest, _ := b.newestOf(l)
+	return newest
+}
+
+// newestOf is newest, and tells whether nobody else knows them.
+func (b *book) newestOf(l *login) (newest Tokens, untold bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return l.whole().newest
+	l = l.whole()
+	return l.newest, l.newest.Access != "" && l.newest.Access == l.untold
+}
+
+// untold notes that the Store has not been told of access, the newest access token
+// of l; "": it has.
+func (b *book) untold(l *login, access string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l.whole().untold = access
 }
 
 // follows returns the newest tokens of k's login where those that k is for have

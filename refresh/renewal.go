@@ -24,6 +24,10 @@ type Renewal struct {
 
 	mu       sync.Mutex // guards what follows
 	look     *time.Timer
+	known    string    // the newest access token, as of the last look at the store
+	tried    time.Time // when that was
+	looked   time.Time // since when nothing can have become of it: mostly, the last look that was answered
+	gone     bool      // something may have, and have had its time in the store
 	released bool
 }
 
@@ -41,6 +45,8 @@ func (c *Coordinator) hold(k *call) (*Renewal, error) {
 	// response may outlast: so it keeps itself up to date.
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := time.Now()
+	r.known, r.tried, r.looked = r.Tokens.Access, now, now
 	r.look = time.AfterFunc(c.sh.pace(), r.keepUp)
 	return r, nil
 }
@@ -63,6 +69,7 @@ func (r *Renewal) follow(ctx context.Context) {
 	if known.Refresh == "" {
 		return // it has ended
 	}
+	r.begin(known.Access)
 	f, err := r.sh.follow(ctx, known)
 	if err == nil {
 		var over error
@@ -74,18 +81,45 @@ func (r *Renewal) follow(ctx context.Context) {
 		}
 		r.book.learn(r.login, f.newest, f.since, over)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.looked) > 5*r.sh.pace()/2 { // almost as long as a result stands
+		r.gone = true
+	}
+	if err == nil {
+		r.looked = time.Now()
+		if f.newest.Access != known.Access {
+			r.known, r.gone = f.newest.Access, false
+		}
+	}
 }
 
-// Newest returns the newest tokens that are known of the login now. It returns
-// false if the login has ended since. A response asks at its last moment: what
-// it was given when it began may have been exchanged again while it was made,
-// and must not replace its own successor in the browser.
+// begin begins a look for what has become of the tokens with an access token. If
+// this process has got them itself since the last look, nothing had until then.
+func (r *Renewal) begin(access string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if access != r.known {
+		r.known, r.looked, r.gone = access, r.tried, false
+	}
+	r.tried = time.Now()
+}
+
+// Newest returns the newest tokens that are known of the login now. A response asks
+// at its last moment: what it was given when it began may have been exchanged again
+// while it was made, and must not replace its own successor in the browser.
+//
+// It returns false if the login has ended since; or if that cannot be told, because
+// the Store was out of reach for almost as long as Grace: then the tokens that the
+// client has may be the newer ones, and if not, the Store leads on from them.
 func (r *Renewal) Newest(ctx context.Context) (Tokens, bool) {
 	if r.sh != nil {
 		r.follow(ctx)
 	}
-	newest := r.book.newest(r.login)
-	return newest, newest.Refresh != ""
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	newest, untold := r.book.newestOf(r.login)
+	return newest, newest.Refresh != "" && (!r.gone || untold)
 }
 
 // Renew is [Coordinator.Renew] for the tokens of r, which the client has not got

@@ -57,3 +57,79 @@ func TestPromise03GoingOnFromARenewalIsNoArrival(t *testing.T) {
 		})
 	}
 }
+
+// A response that cannot look at the store for longer than a result stands there
+// does not know whether what it was given is the newest.
+func TestPromise05AResponseThatWasCutOffFromTheStoreWritesNothingOld(t *testing.T) {
+	tests := []struct {
+		name    string
+		cutOff  time.Duration
+		renewed bool // meanwhile, elsewhere
+		want    int  // the generation that may be written; 0: none
+	}{
+		{"for a moment", 5 * time.Second, false, 1},
+		{"for a moment, and the tokens are renewed", 5 * time.Second, true, 2},
+		{"for half of grace", 15 * time.Second, true, 2},
+		{"for longer than grace", 50 * time.Second, true, 0},
+		{"for longer than grace, and nothing happens", 50 * time.Second, false, 0},
+	}
+	for _, tt := range tests {
+		for name, back := range map[string]time.Duration{"at once": 0, "a minute later": time.Minute} {
+			t.Run(tt.name+", and it answers "+name, func(t *testing.T) {
+				p := new(strict)
+				replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+					way := &link{Store: store}
+					slow := &refresh.Coordinator{Refresher: p, Store: way}
+					held, err := slow.Renew(t.Context(), start("u"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					way.cut.Store(true)
+					newest := 1
+					if tt.renewed {
+						newest = 2
+						mustRefresh(t, replicas[0], generation("u", 1), generation("u", 2))
+						replicas[0].Presented(generation("u", 2).Access)
+					}
+					<-time.After(tt.cutOff)
+					way.cut.Store(false)
+					<-time.After(back)
+					got, ok := held.Newest(t.Context())
+					if ok != (tt.want > 0) || ok && got != generation("u", tt.want) {
+						t.Errorf("%s may be written: %t, want generation %d", got.Refresh, ok, tt.want)
+					}
+					held.Release()
+					mustRefresh(t, replicas[0], generation("u", newest), generation("u", newest+1))
+					if err := slow.Close(); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What only this replica knows is written all the same: nobody else could lead the
+// browser on.
+func TestPromise02AResponseThatWasCutOffWritesWhatOnlyItsReplicaKnows(t *testing.T) {
+	p := new(strict)
+	replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+		way := &link{Store: store}
+		way.cut.Store(true)
+		slow := &refresh.Coordinator{Refresher: p, Store: way}
+		held, err := slow.Renew(t.Context(), start("u"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Minute)
+		way.cut.Store(false)
+		if got, ok := held.Newest(t.Context()); !ok || got != generation("u", 1) {
+			t.Errorf("%s may be written: %t, want the one that nobody else has", got.Refresh, ok)
+		}
+		held.Release()
+		mustRefresh(t, replicas[0], generation("u", 1), generation("u", 2))
+		if err := slow.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -48,7 +48,7 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			// A result stands for grace at the least: the Store has lost this one,
 			// as one in memory does at its restart. To the provider the tokens
 			// that it replaced would look stolen.
-			c.insistOnResult(ctx, outcome{old: k.old, next: newest, sent: k.sent, came: time.Now(), ttl: ttl})
+			c.insistOnResult(ctx, k, outcome{old: k.old, next: newest, sent: k.sent, came: time.Now(), ttl: ttl})
 			return newest, nil
 		}
 		mine = c.sh.newClaim(r, inherited)
@@ -79,7 +79,7 @@ func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, mine cla
 	switch key := storeKey("refresh", t.Refresh); {
 	case err == nil:
 		o := outcome{old: t, next: next, sent: k.presented(t), came: came, at: mine.record, ttl: c.sh.keep}
-		err := c.tellResult(ctx, &o)
+		err := c.tellResult(ctx, k, &o)
 		return o.next, err
 	case errors.Is(err, ErrDenied):
 		if next, err = c.siblings(ctx, k, t, err); err == nil {
@@ -114,22 +114,26 @@ func (c *Coordinator) siblings(ctx context.Context, k *call, t Tokens, refusal e
 // tellResult puts what the provider gave where all replicas find it. Where that
 // cannot be done now, who waits here need not wait for it: it is tried on. The
 // only error is that the user has signed out meanwhile.
-func (c *Coordinator) tellResult(ctx context.Context, o *outcome) error {
+func (c *Coordinator) tellResult(ctx context.Context, k *call, o *outcome) error {
 	err := c.sh.settle(ctx, o)
 	if err == nil || errors.Is(err, ErrEnded) {
 		return c.unwanted(ctx, o, err)
 	}
 	c.degraded(ctx, err)
-	c.insistOnResult(ctx, *o)
+	c.insistOnResult(ctx, k, *o)
 	return nil
 }
 
 // insistOnResult tries on: others that find no result ask the provider again.
-func (c *Coordinator) insistOnResult(ctx context.Context, o outcome) {
+func (c *Coordinator) insistOnResult(ctx context.Context, k *call, o outcome) {
+	c.book.untold(k.login, o.next.Access)
 	c.wg.Go(func() {
 		insisting, cancel := context.WithTimeout(ctx, c.sh.tell)
 		defer cancel()
 		err := c.sh.insist(insisting, 1, func() error { return c.sh.settle(insisting, &o) })
+		if err == nil {
+			c.book.untold(k.login, "")
+		}
 		_ = c.unwanted(ctx, &o, err)
 	})
 }
@@ -145,7 +149,7 @@ func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens,
 	next, err := c.ask(ctx, k, newest)
 	switch {
 	case err == nil: // the Store may be back in a moment
-		c.insistOnResult(ctx, outcome{old: newest, next: next, sent: k.presented(newest), came: came, ttl: c.sh.keep})
+		c.insistOnResult(ctx, k, outcome{old: newest, next: next, sent: k.presented(newest), came: came, ttl: c.sh.keep})
 	case errors.Is(err, ErrDenied):
 		return c.siblings(ctx, k, newest, err)
 	}
