@@ -119,7 +119,7 @@ type Auth struct {
 	replay      int
 	grace       time.Duration  // of the coordinator
 	background  sync.WaitGroup // refreshes beside handlers
-	earlyAfter  atomic.Int64   // Unix nanoseconds: until then none is begun
+	earlyAfter  atomic.Int64   // Unix nanoseconds: until then none is begun; 0: they are
 	chanceAfter atomic.Int64   // Unix nanoseconds: until then an unusable token has no second chance
 	crossOrigin *http.CrossOriginProtection
 	challenges  challenges

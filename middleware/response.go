@@ -181,7 +181,7 @@ var errEarlyPanic = errors.New("middleware: a refresh beside the handler panicke
 
 // renewBeside begins to exchange old while the handler runs.
 func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
-	if a.isPaused() {
+	if a.skipEarly() {
 		return
 	}
 	e := &early{visit: &visit{Context: context.WithoutCancel(v.Context)}, done: make(chan struct{})}
@@ -197,13 +197,28 @@ func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
 		e.err = a.renew(e.visit, old, was, "due")
 		if a.isVain(e) {
 			a.pause()
+		} else {
+			a.resume()
 		}
 	})
 }
 
-// pause begins earlyPause, and isPaused tells whether it lasts.
-func (a *Auth) pause()         { a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano()) }
-func (a *Auth) isPaused() bool { return time.Now().UnixNano() < a.earlyAfter.Load() }
+// pause begins earlyPause, and resume ends it.
+func (a *Auth) pause() { a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano()) }
+
+func (a *Auth) resume() {
+	if a.earlyAfter.Load() != 0 {
+		a.earlyAfter.Store(0)
+	}
+}
+
+// skipEarly tells a request not to ask early in a pause. When that is over, one of
+// them finds out whether the provider is back; for the others the pause goes on until
+// it knows.
+func (a *Auth) skipEarly() bool {
+	now, after := time.Now(), a.earlyAfter.Load()
+	return after != 0 && (now.UnixNano() < after || !a.earlyAfter.CompareAndSwap(after, now.Add(earlyPause).UnixNano()))
+}
 
 // isVain tells whether another early refresh would be as useless just now: the
 // provider is down, or what it gives is due already, because its clock and ours

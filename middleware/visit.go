@@ -103,7 +103,7 @@ func (a *Auth) visitDue(r *http.Request, v *visit, verdict error) error {
 			return a.refusal(err)
 		}
 	}
-	if verdict == nil && (time.Now().Before(was.Expiry) || a.isPaused()) {
+	if verdict == nil && (time.Now().Before(was.Expiry) || a.skipEarly()) {
 		v.token = was
 		a.renewBeside(v, old)
 		return nil
@@ -111,6 +111,7 @@ func (a *Auth) visitDue(r *http.Request, v *visit, verdict error) error {
 	err := a.renew(v, old, was, causeOf(verdict))
 	switch {
 	case err == nil:
+		a.resume()
 		return nil
 	case verdict == nil && !errors.Is(err, refresh.ErrDenied):
 		v.token = was // leeway is for a token that cannot be exchanged just now

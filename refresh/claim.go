@@ -12,7 +12,13 @@ type claim struct {
 	record
 	was  record        // what stood in its place
 	life time.Duration // how long it stands that is not renewed, early in the call
+
+	inherited bool // it follows on another's that has run out, and has left no answer
 }
+
+// An inheritedKey is in the context of a call under such a claim: a Refresher may
+// have a Coordinator of its own, whose claim has run out in the same moment.
+type inheritedKey struct{}
 
 // maxClaim is how long a claim holds others back whose replica has died early in
 // its call. The provider may have exchanged the token: who waits must be able to ask
@@ -38,7 +44,7 @@ func (s *shared) newClaim(was record, inherited bool) claim {
 	case inherited:
 		life = min(life, maxInherited)
 	}
-	return claim{newRecord(claimed, owner), was, life}
+	return claim{newRecord(claimed, owner), was, life, inherited}
 }
 
 // renewClaim keeps a claim alive until ctx ends: where the store is slow, or the

@@ -17,11 +17,13 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*c.wait, errWaited)
 	defer cancel()
 	var mine claim
-	inherited := false // another's claim has run out, and has left no answer
+	inherited := ctx.Value(inheritedKey{}) != nil // another's claim has run out, and has left no answer
 	for {
 		f, err := c.sh.find(waiting, k.old)
 		t, r := f.newest, f.record
 		switch {
+		case err != nil && waiting.Err() != nil:
+			return Tokens{}, waitedOut(waiting)
 		case err != nil:
 			return c.askAlone(ctx, k, err)
 		case r.kind() == ended:
@@ -60,21 +62,34 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			owned, err = c.sh.swap(waiting, storeKey("refresh", t.Refresh), mine.was, mine.record, mine.life)
 			return err
 		})
-		if err != nil {
+		switch {
+		case err != nil && waiting.Err() != nil:
+			return Tokens{}, waitedOut(waiting)
+		case err != nil:
 			return c.askAlone(ctx, k, err)
-		}
-		if owned {
+		case owned:
 			return c.askForAll(ctx, k, t, mine)
 		}
 	}
+}
+
+// waitedOut is what a call comes to whose time has passed before the Store had
+// answered. A Store that fails is not waited for that long: it was this process that
+// stood still. Others may have asked meanwhile, and who waited here has gone.
+func waitedOut(waiting context.Context) error {
+	return fmt.Errorf("refresh: waiting for the store: %w", context.Cause(waiting))
 }
 
 // askForAll asks the provider under a claim.
 func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, mine claim) (Tokens, error) {
 	renewing, stop := context.WithCancel(ctx)
 	c.wg.Go(func() { c.sh.renewClaim(renewing, t, mine) })
+	asking := ctx
+	if mine.inherited {
+		asking = context.WithValue(ctx, inheritedKey{}, true)
+	}
 	came := time.Now()
-	next, err := c.ask(ctx, k, t)
+	next, err := c.ask(asking, k, t)
 	stop()
 	switch key := storeKey("refresh", t.Refresh); {
 	case err == nil:
