@@ -141,13 +141,14 @@ func (c *Coordinator) tellResult(ctx context.Context, k *call, o *outcome) error
 
 // insistOnResult tries on: others that find no result ask the provider again.
 func (c *Coordinator) insistOnResult(ctx context.Context, k *call, o outcome) {
-	c.book.untold(k.login, o.next.Access)
+	l := k.login // the call goes on
+	c.book.untold(l, o.next.Access)
 	c.wg.Go(func() {
 		insisting, cancel := context.WithTimeout(ctx, c.sh.tell)
 		defer cancel()
 		err := c.sh.insist(insisting, 1, func() error { return c.sh.settle(insisting, &o) })
 		if err == nil {
-			c.book.untold(k.login, "")
+			c.book.untold(l, "")
 		}
 		_ = c.unwanted(ctx, &o, err)
 	})
