@@ -31,6 +31,9 @@ func (w *simWorld) askedAgain(d *simCall) {
 		if c.processed && c.lost == "" && (d.start.Sub(c.end) > w.plan.grace || simWithin(w.store.wiped, c.end, d.start)) {
 			return // the store had forgotten that it was exchanged: for long, or the replica knows what for
 		}
+		if c.processed && c.lost == "" && !c.end.Before(d.start) && c.end.Before(until) {
+			return // another replica, which had asked as well, has brought it meanwhile
+		}
 		if c.start.Before(d.start) && d.start.Sub(c.start) < 30*time.Second {
 			before++
 		}

@@ -2,7 +2,6 @@ package middleware_test
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -49,7 +48,7 @@ func (b *simBrowser) leave(d time.Duration) {
 }
 
 // awake waits until the lid is open.
-func (b *simBrowser) awake(r *rand.Rand) {
+func (b *simBrowser) awake(r simRand) {
 	for {
 		b.world.mu.Lock()
 		left := time.Until(b.asleep)
@@ -87,7 +86,7 @@ func (b *simBrowser) tab(n int) {
 				gap += between(r, 0, 200*time.Millisecond)
 			}
 		}
-		<-time.After(gap)
+		<-time.After(gap + w.pause(r.who))
 		b.awake(r)
 		b.visit(r, uint64(n*1000+visit))
 	}
@@ -95,7 +94,7 @@ func (b *simBrowser) tab(n int) {
 
 // visit loads a page: a few requests at a time, and again where it was not
 // served for now.
-func (b *simBrowser) visit(r *rand.Rand, n uint64) {
+func (b *simBrowser) visit(r simRand, n uint64) {
 	together := r.IntN(3) == 0
 	count, wait := 1+r.IntN(4), between(r, 500*time.Millisecond, 1500*time.Millisecond)
 	for try := range 5 {
@@ -109,7 +108,7 @@ func (b *simBrowser) visit(r *rand.Rand, n uint64) {
 			kind := [...]string{"page", "page", "page", "hints", "export", "stream", "upstream", "refresh"}[own.IntN(8)]
 			requests[i] = b.request(own, kind)
 			if together {
-				requests[i].up = 20 * time.Millisecond
+				requests[i].up = 20*time.Millisecond + time.Duration(i)*simPause + b.world.pause(own.who)
 			}
 			requests[i].send()
 		}
@@ -132,7 +131,7 @@ func (b *simBrowser) signedInNow() bool {
 }
 
 // signIn begins a login, of another user each time.
-func (b *simBrowser) signIn(r *rand.Rand) {
+func (b *simBrowser) signIn(r simRand) {
 	w := b.world
 	w.mu.Lock()
 	if b.signing {
@@ -189,7 +188,7 @@ func (b *simBrowser) mishaps() {
 }
 
 // steal copies the cookies and presents them again and again from elsewhere.
-func (b *simBrowser) steal(r *rand.Rand) {
+func (b *simBrowser) steal(r simRand) {
 	w := b.world
 	w.mu.Lock()
 	jar := &simBrowser{world: w, index: b.index, jar: make(map[string]stored), ctx: context.Background()}

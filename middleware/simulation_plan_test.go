@@ -2,6 +2,8 @@ package middleware_test
 
 import (
 	"fmt"
+	"hash/fnv"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -49,13 +51,40 @@ type simPlan struct {
 
 // rng returns the chance of one actor. Each has its own, so that what one does
 // does not depend on how far another has come.
-func (p *simPlan) rng(actor ...uint64) *rand.Rand {
+func (p *simPlan) rng(actor ...uint64) simRand {
+	who := p.hash(actor...)
+	return simRand{rand.New(rand.NewPCG(p.seed, who)), who}
+}
+
+type simRand struct {
+	*rand.Rand
+	who uint64 // whose it is
+}
+
+func (p *simPlan) hash(parts ...uint64) uint64 {
 	h := p.seed * 0x9e3779b97f4a7c15
-	for _, a := range actor {
+	for _, a := range parts {
 		h = (h ^ a) * 0xbf58476d1ce4e5b9
 		h ^= h >> 29
 	}
-	return rand.New(rand.NewPCG(p.seed, h))
+	return h
+}
+
+// pause is a moment that those wait who would otherwise do something at one
+// instant, where their order is the scheduler's: another one for each of them and
+// each time. It is drawn from who does what, and when, and from nothing that is
+// counted: whoever else comes between, it stays the same.
+func (w *simWorld) pause(who ...uint64) time.Duration {
+	h := w.plan.hash(append(who, uint64(time.Since(w.begin)))...)
+	return 1 + time.Duration(h%uint64(simPause))
+}
+
+const simPause = 65 * time.Microsecond
+
+func simHash(s string) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, s)
+	return h.Sum64()
 }
 
 func newSimPlan(seed uint64) simPlan {
@@ -123,11 +152,11 @@ func (p *simPlan) apart() time.Duration {
 }
 
 // happens draws whether a fault of this kind occurs now.
-func (p *simPlan) happens(r *rand.Rand, kind string) bool { return r.Float64() < p.chance[kind] }
+func (p *simPlan) happens(r simRand, kind string) bool { return r.Float64() < p.chance[kind] }
 
 // between draws a duration to the nanosecond, so that events are seldom at one
 // instant, where their order is the scheduler's.
-func between(r *rand.Rand, least, most time.Duration) time.Duration {
+func between(r simRand, least, most time.Duration) time.Duration {
 	return least + time.Duration(r.Int64N(int64(most-least)+1))
 }
 

@@ -284,7 +284,7 @@ func (w *simWorld) checkAnswer(q *simRequest, status int, upstream, cleared, wri
 	}
 	if status == http.StatusServiceUnavailable && q.ctx.Err() == nil { // else it is to nobody
 		w.totals.count["503"]++
-		if cause := w.cause(q); !cause {
+		if !q.thief && !w.cause(q) {
 			w.breach("2", "503 for %s, and nothing is wrong", simName(q.refresh))
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"syscall"
@@ -77,11 +76,16 @@ type simClient struct {
 }
 
 func (c *simClient) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
-	w, call := c.replica.world, &simCall{replica: c.replica, old: old, start: time.Now()}
+	w := c.replica.world
+	pause := func() { <-time.After(w.pause(uint64(c.replica.index), simHash(old.Refresh))) }
+	call := &simCall{replica: c.replica, old: old, start: time.Now()}
+	pause() // all who wait for a store begin when it has been away for too long
 	t, err := c.oauth.Refresh(context.WithValue(ctx, simCallKey{}, call), old)
+	end := time.Now()
+	pause() // all who ask give up when their replica is killed
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	call.end = time.Now()
+	call.end = end
 	if call.login == nil {
 		return t, err
 	}
@@ -153,7 +157,7 @@ type simFate struct {
 	mixed             bool
 }
 
-func (w *simWorld) fate(r *rand.Rand) simFate {
+func (w *simWorld) fate(r simRand) simFate {
 	f := simFate{there: between(r, 2*time.Millisecond, 40*time.Millisecond), back: between(r, 2*time.Millisecond, 40*time.Millisecond)}
 	f.slow = between(r, 100*time.Millisecond, 9*time.Second)
 	if r.IntN(6) == 0 {

@@ -88,8 +88,17 @@ func (w *simWorld) kill(r *simReplica, when string) {
 	w.start(r.index)
 }
 
-// Verify reads our access tokens by the replica's own clock.
-func (r *simReplica) Verify(_ context.Context, raw string) (*verify.Token, error) {
+// Verify reads our access tokens by the replica's own clock. All who have waited for
+// one refresh come here with what it has brought, and leave one after the other.
+func (r *simReplica) Verify(ctx context.Context, raw string) (*verify.Token, error) {
+	t, err := r.read(raw)
+	if q, ok := ctx.Value(simRequestKey{}).(*simRequest); ok {
+		<-time.After(r.world.pause(q.who, simHash(raw)))
+	}
+	return t, err
+}
+
+func (r *simReplica) read(raw string) (*verify.Token, error) {
 	p := strings.Split(raw, "~")
 	if len(p) != 7 {
 		return nil, fmt.Errorf("%w: no token of ours", verify.ErrInvalid)
@@ -133,7 +142,6 @@ func simWithin(times []time.Time, from, to time.Time) bool {
 // guarded by the world's lock.
 type simStore struct {
 	values *refresh.MemoryStore
-	ops    uint64
 	down   bool
 	cutOff int // from this replica, counted from one
 	slow   time.Duration
@@ -162,7 +170,7 @@ type simAccess struct{ replica *simReplica }
 var errSimStore = errors.New("test: the store cannot be reached")
 
 func (a *simAccess) Get(ctx context.Context, key string) (v []byte, err error) {
-	err = a.do(ctx, func(s *refresh.MemoryStore) (err error) {
+	err = a.do(ctx, "get", key, func(s *refresh.MemoryStore) (err error) {
 		v, err = s.Get(context.Background(), key)
 		return err
 	})
@@ -170,7 +178,7 @@ func (a *simAccess) Get(ctx context.Context, key string) (v []byte, err error) {
 }
 
 func (a *simAccess) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (ok bool, err error) {
-	err = a.do(ctx, func(s *refresh.MemoryStore) (err error) {
+	err = a.do(ctx, "swap", key, func(s *refresh.MemoryStore) (err error) {
 		ok, err = s.Swap(context.Background(), key, a.dated(old, 1), a.dated(new, 1), ttl)
 		return err
 	})
@@ -197,12 +205,12 @@ func (a *simAccess) dated(v []byte, way time.Duration) []byte {
 
 // do is one operation: there, what it does, and back. Where the way back is cut,
 // it has happened and nobody knows.
-func (a *simAccess) do(ctx context.Context, op func(*refresh.MemoryStore) error) error {
+func (a *simAccess) do(ctx context.Context, what, key string, op func(*refresh.MemoryStore) error) error {
 	r, w := a.replica, a.replica.world
 	w.mu.Lock()
-	w.store.ops++
-	// The way is a little different each time, and no two operations meet.
-	there := 100*time.Microsecond + time.Duration(w.store.ops*2654435761%300_000)
+	// The way is a little different each time. Two operations meet only if they are
+	// the same, and it is no matter which of them comes first.
+	there := 100*time.Microsecond + 4*w.pause(uint64(r.index), simHash(what+key))
 	back, unreachable := there, func() bool { return w.store.down || w.store.cutOff == r.index+1 }
 	if w.store.slow > 0 {
 		r.slows = append(r.slows, time.Now())

@@ -3,7 +3,6 @@ package middleware_test
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
@@ -13,6 +12,7 @@ import (
 type simRequest struct {
 	world   *simWorld
 	browser *simBrowser
+	who     uint64 // no other request has it
 	kind    string
 	thief   bool
 	place   int           // of the replica that it goes to
@@ -40,12 +40,12 @@ type simRequest struct {
 }
 
 // request makes a request with the cookies of now, and draws its fate.
-func (b *simBrowser) request(r *rand.Rand, kind string) *simRequest {
+func (b *simBrowser) request(r simRand, kind string) *simRequest {
 	w := b.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	q := &simRequest{
-		world: w, browser: b, kind: kind, place: r.IntN(w.plan.replicas),
+		world: w, browser: b, who: r.who, kind: kind, place: r.IntN(w.plan.replicas),
 		up: between(r, time.Millisecond, 60*time.Millisecond), dn: between(r, time.Millisecond, 60*time.Millisecond),
 		work: between(r, time.Second, 3*w.plan.life), patient: r.IntN(2) == 0,
 		done: make(chan struct{}),
@@ -143,8 +143,7 @@ func (q *simRequest) serveSignIn(rw http.ResponseWriter, r *http.Request) {
 func (q *simRequest) wait() int {
 	select {
 	case <-q.done:
-	case <-q.ctx.Done():
-		return http.StatusServiceUnavailable
+	case <-q.ctx.Done(): // there may be an answer as well
 	}
 	q.world.mu.Lock()
 	defer q.world.mu.Unlock()
@@ -204,6 +203,7 @@ func (s *simWriter) WriteHeader(status int) {
 		return
 	}
 	s.wrote = true
+	<-time.After(s.request.world.pause(s.request.who)) // others may have learned of the same failure
 	s.request.world.final(s.request, status, s.header.Clone())
 }
 
