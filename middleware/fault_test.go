@@ -3,11 +3,8 @@ package middleware_test
 import (
 	"context"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,75 +85,6 @@ func wantKept(t *testing.T, res *http.Response) {
 	if res.Header.Get("Retry-After") == "" {
 		t.Error("there is no Retry-After")
 	}
-}
-
-// A browser hangs up while its tokens are being exchanged, once or several
-// times, and comes back with the old cookies at any time from then to an hour
-// later. The provider takes each refresh token once.
-func TestPromise03TenThousandDisconnectsLoseNothing(t *testing.T) {
-	// Many bubbles with few browsers each: a bubble's goroutines wait for one
-	// another, and the race detector makes that dear.
-	const disconnects, perBubble = 10_000, 40
-	var cut atomic.Int64 // hang-ups before there was an answer
-	for seed := uint64(1); cut.Load() < disconnects; seed++ {
-		synctest.Test(t, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 0))
-			p := newParty(t, &refreshtest.Provider{AccessLife: 20 * time.Minute}, nil)
-			delay := time.Duration(1 + random.Int64N(int64(3*time.Second)))
-			p.SetDelay(delay)
-			var wg sync.WaitGroup
-			for n := 0; n < perBubble; {
-				hangUps := min(1+random.IntN(3), perBubble-n)
-				n += hangUps
-				var after []time.Duration
-				for range hangUps {
-					after = append(after, time.Duration(random.Int64N(int64(delay+delay/8))))
-				}
-				// As likely within a millisecond as between a minute and an hour.
-				away := time.Duration(math.Pow(float64(time.Hour), random.Float64()))
-				if random.IntN(8) == 0 {
-					away = 0
-				}
-				b := p.signIn(t, fmt.Sprintf("user-%d", n))
-				wg.Go(func() { cut.Add(p.hangUp(t, b, after, away)) })
-			}
-			wg.Wait()
-			if s := p.Stats(); s.Reused+s.Refused+s.FamiliesRevoked != 0 {
-				t.Errorf("the provider took %d refresh tokens for stolen", s.Reused)
-			}
-		})
-		if t.Failed() || cut.Load() == 0 {
-			t.Fatalf("with seed %d, %d requests cut off", seed, cut.Load())
-		}
-	}
-}
-
-// hangUp lets the access token end, sends a request and cancels it, for each of
-// after, and comes back when it has been away. It returns how many of the
-// requests were cut off before there was an answer; the answers to the others
-// are lost as well.
-func (p *party) hangUp(t *testing.T, b *browser, after []time.Duration, away time.Duration) (cut int64) {
-	<-time.After(21 * time.Minute) // beyond the verifier's leeway
-	old := b.request(http.MethodGet, "/")
-	for _, d := range after {
-		ctx, cancel := context.WithTimeout(t.Context(), d)
-		if res := serve(p.app, old.Clone(ctx)); res.StatusCode != http.StatusOK {
-			cut++
-		}
-		cancel()
-	}
-	<-time.After(away)
-	res := serve(p.app, old)
-	b.store(res)
-	if res.StatusCode != http.StatusOK || b.get("__Host-refreshToken") == "" {
-		t.Errorf("after %d hang-ups and %v the old cookies are answered with %d", len(after), away, res.StatusCode)
-		return cut
-	}
-	res = b.do(p.app, http.MethodGet, "/")
-	if res.StatusCode != http.StatusOK || len(res.Cookies()) != 0 {
-		t.Errorf("the new cookies are answered with %d and %q", res.StatusCode, names(res))
-	}
-	return cut
 }
 
 func TestPromise02AnOutageOfAMinute(t *testing.T) {
