@@ -66,11 +66,15 @@ func TestAClientThatHangsUpLosesNothing(t *testing.T) {
 	s.provider.SetDelay(300 * time.Millisecond)
 	old := s.expired(t, "alice")
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cut := make(chan error, 1)
 	go func() {
-		eventually(t, "the provider is asked", func() bool { return s.provider.Stats().Calls == 1 })
-		cancel()
+		_, err := s.try(ctx, http.MethodGet, "/", old)
+		cut <- err
 	}()
-	if _, err := s.try(ctx, http.MethodGet, "/", old); err == nil {
+	eventually(t, "the provider is asked", func() bool { return s.provider.Stats().Calls == 1 })
+	cancel()
+	if err := <-cut; err == nil {
 		t.Fatal("the request was to be cut off")
 	}
 	for _, when := range []string{"at once", "when the refresh has long ended"} {

@@ -17,18 +17,17 @@ import (
 func TestPromise02ARedisThatDiesDuringACallSignsNobodyOut(t *testing.T) {
 	redis := refreshtest.StartRedis(t)
 	f := newFleet(t, 4, "redis://"+redis.Addr)
-	f.provider.Rotation, f.provider.Grace = refreshtest.GraceSame, 10*time.Second
+	f.provider.Rotation, f.provider.Grace = refreshtest.GraceSame, stormGrace
 	f.provider.SetDelay(time.Second)
 	old := f.expired(t, "alice")
-	st := &storm{requests: 5000 / stormScale, atOnce: 500}
+	st := &storm{requests: 5000 / stormScale, atOnce: 500 / stormScale}
+	half := st.mark(st.requests / 2)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		eventually(t, "the provider is asked", func() bool { return f.provider.Stats().Calls > 0 })
-		redis.Kill()
-		eventually(t, "the storm goes on", func() bool { return int(st.answered.Load()) >= st.requests/2 })
-		redis.Restart()
-	})
-	st.blow(t.Context(), f, old)
+	wg.Go(func() { st.blow(t.Context(), f, old) })
+	eventually(t, "the provider is asked", func() bool { return f.provider.Stats().Calls > 0 })
+	redis.Kill()
+	<-half
+	redis.Restart()
 	wg.Wait()
 	stats := f.provider.Stats()
 	t.Logf("the statuses are %v, with %d calls at the provider", st.statuses, stats.Calls)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +39,7 @@ func newFleet(t *testing.T, n int, store string, env ...string) *fleet {
 		f.env[env[i]] = env[i+1]
 	}
 	f.site = newSite(t, f.env)
+	f.client.Timeout = 3 * patience // a gateway may wait for REFRESH_TIMEOUT, and tells so
 	f.all = []*site{f.site}
 	for range n - 1 {
 		f.join(t)
@@ -95,13 +95,23 @@ func created(t *testing.T, url string) string {
 type storm struct {
 	requests, atOnce int
 
-	answered atomic.Int64
-
 	mu       sync.Mutex
+	marks    map[int]chan struct{} // closed when so many have been answered
+	answered int
 	statuses map[int]int
 	logins   map[string]int // by the values of the cookies that were set
 	cleared  int
 	errs     []error
+}
+
+// mark returns what is closed when n requests have been answered, or have not been
+// in their client's time. It is called before blow.
+func (st *storm) mark(n int) <-chan struct{} {
+	if st.marks == nil {
+		st.marks = make(map[int]chan struct{})
+	}
+	st.marks[n] = make(chan struct{})
+	return st.marks[n]
 }
 
 // blow sends the requests, to one gateway after the other.
@@ -143,7 +153,10 @@ func (f *fleet) fetch(ctx context.Context, url, cookie string) (*http.Response, 
 func (st *storm) note(resp *http.Response, err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.answered.Add(1)
+	st.answered++
+	if mark := st.marks[st.answered]; mark != nil {
+		close(mark)
+	}
 	if err != nil {
 		st.errs = append(st.errs, err)
 		return
@@ -211,7 +224,7 @@ func TestPromise01AStormOverReplicasIsOneRefresh(t *testing.T) {
 			f := newFleet(t, test.replicas, test.store(t))
 			f.provider.SetDelay(100 * time.Millisecond)
 			old := f.expired(t, "alice")
-			st := &storm{requests: test.requests / stormScale, atOnce: 500}
+			st := &storm{requests: test.requests / stormScale, atOnce: min(500, test.requests/5) / stormScale}
 			begin := time.Now()
 			st.blow(t.Context(), f, old)
 			t.Logf("%d requests in %v", st.requests, time.Since(begin).Round(time.Millisecond))
@@ -232,22 +245,18 @@ func TestPromise01AStormOverReplicasIsOneRefresh(t *testing.T) {
 func TestPromise02ARedisThatDiesInAStormSignsNobodyOut(t *testing.T) {
 	redis := refreshtest.StartRedis(t)
 	f := newFleet(t, 4, "redis://"+redis.Addr)
-	f.provider.Rotation, f.provider.Grace = refreshtest.GraceSame, 10*time.Second
+	f.provider.Rotation, f.provider.Grace = refreshtest.GraceSame, stormGrace
 	f.provider.SetDelay(100 * time.Millisecond)
 	old := f.expired(t, "alice")
-	st := &storm{requests: 10_000 / stormScale, atOnce: 500}
+	st := &storm{requests: 10_000 / stormScale, atOnce: 500 / stormScale}
+	aFifth, half := st.mark(st.requests/5), st.mark(st.requests/2)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		after := func(n int) {
-			eventually(t, "the storm goes on", func() bool { return int(st.answered.Load()) >= n })
-		}
-		after(st.requests / 5)
-		redis.Kill()
-		after(st.requests / 2)
-		redis.Restart()
-	})
 	begin := time.Now()
-	st.blow(t.Context(), f, old)
+	wg.Go(func() { st.blow(t.Context(), f, old) })
+	<-aFifth
+	redis.Kill()
+	<-half
+	redis.Restart()
 	wg.Wait()
 	stats := f.provider.Stats()
 	t.Logf("%d requests in %v, %d calls at the provider", st.requests, time.Since(begin).Round(time.Millisecond), stats.Calls)
@@ -270,15 +279,17 @@ func TestPromise03ARestartBetweenHangUpAndReturnLosesNothing(t *testing.T) {
 	old := f.expired(t, "alice")
 	first := f.join(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		eventually(t, "the provider is asked", func() bool { return f.provider.Stats().Calls == 1 })
-		cancel()
-	})
-	if _, err := first.try(ctx, http.MethodGet, "/", old); err == nil {
+	defer cancel()
+	cut := make(chan error, 1)
+	go func() {
+		_, err := first.try(ctx, http.MethodGet, "/", old)
+		cut <- err
+	}()
+	eventually(t, "the provider is asked", func() bool { return f.provider.Stats().Calls == 1 })
+	cancel()
+	if err := <-cut; err == nil {
 		t.Fatal("the request was to be cut off")
 	}
-	wg.Wait()
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
