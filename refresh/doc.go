@@ -53,10 +53,16 @@
 // grace time of ten seconds or more (Cognito calls it the retry grace period,
 // Auth0 the reuse interval), within which the same question gets the same
 // answer. A Coordinator asks again by itself after a lost answer, three times
-// within seven seconds, so that nobody needs to come back in that time. Where the
-// replica itself was killed, somebody does, and is held back for up to five seconds
-// by the claim that it has left in the Store, or fifteen where it was killed more
-// than five seconds into its call.
+// within seven seconds, so that nobody needs to come back in that time. An answer
+// that is lost as an outage begins which lasts longer than the grace cannot be asked
+// for again.
+//
+// Where the replica itself was killed, somebody else asks again, and is held back for
+// up to five seconds by the claim that it has left in the Store: three where that
+// claim followed on another one that was left so, and fifteen where it was killed
+// more than five seconds into its call. A replica that stands still for longer than
+// that, paused with its machine, is taken for a dead one: a provider without grace
+// then sees the token twice.
 //
 // A provider whose grace gives another successor to each question makes several
 // logins of one that has lost an answer. A sign-out revokes them all there, but
@@ -64,11 +70,11 @@
 // with another can bring access tokens that are good until they end.
 //
 // A Store that is out of reach or silent is waited for, up to 2.5 s or half of
-// Timeout: it may be restarting. One that stays away for longer, or that loses what it has (a Redis
-// without persistence that restarts), leaves each replica with what it has seen
-// itself: tokens that another replica has exchanged, a moment or an hour ago, are
-// presented to the provider once more. One without grace takes them for stolen, and
-// so does one whose grace has passed.
+// Timeout: it may be restarting. One that stays away for longer, or that loses what
+// it has (a Redis without persistence that restarts), leaves each replica with what
+// it has seen itself: tokens that another replica has exchanged, a moment or an hour
+// ago, are presented to the provider once more. One without grace takes them for
+// stolen, and so does one whose grace has passed.
 //
 // A provider that takes a connection and never answers costs each caller
 // Timeout, and its login a second one: only then is it certain that the answer
