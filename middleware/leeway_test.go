@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -97,3 +98,69 @@ func TestOneRequestFindsOutWhetherAProviderThatHangsIsBack(t *testing.T) {
 }
 
 const earlyPause = 5 * time.Second
+
+// What another's request is told from memory says nothing of the provider.
+func TestARememberedAnswerEndsNoPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.checker.leeway = 30 * time.Second
+		ann, bob := w.signIn(t, "ann"), w.signIn(t, "bob")
+		<-time.After(life + time.Second)
+		copied := func() *browser {
+			b := &browser{jar: maps.Clone(bob.jar)}
+			delete(b.jar, "__Host-accessToken")
+			return b
+		}
+		wantStatus(t, copied().do(w.Require(whoami), "GET", "/"), http.StatusOK) // and his answer is lost
+		w.provider.set(func(p *provider) { p.delay = time.Hour })
+		for i := range 4 {
+			begin := time.Now()
+			wantStatus(t, ann.do(w.Require(whoami), "GET", "/"), http.StatusOK)
+			if waited := time.Since(begin); (waited > 0) != (i == 0) {
+				t.Errorf("request %d waits for %v: want the first alone to wait", i, waited)
+			}
+			wantStatus(t, copied().do(w.Require(whoami), "GET", "/"), http.StatusOK)
+		}
+		closeWorld(t, w)
+	})
+}
+
+// One that finds out is given the time that a refresh has.
+func TestOneRequestFindsOutHoweverLongThatTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *refresh.Coordinator
+		w := newWorld(func(a *middleware.Auth) {
+			c = &refresh.Coordinator{Refresher: a.Refresher, Timeout: 12 * time.Second}
+			a.Refresher = c
+		})
+		w.checker.leeway = life
+		var users []*browser
+		for _, name := range []string{"ann", "bob", "cora", "dora"} {
+			users = append(users, w.signIn(t, name))
+		}
+		<-time.After(life + time.Second)
+		w.provider.set(func(p *provider) { p.delay = time.Hour })
+		users[0].do(w.Require(whoami), "GET", "/")
+		<-time.After(earlyPause + time.Millisecond)
+		var waited atomic.Int64
+		var wg sync.WaitGroup
+		for i, b := range users[1:] {
+			wg.Go(func() {
+				<-time.After(time.Duration(i) * (earlyPause + 100*time.Millisecond))
+				begin := time.Now()
+				b.do(w.Require(whoami), "GET", "/")
+				if time.Since(begin) > time.Second {
+					waited.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if n := waited.Load(); n != 1 {
+			t.Errorf("%d wait for the provider, want 1", n)
+		}
+		closeWorld(t, w)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

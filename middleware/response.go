@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -195,39 +196,35 @@ func (a *Auth) renewBeside(v *visit, old refresh.Tokens) {
 			}
 		}()
 		e.err = a.renew(e.visit, old, was, "due")
-		if a.isVain(e) {
-			a.pause()
-		} else {
-			a.resume()
-		}
+		a.learnEarly(e.visit, e.err)
 	})
-}
-
-// pause begins earlyPause, and resume ends it.
-func (a *Auth) pause() { a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano()) }
-
-func (a *Auth) resume() {
-	if a.earlyAfter.Load() != 0 {
-		a.earlyAfter.Store(0)
-	}
 }
 
 // skipEarly tells a request not to ask early in a pause. When that is over, one of
 // them finds out whether the provider is back; for the others the pause goes on until
-// it knows.
+// it knows, or has had the time for it.
 func (a *Auth) skipEarly() bool {
 	now, after := time.Now(), a.earlyAfter.Load()
-	return after != 0 && (now.UnixNano() < after || !a.earlyAfter.CompareAndSwap(after, now.Add(earlyPause).UnixNano()))
+	if after == 0 || now.UnixNano() < after {
+		return after != 0
+	}
+	patience := cmp.Or(max(0, a.coordinator.Timeout), refresh.DefaultTimeout) + time.Second
+	return !a.earlyAfter.CompareAndSwap(after, now.Add(max(earlyPause, patience)).UnixNano())
 }
 
-// isVain tells whether another early refresh would be as useless just now: the
-// provider is down, or what it gives is due already, because its clock and ours
-// are far apart.
-func (a *Auth) isVain(e *early) bool {
-	if e.err != nil {
-		return !errors.Is(e.err, refresh.ErrDenied) && !errors.Is(e.err, errOtherSubject)
+// learnEarly makes a pause, or ends it, by what a refresh that was not needed yet has
+// come to. It is in vain where the provider is down, or where what it gives is due
+// already, because its clock and ours are far apart. What was not asked for just now
+// says nothing, nor does a refusal, which may be our own.
+func (a *Auth) learnEarly(v *visit, err error) {
+	switch {
+	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errOtherSubject), v.Err() != nil,
+		err == nil && v.renewal.Remembered:
+	case err != nil, a.isAlmostOver(v.token):
+		a.earlyAfter.Store(time.Now().Add(earlyPause).UnixNano())
+	case a.earlyAfter.Load() != 0:
+		a.earlyAfter.Store(0)
 	}
-	return !e.visit.renewal.Remembered && a.isAlmostOver(e.visit.token)
 }
 
 // join waits for e, unless the client of v has gone.

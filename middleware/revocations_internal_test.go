@@ -11,6 +11,14 @@ import (
 func TestOfManySparedTheOldestGiveWay(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
+	one := record{Before: 1} // login, whose refreshes are all of its age
+	for n := range 2 * maxTokens {
+		id := fmt.Sprint("refresh ", n)
+		one = one.plus(record{Spared: map[string]int64{id: 7}}, now)
+		if one.Spared[id] != 7 {
+			t.Fatalf("refresh %d is not spared, though it has come just now", n)
+		}
+	}
 	all := record{Before: 1}
 	for n := range 2 * maxTokens {
 		all = all.plus(record{Spared: map[string]int64{fmt.Sprint(n): int64(n + 1)}}, now)

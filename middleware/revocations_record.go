@@ -41,9 +41,9 @@ func (r record) plus(s record, now time.Time) record {
 	if len(sum.Tokens) > maxTokens {
 		sum = record{Before: max(sum.Before, now.UnixNano())}
 	}
-	for len(sum.Spared) > maxTokens { // the oldest give way
+	for len(sum.Spared) > maxTokens { // the oldest give way; those of s have come just now
 		oldest := slices.MinFunc(slices.Collect(maps.Keys(sum.Spared)), func(a, b string) int {
-			return cmp.Or(cmp.Compare(sum.Spared[a], sum.Spared[b]), cmp.Compare(a, b))
+			return cmp.Or(cmp.Compare(sum.Spared[a], sum.Spared[b]), cmp.Compare(s.Spared[a], s.Spared[b]), cmp.Compare(a, b))
 		})
 		delete(sum.Spared, oldest)
 	}

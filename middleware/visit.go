@@ -109,15 +109,14 @@ func (a *Auth) visitDue(r *http.Request, v *visit, verdict error) error {
 		return nil
 	}
 	err := a.renew(v, old, was, causeOf(verdict))
+	if verdict == nil {
+		a.learnEarly(v, err)
+	}
 	switch {
 	case err == nil:
-		a.resume()
 		return nil
 	case verdict == nil && !errors.Is(err, refresh.ErrDenied):
 		v.token = was // leeway is for a token that cannot be exchanged just now
-		if !errors.Is(err, errOtherSubject) && v.Err() == nil {
-			a.pause()
-		}
 		return nil
 	default:
 		return a.refusal(err)

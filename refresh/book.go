@@ -198,11 +198,19 @@ func (b *book) newestOf(l *login) (newest Tokens, untold bool) {
 }
 
 // untold notes that the Store has not been told of access, the newest access token
-// of l; "": it has.
+// of l, and told that it has.
 func (b *book) untold(l *login, access string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l.whole().untold = access
+}
+
+func (b *book) told(l *login, access string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l = l.whole(); l.untold == access {
+		l.untold = ""
+	}
 }
 
 // follows returns the newest tokens of k's login where those that k is for have

@@ -39,9 +39,9 @@ type Coordinator struct {
 
 	// Store is shared by all replicas that serve the same users, and lets them
 	// coordinate as one. What is put there is sealed under the refresh token
-	// that it belongs to. Where the Store fails for longer than half of Timeout, or
-	// than 2.5 s, each replica coordinates for itself until it is back. Default
-	// nil: this process only.
+	// that it belongs to. Where the Store fails for longer than half of Timeout, 2.5
+	// s at most, or is silent for three seconds, each replica coordinates for
+	// itself until it is back. Default nil: this process only.
 	Store Store
 
 	// Observe is told of calls and of errors of the Store, by several goroutines
@@ -268,9 +268,9 @@ func (c *Coordinator) Keeper() (Keeper, bool) {
 }
 
 // Close waits until no call is under way. It stops none, since a call cut short
-// may be a rotation lost; each ends by itself within twice Timeout, and the
-// attempts to tell a Store that is down of its result after three times Timeout
-// more. Later calls of Refresh that would need the provider fail. It always
+// may be a rotation lost. Each ends by itself, within three times Timeout, and with
+// a Store that fails within ten: three of them are for telling it of a result, or of
+// a sign-out. Later calls of Refresh that would need the provider fail. It always
 // returns nil.
 func (c *Coordinator) Close() error {
 	c.init()

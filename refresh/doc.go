@@ -60,7 +60,7 @@
 // Where the replica itself was killed, somebody else asks again, and is held back for
 // up to five seconds by the claim that it has left in the Store: three where that
 // claim followed on another one that was left so, and fifteen where it was killed
-// more than five seconds into its call. A replica that stands still for longer than
+// late in its call, after as many seconds. A replica that stands still for longer than
 // that, paused with its machine, is taken for a dead one: a provider without grace
 // then sees the token twice.
 //
@@ -69,12 +69,12 @@
 // ends here only the one that it was asked for: an answer that is still under way
 // with another can bring access tokens that are good until they end.
 //
-// A Store that is out of reach or silent is waited for, up to 2.5 s or half of
-// Timeout: it may be restarting. One that stays away for longer, or that loses what
-// it has (a Redis without persistence that restarts), leaves each replica with what
-// it has seen itself: tokens that another replica has exchanged, a moment or an hour
-// ago, are presented to the provider once more. One without grace takes them for
-// stolen, and so does one whose grace has passed.
+// A Store that is out of reach is waited for, half of Timeout and 2.5 s at the most,
+// and one that is silent for three seconds: it may be restarting. One that stays away
+// for longer, or that loses what it has (a Redis without persistence that restarts),
+// leaves each replica with what it has seen itself: tokens that another replica has
+// exchanged, a moment or an hour ago, are presented to the provider once more. One
+// without grace takes them for stolen, and so does one whose grace has passed.
 //
 // A provider that takes a connection and never answers costs each caller
 // Timeout, and its login a second one: only then is it certain that the answer

@@ -46,7 +46,8 @@ func (c *Coordinator) revoke(ctx context.Context, t Tokens) error {
 }
 
 // endTogether ends the login of t for all replicas and returns its newest
-// tokens, which are known here if the Store cannot be asked.
+// tokens, which are known here if the Store cannot be asked now: then it is tried on,
+// and nobody waits.
 func (c *Coordinator) endTogether(ctx context.Context, t, known Tokens, why error) Tokens {
 	ending, cancel := context.WithTimeout(ctx, c.sh.op)
 	defer cancel()
@@ -54,11 +55,27 @@ func (c *Coordinator) endTogether(ctx context.Context, t, known Tokens, why erro
 	err := c.sh.insist(ending, 1, func() (err error) { newest, err = c.sh.end(ending, t, why); return err })
 	if err != nil {
 		c.degraded(ctx, err)
+		c.insistOnEnd(context.WithoutCancel(ctx), t, known, why)
 	}
 	if err != nil || newest.Access == t.Access {
 		return known
 	}
 	return newest
+}
+
+// insistOnEnd tries on: until the others are told, the login lives there.
+func (c *Coordinator) insistOnEnd(ctx context.Context, t, known Tokens, why error) {
+	c.book.whileOpen(func() {
+		c.wg.Go(func() {
+			insisting, cancel := context.WithTimeout(ctx, c.sh.tell)
+			defer cancel()
+			newest := known
+			err := c.sh.insist(insisting, 1, func() (err error) { newest, err = c.sh.end(insisting, t, why); return err })
+			if err == nil && newest.Access != t.Access && newest.Access != known.Access && !errors.Is(why, errReplaced) {
+				c.takeBack(ctx, newest)
+			}
+		})
+	})
 }
 
 // takeBack revokes what came after the user had signed out, so that it is not

@@ -18,9 +18,9 @@ type outage struct {
 // the provider's grace, and the wait for that claim comes first (maxClaim).
 const maxPatience = maxClaim / 2
 
-// over is how long after its last failure an outage is believed to be over, if
+// silence is how long after its last failure an outage is believed to be over, if
 // nobody has looked.
-const over = time.Minute
+const silence = time.Minute
 
 // looked is deferred, and notes how a look at the store went that began at begin.
 // That ctx has ended, and with it the look, says nothing of the store.
@@ -33,7 +33,7 @@ func (o *outage) looked(ctx context.Context, begin time.Time, err *error) {
 	switch {
 	case *err == nil:
 		o.since = time.Time{}
-	case o.since.IsZero() || begin.Sub(o.last) > over:
+	case o.since.IsZero() || begin.Sub(o.last) > silence:
 		o.since, o.last = begin, time.Now()
 	default:
 		o.last = time.Now()
@@ -44,7 +44,7 @@ func (o *outage) looked(ctx context.Context, begin time.Time, err *error) {
 func (o *outage) lasted() time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.since.IsZero() || time.Since(o.last) > over {
+	if o.since.IsZero() || time.Since(o.last) > silence {
 		return 0
 	}
 	return time.Since(o.since)

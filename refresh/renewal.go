@@ -65,11 +65,10 @@ func (r *Renewal) keepUp() {
 
 // follow asks the store what has become of the login.
 func (r *Renewal) follow(ctx context.Context) {
-	known := r.book.newest(r.login)
+	known := r.begin()
 	if known.Refresh == "" {
 		return // it has ended
 	}
-	r.begin(known.Access)
 	f, err := r.sh.follow(ctx, known)
 	if err == nil {
 		var over error
@@ -83,7 +82,7 @@ func (r *Renewal) follow(ctx context.Context) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.looked) > 5*r.sh.pace()/2 { // almost as long as a result stands
+	if time.Since(r.looked) > 5*r.sh.pace()/2 { // almost as long as a result stands, if Grace is no shorter than that
 		r.gone = true
 	}
 	if err == nil {
@@ -94,15 +93,18 @@ func (r *Renewal) follow(ctx context.Context) {
 	}
 }
 
-// begin begins a look for what has become of the tokens with an access token. If
-// this process has got them itself since the last look, nothing had until then.
-func (r *Renewal) begin(access string) {
+// begin begins a look for what has become of the newest tokens known here, and
+// returns them. If this process has got them itself since the last look, nothing had
+// until then.
+func (r *Renewal) begin() Tokens {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if access != r.known {
-		r.known, r.looked, r.gone = access, r.tried, false
+	known := r.book.newest(r.login)
+	if known.Access != r.known {
+		r.known, r.looked, r.gone = known.Access, r.tried, false
 	}
 	r.tried = time.Now()
+	return known
 }
 
 // Newest returns the newest tokens that are known of the login now. A response asks

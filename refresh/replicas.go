@@ -74,8 +74,8 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 }
 
 // waitedOut is what a call comes to whose time has passed before the Store had
-// answered. A Store that fails is not waited for that long: it was this process that
-// stood still. Others may have asked meanwhile, and who waited here has gone.
+// answered: this process has stood still, or has waited for another. Others may have
+// asked meanwhile, and who waited here has gone.
 func waitedOut(waiting context.Context) error {
 	return fmt.Errorf("refresh: waiting for the store: %w", context.Cause(waiting))
 }
@@ -97,7 +97,7 @@ func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, mine cla
 		err := c.tellResult(ctx, k, &o)
 		return o.next, err
 	case errors.Is(err, ErrDenied):
-		if next, err = c.siblings(ctx, k, t, err); err == nil {
+		if next, err = c.siblings(ctx, k, t, mine.record, err); err == nil {
 			return next, nil
 		}
 		_, _ = c.sh.swap(ctx, key, mine.record, newRecord(refused, nil), refusalLife)
@@ -112,18 +112,23 @@ func (c *Coordinator) askForAll(ctx context.Context, k *call, t Tokens, mine cla
 // our claim was lost, or there is no store to make one in, that may be why. Or the
 // user has signed out there: the refusal comes of that, and is no news to a browser
 // that may have signed in anew.
-func (c *Coordinator) siblings(ctx context.Context, k *call, t Tokens, refusal error) (Tokens, error) {
-	f, err := c.sh.find(ctx, t)
-	switch {
-	case err != nil:
-		return Tokens{}, refusal
-	case f.record.kind() == ended:
-		return Tokens{}, f.record.over()
-	case f.newest.Access == t.Access:
-		return Tokens{}, refusal
+func (c *Coordinator) siblings(ctx context.Context, k *call, t Tokens, ours record, refusal error) (Tokens, error) {
+	waiting, cancel := context.WithTimeoutCause(ctx, 2*c.wait, errWaited)
+	defer cancel()
+	for {
+		f, err := c.sh.find(waiting, t)
+		switch {
+		case err != nil:
+			return Tokens{}, refusal
+		case f.record.kind() == ended:
+			return Tokens{}, f.record.over()
+		case f.newest.Access != t.Access:
+			k.since = f.since
+			return f.newest, nil
+		case f.record.kind() != claimed || bytes.Equal(f.record, ours) || c.sh.await(waiting, t, f.record) != nil:
+			return Tokens{}, refusal
+		}
 	}
-	k.since = f.since
-	return f.newest, nil
 }
 
 // tellResult puts what the provider gave where all replicas find it. Where that
@@ -148,7 +153,7 @@ func (c *Coordinator) insistOnResult(ctx context.Context, k *call, o outcome) {
 		defer cancel()
 		err := c.sh.insist(insisting, 1, func() error { return c.sh.settle(insisting, &o) })
 		if err == nil {
-			c.book.untold(l, "")
+			c.book.told(l, o.next.Access)
 		}
 		_ = c.unwanted(ctx, &o, err)
 	})
@@ -167,7 +172,7 @@ func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens,
 	case err == nil: // the Store may be back in a moment
 		c.insistOnResult(ctx, k, outcome{old: newest, next: next, sent: k.presented(newest), came: came, ttl: c.sh.keep})
 	case errors.Is(err, ErrDenied):
-		return c.siblings(ctx, k, newest, err)
+		return c.siblings(ctx, k, newest, nil, err)
 	}
 	return next, err
 }

@@ -151,8 +151,13 @@ func (s *shared) settle(ctx context.Context, o *outcome) error {
 		if o.at.kind() == replaced && o.at.since().After(o.came.Add(-s.apart)) {
 			// By a write of ours that looked like a failure, or by a sibling, to
 			// whom the provider has given other tokens: others have them already.
-			// What stood there before we asked is older, and goes.
-			if there, err := o.at.open(o.old.Refresh); err == nil {
+			// What stood there before we asked is older, and goes: so does what we
+			// have just exchanged, of a provider that does not rotate.
+			there, err := o.at.open(o.old.Refresh)
+			if err == nil && there.Access == o.old.Access {
+				continue
+			}
+			if err == nil {
 				o.next = there
 			}
 			break

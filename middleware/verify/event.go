@@ -41,8 +41,22 @@ func (e Event) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
+// guarded returns load, whose panic is a fetch that failed: in a goroutine of ours
+// that of an issuer's Keys, or of Lookup, would end the whole program.
+func guarded(load loadFunc) loadFunc {
+	return func(ctx context.Context, old *snapshot) (next *snapshot, err error) {
+		defer func() {
+			if recover() != nil { // its value may hold anything
+				next, err = nil, errPanic
+			}
+		}()
+		return load(ctx, old)
+	}
+}
+
 // observed returns load, telling Observe of each fetch that Close has not cut short.
 func (j *JWT) observed(issuer string, load loadFunc) loadFunc {
+	load = guarded(load)
 	if j.Observe == nil {
 		return load
 	}

@@ -19,7 +19,7 @@ func (s *keySet) start(at time.Duration) {
 	s.group.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, s.limits.timeout)
 		defer cancel()
-		next, err := s.fetch(ctx)
+		next, err := s.load(ctx, s.current.Load())
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		switch {
@@ -35,17 +35,6 @@ func (s *keySet) start(at time.Duration) {
 		s.schedule()
 		close(f.done)
 	})
-}
-
-// fetch loads the keys. A panic of the issuer's Keys is a fetch that failed: in
-// a goroutine of ours it would end the whole program.
-func (s *keySet) fetch(ctx context.Context) (next *snapshot, err error) {
-	defer func() {
-		if recover() != nil { // its value may hold anything
-			err = errPanic
-		}
-	}()
-	return s.load(ctx, s.current.Load())
 }
 
 // join counts a request as one that waits. The lock of the set is held.

@@ -31,10 +31,21 @@ func TestAPanicOfKeysOrObserveIsNoMoreThanAFailure(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer tokens.Close()
-			tokens.Observe = tt.observe
+			told := 0
+			tokens.Observe = func(ctx context.Context, e verify.Event) {
+				if told++; tt.good != (e.Err == nil) {
+					t.Errorf("told %v", e.Err)
+				}
+				if tt.observe != nil {
+					tt.observe(ctx, e)
+				}
+			}
 			_, err = tokens.Verify(t.Context(), login.Access)
 			if tt.good != (err == nil) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrExpired) {
 				t.Errorf("verified: %v", err)
+			}
+			if tokens.Close(); told != 1 { // after it, no fetch is under way
+				t.Errorf("told %d times of one fetch", told)
 			}
 		})
 	}

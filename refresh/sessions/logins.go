@@ -118,7 +118,8 @@ func (s *Sessions) EndAll(ctx context.Context, issuer, subject string, except ..
 // 1.0): the logins of its session, the claim sid, or where session is empty all of
 // the subject, that began before it said so. That is the time at, the claim iat, in
 // whole seconds. A login that has begun since stays, however late the provider's word
-// comes. See [Sessions.End].
+// comes: by the provider's clock, where the access token told when it was made, else
+// by ours. One that is beginning at this very moment is ended. See [Sessions.End].
 func (s *Sessions) LogOut(ctx context.Context, issuer, subject, session string, at time.Time) error {
 	if err := s.ready(); err != nil || subject == "" && session == "" {
 		return err
