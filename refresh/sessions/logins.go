@@ -125,16 +125,12 @@ func (s *Sessions) LogOut(ctx context.Context, issuer, subject, session string, 
 		return err
 	}
 	before := at.Truncate(time.Second).Add(time.Second).UnixMilli() // those of the same second are older
-	key := subjectKey(issuer, subject)
-	if session != "" {
-		key = sessionKey(issuer, session)
+	key, named := sessionKey(issuer, session), func(l *stored) bool { return l.Session == session }
+	if session == "" {
+		key, named = subjectKey(issuer, subject), func(l *stored) bool { return l.Subject == subject }
 	}
 	return s.endListed(ctx, key, nil, func(l *stored) bool {
-		named := l.Session == session
-		if session == "" {
-			named = l.Subject == subject
-		}
-		return l.Issuer == issuer && named && cmp.Or(l.Issued, l.Since) < before
+		return l.Issuer == issuer && named(l) && cmp.Or(l.Issued, l.Since) < before
 	})
 }
 
