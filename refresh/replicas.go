@@ -22,10 +22,8 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 		f, err := c.sh.find(waiting, k.old)
 		t, r := f.newest, f.record
 		switch {
-		case err != nil && waiting.Err() != nil:
-			return Tokens{}, waitedOut(waiting)
 		case err != nil:
-			return c.askAlone(ctx, k, err)
+			return c.askAlone(ctx, waiting, k, err)
 		case r.kind() == ended:
 			return Tokens{}, c.book.verdict(r.over(), r.since().Add(c.sh.apart), time.Now())
 		case f.stale:
@@ -63,21 +61,12 @@ func (c *Coordinator) askTogether(ctx context.Context, k *call) (Tokens, error) 
 			return err
 		})
 		switch {
-		case err != nil && waiting.Err() != nil:
-			return Tokens{}, waitedOut(waiting)
 		case err != nil:
-			return c.askAlone(ctx, k, err)
+			return c.askAlone(ctx, waiting, k, err)
 		case owned:
 			return c.askForAll(ctx, k, t, mine)
 		}
 	}
-}
-
-// waitedOut is what a call comes to whose time has passed before the Store had
-// answered: this process has stood still, or has waited for another. Others may have
-// asked meanwhile, and who waited here has gone.
-func waitedOut(waiting context.Context) error {
-	return fmt.Errorf("refresh: waiting for the store: %w", context.Cause(waiting))
 }
 
 // askForAll asks the provider under a claim.
@@ -159,8 +148,13 @@ func (c *Coordinator) insistOnResult(ctx context.Context, k *call, o outcome) {
 	})
 }
 
-// askAlone goes on without the Store, with what this process knows.
-func (c *Coordinator) askAlone(ctx context.Context, k *call, err error) (Tokens, error) {
+// askAlone goes on without the Store, with what this process knows. If the time for
+// waiting has passed, this process has stood still, or has waited for another: others
+// may have asked meanwhile, and who waited here has gone, so that nobody asks.
+func (c *Coordinator) askAlone(ctx, waiting context.Context, k *call, err error) (Tokens, error) {
+	if waiting.Err() != nil {
+		return Tokens{}, fmt.Errorf("refresh: waiting for the store: %w", context.Cause(waiting))
+	}
 	c.degraded(ctx, err)
 	newest := c.book.newest(k.login)
 	if newest.leads(k.old) {
