@@ -1,6 +1,6 @@
 // Package refreshtest has what it takes to test code that refreshes logins: a
-// provider that fails in all the ways that real ones do, and the test that
-// every [refresh.Store] must pass.
+// provider and a store that fail in all the ways that real ones do, and the test
+// that every [refresh.Store] must pass.
 //
 // For the tests of handlers behind package middleware, package middlewaretest
 // has less to set up. This one is for programs as a whole, and for Refreshers and
@@ -70,7 +70,8 @@
 //	}
 //
 // A [Cognito] is the same for Amazon Cognito. [StartRedis] and [StartPostgres]
-// start servers for the tests of stores, and [TestStore] is their test.
+// start servers for the tests of stores, and [TestStore] is their test. A
+// [FaultyStore] is a store that fails as real ones do.
 //
 // It is for tests. Nothing about it is safe for anything else.
 package refreshtest

@@ -1,0 +1,290 @@
+package refreshtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// ErrStoreDown is what a [FaultyStore] answers that is down or has lost an
+// answer.
+var ErrStoreDown = errors.New("refreshtest: the store is down")
+
+var errAnswerLost = fmt.Errorf("%w: the answer to a write was lost", ErrStoreDown)
+
+// A FaultyStore is a [refresh.Store] for tests of what happens when a store
+// fails. The zero value is ready, and works until one of its methods says
+// otherwise. Delays are in virtual time inside a bubble of testing/synctest.
+//
+// Several FaultyStores over one Store are the connections of several replicas
+// to it, each with faults of its own: a replica that was killed, or that is cut
+// off, is one whose FaultyStore is down.
+//
+// Use it by pointer, from any number of goroutines. Methods may be called
+// while it is in use, the fields must not change.
+type FaultyStore struct {
+	// Store keeps the values. Default: a MemoryStore of its own.
+	Store refresh.Store
+
+	// Skew is how far the clock of the replica that uses this FaultyStore is
+	// ahead of the other replicas' clocks; negative: behind. The times in the
+	// records of a [refresh.Coordinator] are changed by it on their way to the
+	// Store and back. Other values are left as they are.
+	Skew time.Duration
+
+	memory refresh.MemoryStore
+	reach  sync.RWMutex // held for writing by Forget
+
+	mu          sync.Mutex
+	down        bool
+	there, back time.Duration
+	lose        int
+	intercept   interception
+	calls       []StoreCall
+	gets, swaps int
+	keys        map[string]struct{} // that a Swap has named
+}
+
+// A StoreCall is one call of a [FaultyStore].
+type StoreCall struct {
+	Swap     bool // otherwise it is a Get, which has no more than a key
+	Key      string
+	Old, New []byte
+	TTL      time.Duration
+}
+
+// SetDown makes all calls fail with [ErrStoreDown], or lets them succeed again.
+// A call that is on its way back from the Store fails as well: it has happened.
+func (s *FaultyStore) SetDown(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
+}
+
+// SetDelay sets how long a call takes to reach the Store, and how long its
+// answer takes to come back. A call whose context ends on the way there has not
+// happened, one whose context ends on the way back has. Calls that are under
+// way keep the delays that they began with.
+func (s *FaultyStore) SetDelay(there, back time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.there, s.back = there, back
+}
+
+// LoseAnswers makes the next n Swaps happen and fail with [ErrStoreDown] all
+// the same; negative: all of them. It replaces what an earlier LoseAnswers has
+// left.
+func (s *FaultyStore) LoseAnswers(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lose = n
+}
+
+// Intercept makes f stand before the Store, for faults that no other method
+// has. For each call that reaches the Store, f calls do, which makes it and
+// reports whether a Get has found a value or a Swap has replaced one. If f
+// returns an error it is the answer to the call. If f returns nil without
+// calling do, the answer is that there is no such value.
+//
+// Several goroutines call f at once. A nil f ends the interception.
+func (s *FaultyStore) Intercept(f func(ctx context.Context, c StoreCall, do func() (bool, error)) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.intercept = f
+}
+
+// Forget deletes all values from the Store whose keys begin with prefix and
+// have been written by way of s, in one step for all other users of s.
+func (s *FaultyStore) Forget(prefix string) error {
+	s.mu.Lock()
+	keys := slices.Sorted(maps.Keys(s.keys))
+	s.mu.Unlock()
+	s.reach.Lock()
+	defer s.reach.Unlock()
+	for _, key := range keys {
+		if !strings.HasPrefix(key, prefix) {
+			continue
+		}
+		for done := false; !done; {
+			old, err := s.inner().Get(context.Background(), key)
+			if errors.Is(err, refresh.ErrNotFound) {
+				break
+			}
+			if err == nil {
+				done, err = s.inner().Swap(context.Background(), key, old, nil, 0)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// An interception is what Intercept takes.
+type interception = func(ctx context.Context, c StoreCall, do func() (bool, error)) error
+
+// Count returns how many Gets and Swaps there have been, those that failed
+// included.
+func (s *FaultyStore) Count() (gets, swaps int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gets, s.swaps
+}
+
+// Calls returns all calls that there have been, those that failed included, in
+// the order in which they began.
+func (s *FaultyStore) Calls() []StoreCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// Get implements [refresh.Store].
+func (s *FaultyStore) Get(ctx context.Context, key string) (v []byte, err error) {
+	err = s.call(ctx, StoreCall{Key: key}, func() (bool, error) {
+		v, err = s.inner().Get(ctx, key)
+		return err == nil, err
+	})
+	if err == nil && v == nil {
+		err = refresh.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return shift(v, -s.Skew), nil
+}
+
+// Swap implements [refresh.Store].
+func (s *FaultyStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (done bool, err error) {
+	c := StoreCall{Swap: true, Key: key, Old: bytes.Clone(old), New: bytes.Clone(new), TTL: ttl}
+	err = s.call(ctx, c, func() (bool, error) {
+		// What was read is later by the replica's own clock, and what it writes
+		// is earlier by the others'.
+		done, err = s.inner().Swap(ctx, key, shift(old, s.Skew), shift(new, s.Skew), ttl)
+		return done, err
+	})
+	return done && err == nil, err
+}
+
+// Watch implements [refresh.Watcher] where the Store does. Otherwise, or if s
+// is down, it returns an error, and who wants to know of a change has to look
+// for it.
+func (s *FaultyStore) Watch(ctx context.Context, key string) (changed <-chan struct{}, stop func(), err error) {
+	w, ok := s.inner().(refresh.Watcher)
+	if !ok {
+		return nil, nil, errors.ErrUnsupported
+	}
+	if err := s.failure(); err != nil {
+		return nil, nil, err
+	}
+	return w.Watch(ctx, key)
+}
+
+func (s *FaultyStore) inner() refresh.Store {
+	if s.Store == nil {
+		return &s.memory
+	}
+	return s.Store
+}
+
+// call takes a call to the Store and its answer back.
+func (s *FaultyStore) call(ctx context.Context, c StoreCall, do func() (bool, error)) error {
+	there, back, intercept := s.begin(c)
+	if err := s.pass(ctx, there); err != nil {
+		return err
+	}
+	reach := func() (bool, error) {
+		s.reach.RLock()
+		defer s.reach.RUnlock()
+		return do()
+	}
+	var err error
+	if intercept == nil {
+		_, err = reach()
+	} else {
+		err = intercept(ctx, c, reach)
+	}
+	if err := s.pass(ctx, back); err != nil {
+		return err
+	}
+	if c.Swap && s.loses() {
+		return errAnswerLost
+	}
+	return err
+}
+
+// begin notes a call and returns the faults that it meets.
+func (s *FaultyStore) begin(c StoreCall) (there, back time.Duration, f interception) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, c)
+	if c.Swap {
+		s.swaps++
+		if s.keys == nil {
+			s.keys = make(map[string]struct{})
+		}
+		s.keys[c.Key] = struct{}{}
+	} else {
+		s.gets++
+	}
+	return s.there, s.back, s.intercept
+}
+
+// pass waits for a delay to pass, and fails if s is down then.
+func (s *FaultyStore) pass(ctx context.Context, d time.Duration) error {
+	if d > 0 {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return s.failure()
+}
+
+func (s *FaultyStore) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return ErrStoreDown
+	}
+	return nil
+}
+
+// loses reports whether the answer to a Swap is lost.
+func (s *FaultyStore) loses() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lose > 0 {
+		s.lose--
+		return true
+	}
+	return s.lose < 0
+}
+
+// shift returns a copy of a Coordinator's record whose time is later by d. The
+// time is the eight bytes behind the first, in Unix milliseconds. From the year
+// 9999 on it is none, which holds for all values that are text, too.
+func shift(v []byte, d time.Duration) []byte {
+	const none = 253402300799000
+	if d == 0 || len(v) < 9 {
+		return v
+	}
+	at := binary.BigEndian.Uint64(v[1:9])
+	if at >= none {
+		return v
+	}
+	v = bytes.Clone(v)
+	binary.BigEndian.PutUint64(v[1:9], at+uint64(d.Milliseconds()))
+	return v
+}
