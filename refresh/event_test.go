@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // log keeps events as lines, without their times and errors.
@@ -100,16 +101,16 @@ func TestEventsTellWhatACallHasComeTo(t *testing.T) {
 
 func TestEventsTellWhatReplicasShare(t *testing.T) {
 	p := &strict{delay: 50 * time.Millisecond}
-	replicated(t, 2, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		l := new(log)
 		replicas[1].Observe = l.observe
 		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
 		mustRefresh(t, replicas[1], start("u"), generation("u", 1))
 		synctest.Wait()
 		l.want(t, "level=DEBUG msg=called outcome=shared waiters=1 took_ms=0")
-		store.down.Store(true)
+		store.SetDown(true)
 		mustRefresh(t, replicas[1], start("v"), generation("v", 1))
-		store.down.Store(false)
+		store.SetDown(false)
 		synctest.Wait()
 		if l.lines[0] != "level=WARN msg=store_degraded" {
 			t.Errorf("told %q", l.lines)
@@ -123,13 +124,11 @@ type careless struct{ *strict }
 func (careless) Revoke(context.Context, refresh.Tokens) error { panic("test: Revoke") }
 func (careless) Arrived(context.Context, string) error        { panic("test: Arrived") }
 
-// broken is a Store that panics.
-type broken struct{ refresh.Store }
-
 func TestAStoreThatPanicsEndsNoProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := new(strict)
-		c := &refresh.Coordinator{Refresher: p, Store: broken{}}
+		p, store := new(strict), new(refreshtest.FaultyStore)
+		store.Intercept(func(context.Context, refreshtest.StoreCall, func() (bool, error)) error { panic("test") })
+		c := &refresh.Coordinator{Refresher: p, Store: store}
 		mustRefresh(t, c, start("u"), generation("u", 1))
 		if err := c.Close(); err != nil {
 			t.Error(err)

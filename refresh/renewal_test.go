@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // A browser whose answer was lost comes back when its successor's access token
@@ -77,14 +78,14 @@ func TestPromise05AResponseThatWasCutOffFromTheStoreWritesNothingOld(t *testing.
 		for name, back := range map[string]time.Duration{"at once": 0, "a minute later": time.Minute} {
 			t.Run(tt.name+", and it answers "+name, func(t *testing.T) {
 				p := new(strict)
-				replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
-					way := &link{Store: store}
+				replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+					way := &refreshtest.FaultyStore{Store: store}
 					slow := &refresh.Coordinator{Refresher: p, Store: way}
 					held, err := slow.Renew(t.Context(), start("u"))
 					if err != nil {
 						t.Fatal(err)
 					}
-					way.cut.Store(true)
+					way.SetDown(true)
 					newest := 1
 					if tt.renewed {
 						newest = 2
@@ -92,7 +93,7 @@ func TestPromise05AResponseThatWasCutOffFromTheStoreWritesNothingOld(t *testing.
 						replicas[0].Presented(generation("u", 2).Access)
 					}
 					<-time.After(tt.cutOff)
-					way.cut.Store(false)
+					way.SetDown(false)
 					<-time.After(back)
 					got, ok := held.Newest(t.Context())
 					if ok != (tt.want > 0) || ok && got != generation("u", tt.want) {
@@ -113,16 +114,16 @@ func TestPromise05AResponseThatWasCutOffFromTheStoreWritesNothingOld(t *testing.
 // browser on.
 func TestPromise02AResponseThatWasCutOffWritesWhatOnlyItsReplicaKnows(t *testing.T) {
 	p := new(strict)
-	replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
-		way := &link{Store: store}
-		way.cut.Store(true)
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		way := &refreshtest.FaultyStore{Store: store}
+		way.SetDown(true)
 		slow := &refresh.Coordinator{Refresher: p, Store: way}
 		held, err := slow.Renew(t.Context(), start("u"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(2 * time.Minute)
-		way.cut.Store(false)
+		way.SetDown(false)
 		if got, ok := held.Newest(t.Context()); !ok || got != generation("u", 1) {
 			t.Errorf("%s may be written: %t, want the one that nobody else has", got.Refresh, ok)
 		}

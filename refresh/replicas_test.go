@@ -12,73 +12,14 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
-
-// flaky is a Store that can be out of order.
-type flaky struct {
-	refresh.MemoryStore
-	down   atomic.Bool
-	delay  atomic.Int64 // time.Duration
-	values sync.Map     // all that was ever written
-	ops    atomic.Int64
-}
-
-var errDown = errors.New("test: the store is down")
-
-func (s *flaky) Get(ctx context.Context, key string) ([]byte, error) {
-	s.ops.Add(1)
-	if err := s.wait(ctx); err != nil {
-		return nil, err
-	}
-	return s.MemoryStore.Get(ctx, key)
-}
-
-func (s *flaky) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	s.ops.Add(1)
-	if err := s.wait(ctx); err != nil {
-		return false, err
-	}
-	s.values.Store(key+string(new), nil)
-	return s.MemoryStore.Swap(ctx, key, old, new, ttl)
-}
-
-func (s *flaky) wait(ctx context.Context) error {
-	if d := time.Duration(s.delay.Load()); d > 0 {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if s.down.Load() {
-		return errDown
-	}
-	return nil
-}
-
-// replicated runs f in virtual time with n replicas over one store.
-func replicated(t *testing.T, n int, p refresh.Refresher, f func(t *testing.T, store *flaky, replicas []*refresh.Coordinator)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		store := new(flaky)
-		replicas := make([]*refresh.Coordinator, n)
-		for i := range replicas {
-			replicas[i] = &refresh.Coordinator{Refresher: p, Store: store}
-		}
-		f(t, store, replicas)
-		for _, c := range replicas {
-			if err := c.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
 
 func TestPromise01OneRefreshAcrossReplicas(t *testing.T) {
 	for _, spread := range []time.Duration{0, 100 * time.Millisecond, time.Hour} {
 		t.Run(spread.String(), func(t *testing.T) {
 			p := &strict{delay: 30 * time.Millisecond}
-			replicated(t, 4, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+			replicated(t, 4, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 				var wg sync.WaitGroup
 				for i := range 1000 {
 					wg.Go(func() {
@@ -95,7 +36,7 @@ func TestPromise01OneRefreshAcrossReplicas(t *testing.T) {
 
 func TestLosersHaveTheResultSoonAfterTheWinner(t *testing.T) {
 	p := &strict{delay: 100 * time.Millisecond}
-	replicated(t, 2, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		begin := time.Now()
 		go func() { _, _ = replicas[0].Refresh(t.Context(), start("u")) }()
 		synctest.Wait()
@@ -108,7 +49,7 @@ func TestLosersHaveTheResultSoonAfterTheWinner(t *testing.T) {
 
 func TestPromise05LogoutWinsAcrossReplicas(t *testing.T) {
 	p := &strict{after: time.Second}
-	replicated(t, 3, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 3, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
 		slow, err := replicas[1].Renew(t.Context(), start("u"))
 		if err != nil {
@@ -146,7 +87,7 @@ func TestPromise05LogoutWinsAcrossReplicas(t *testing.T) {
 
 func TestPromise05TheNewestWinsAcrossReplicas(t *testing.T) {
 	p := &strict{}
-	replicated(t, 2, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		slow, err := replicas[0].Renew(t.Context(), start("u"))
 		if err != nil {
 			t.Fatal(err)
@@ -166,7 +107,7 @@ func TestPromise05TheNewestWinsAcrossReplicas(t *testing.T) {
 
 func TestArrivalAtOneReplicaBeginsGraceAtAll(t *testing.T) {
 	p := &strict{}
-	replicated(t, 2, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
 		<-time.After(time.Hour)
 		mustRefresh(t, replicas[1], start("u"), generation("u", 1))
@@ -183,7 +124,7 @@ func TestArrivalAtOneReplicaBeginsGraceAtAll(t *testing.T) {
 
 func TestWhereArrivalWasNotToldTheSuccessorsUseTells(t *testing.T) {
 	p := &strict{}
-	replicated(t, 2, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
 		only := generation("u", 1)
 		only.Access = "" // the access cookie had gone
@@ -201,7 +142,7 @@ func TestWhereArrivalWasNotToldTheSuccessorsUseTells(t *testing.T) {
 
 func TestPromise02ADeadStoreEndsNoLogin(t *testing.T) {
 	p := &strict{delay: 10 * time.Millisecond}
-	replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		var events atomic.Int64
 		c := replicas[0]
 		c.Observe = func(_ context.Context, e refresh.Event) {
@@ -211,8 +152,8 @@ func TestPromise02ADeadStoreEndsNoLogin(t *testing.T) {
 		}
 		mustRefresh(t, c, start("u"), generation("u", 1))
 		for name, breakIt := range map[string]func(){
-			"down": func() { store.down.Store(true) },
-			"slow": func() { store.down.Store(false); store.delay.Store(int64(time.Minute)) },
+			"down": func() { store.SetDown(true) },
+			"slow": func() { store.SetDown(false); store.SetDelay(time.Minute, 0) },
 		} {
 			breakIt()
 			before := events.Load()
@@ -232,8 +173,8 @@ func TestPromise02ADeadStoreEndsNoLogin(t *testing.T) {
 			}
 		}
 		// Back again, it learns what was made without it.
-		store.down.Store(false)
-		store.delay.Store(0)
+		store.SetDown(false)
+		store.SetDelay(0, 0)
 		<-time.After(20 * time.Second)
 		other := &refresh.Coordinator{Refresher: p, Store: store}
 		mustRefresh(t, other, start("slow"), generation("slow", 1))
@@ -246,14 +187,14 @@ func TestPromise02ADeadStoreEndsNoLogin(t *testing.T) {
 
 func TestAResultThatTheStoreRefusedAtFirstGetsThere(t *testing.T) {
 	p := &strict{delay: time.Second}
-	replicated(t, 2, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		done := make(chan struct{})
 		go func() { defer close(done); mustRefresh(t, replicas[0], start("u"), generation("u", 1)) }()
 		<-time.After(500 * time.Millisecond)
-		store.down.Store(true)
+		store.SetDown(true)
 		<-done
 		<-time.After(2 * time.Second)
-		store.down.Store(false)
+		store.SetDown(false)
 		mustRefresh(t, replicas[1], start("u"), generation("u", 1))
 		p.expect(t, 1, 0)
 	})
@@ -261,10 +202,10 @@ func TestAResultThatTheStoreRefusedAtFirstGetsThere(t *testing.T) {
 
 func TestAReplicaThatDiedHoldsNobodyUpForLong(t *testing.T) {
 	p := &strict{}
-	replicated(t, 2, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		// It died before it asked: what is left is its claim.
 		dead := &refresh.Coordinator{Store: store, Refresher: refresh.Func(func(ctx context.Context, _ refresh.Tokens) (refresh.Tokens, error) {
-			store.down.Store(true) // for it alone: nobody else is there yet
+			store.SetDown(true) // for it alone: nobody else is there yet
 			<-ctx.Done()
 			return refresh.Tokens{}, ctx.Err()
 		})}
@@ -275,7 +216,7 @@ func TestAReplicaThatDiedHoldsNobodyUpForLong(t *testing.T) {
 		if err := dead.Close(); err != nil {
 			t.Fatal(err)
 		}
-		store.down.Store(false)
+		store.SetDown(false)
 		begin := time.Now()
 		for {
 			_, err := replicas[1].Refresh(t.Context(), start("u"))
@@ -293,7 +234,7 @@ func TestAReplicaThatDiedHoldsNobodyUpForLong(t *testing.T) {
 func TestARefusalIsSharedByReplicas(t *testing.T) {
 	p := &strict{}
 	p.setFail(fmt.Errorf("%w: invalid_grant", refresh.ErrDenied))
-	replicated(t, 3, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 3, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		for _, c := range replicas {
 			if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
 				t.Error(err)
@@ -308,7 +249,7 @@ func TestARefusalIsSharedByReplicas(t *testing.T) {
 
 func TestPromise02ATemporaryErrorFreesTheClaim(t *testing.T) {
 	p := &strict{}
-	replicated(t, 2, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		p.setFail(errors.New("502"))
 		if _, err := replicas[0].Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
 			t.Fatal(err)
@@ -327,7 +268,7 @@ func TestAProviderThatDoesNotRotateBehindReplicas(t *testing.T) {
 	p := refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) {
 		return refresh.Tokens{Access: fmt.Sprint("access-", calls.Add(1)), Refresh: "constant"}, nil
 	})
-	replicated(t, 2, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		for n := range 50 {
 			old := refresh.Tokens{Access: fmt.Sprint("access-", n), Refresh: "constant"}
 			for _, c := range replicas {
@@ -345,20 +286,22 @@ func TestAProviderThatDoesNotRotateBehindReplicas(t *testing.T) {
 
 func TestAStoreNeverHoldsAToken(t *testing.T) {
 	p := &strict{}
-	replicated(t, 2, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		for n := range 5 {
 			mustRefresh(t, replicas[n%2], generation("someone", n), generation("someone", n+1))
 			replicas[n%2].Presented(generation("someone", n+1).Access)
 		}
 		synctest.Wait()
 		written := 0
-		store.values.Range(func(k, _ any) bool {
-			written++
-			if strings.Contains(k.(string), "someone") {
-				t.Errorf("the store has seen %q", k)
+		for _, call := range store.Calls() {
+			if !call.Swap {
+				continue
 			}
-			return true
-		})
+			written++
+			if s := call.Key + string(call.New); strings.Contains(s, "someone") {
+				t.Errorf("the store has seen %q", s)
+			}
+		}
 		if written < 10 {
 			t.Errorf("only %d values were written", written)
 		}
@@ -367,7 +310,7 @@ func TestAStoreNeverHoldsAToken(t *testing.T) {
 
 func TestAfterARestartWithTheStoreNothingIsLost(t *testing.T) {
 	p := &strict{}
-	replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
 		<-time.After(time.Hour)
 		restarted := &refresh.Coordinator{Refresher: p, Store: store}

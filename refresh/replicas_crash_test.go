@@ -3,33 +3,14 @@ package refresh_test
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
-
-// link is one replica's way to a Store, which ends when the replica does.
-type link struct {
-	refresh.Store
-	cut atomic.Bool
-}
-
-func (l *link) Get(ctx context.Context, key string) ([]byte, error) {
-	if l.cut.Load() {
-		return nil, errDown
-	}
-	return l.Store.Get(ctx, key)
-}
-
-func (l *link) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	if l.cut.Load() {
-		return false, errDown
-	}
-	return l.Store.Swap(ctx, key, old, new, ttl)
-}
 
 // The provider has exchanged the token when the replica dies that has asked, and
 // the browser goes on asking elsewhere. What the dead one has left in the Store
@@ -41,8 +22,8 @@ func TestPromise02AReplicaKilledAtTheProviderLosesNoLoginWithinItsGrace(t *testi
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &forgiving{grace: 10 * time.Second}
-			replicated(t, 2, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
-				way := &link{Store: store}
+			replicated(t, 2, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+				way := &refreshtest.FaultyStore{Store: store}
 				killed := &refresh.Coordinator{Store: way, Refresher: refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 					if _, err := p.Refresh(ctx, old); err != nil {
 						t.Error(err)
@@ -53,7 +34,7 @@ func TestPromise02AReplicaKilledAtTheProviderLosesNoLoginWithinItsGrace(t *testi
 				go func() { _, _ = killed.Refresh(t.Context(), start("u")) }()
 				<-time.After(lived)
 				synctest.Wait()
-				way.cut.Store(true)
+				way.SetDown(true)
 				for begin := time.Now(); ; <-time.After(time.Second) {
 					got, err := replicas[0].Refresh(t.Context(), start("u"))
 					if err == nil && got == generation("u", 1) {
@@ -76,8 +57,8 @@ func TestPromise02AReplicaKilledAtTheProviderLosesNoLoginWithinItsGrace(t *testi
 // the others wait for it, also if its replica stands still for some seconds.
 func TestPromise02AReplicaThatStandsStillLateInACallIsWaitedFor(t *testing.T) {
 	p := &forgiving{grace: 10 * time.Second}
-	replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
-		way := &link{Store: store}
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		way := &refreshtest.FaultyStore{Store: store}
 		still := &refresh.Coordinator{Store: way, Refresher: refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 			next, err := p.Refresh(ctx, old)
 			<-time.After(7 * time.Second)
@@ -85,8 +66,8 @@ func TestPromise02AReplicaThatStandsStillLateInACallIsWaitedFor(t *testing.T) {
 		})}
 		go func() { _, _ = still.Refresh(t.Context(), start("u")) }()
 		<-time.After(6 * time.Second)
-		way.cut.Store(true)
-		time.AfterFunc(6*time.Second, func() { way.cut.Store(false) })
+		way.SetDown(true)
+		time.AfterFunc(6*time.Second, func() { way.SetDown(false) })
 		for begin := time.Now(); ; <-time.After(time.Second) {
 			got, err := replicas[0].Refresh(t.Context(), start("u"))
 			if err == nil && got == generation("u", 1) {
@@ -101,6 +82,51 @@ func TestPromise02AReplicaThatStandsStillLateInACallIsWaitedFor(t *testing.T) {
 		}
 		if err := still.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Two replicas die one after the other, each in its call for the same login. The
+// claims of both together must not keep the third from the provider until its
+// grace is over.
+func TestPromise02TwoReplicasKilledInTurnLoseNoLoginWithinItsGrace(t *testing.T) {
+	p := &forgiving{grace: 10 * time.Second}
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		var killed []*refresh.Coordinator
+		for range 2 {
+			asked, once := make(chan struct{}), new(sync.Once)
+			way := &refreshtest.FaultyStore{Store: store}
+			c := &refresh.Coordinator{Store: way, Refresher: refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+				_, _ = p.Refresh(ctx, old)
+				once.Do(func() { close(asked) })
+				<-ctx.Done()
+				return refresh.Tokens{}, ctx.Err()
+			})}
+			killed = append(killed, c)
+			go func() { _, _ = c.Refresh(t.Context(), start("u")) }()
+			<-asked
+			<-time.After(500 * time.Millisecond)
+			way.SetDown(true)
+		}
+		for begin := time.Now(); ; <-time.After(time.Second) {
+			got, err := replicas[0].Refresh(t.Context(), start("u"))
+			if err == nil && got == generation("u", 1) {
+				break
+			}
+			if errors.Is(err, refresh.ErrDenied) || time.Since(begin) > 20*time.Second {
+				t.Errorf("after %v: %v", time.Since(begin), err)
+				break
+			}
+		}
+		if n := len(p.calls); n != 3 {
+			t.Errorf("the provider was asked %d times", n)
+		} else {
+			t.Log("asked again after", p.calls[1].Sub(p.calls[0]), "and", p.calls[2].Sub(p.calls[0]))
+		}
+		for _, c := range killed {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

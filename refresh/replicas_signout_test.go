@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // A user signs out at one replica while another is at the provider with the same
@@ -21,7 +22,7 @@ func TestPromise02ARefusalAfterASignOutElsewhereIsASignOut(t *testing.T) {
 		<-time.After(50 * time.Millisecond)
 		return refresh.Tokens{}, fmt.Errorf("%w: invalid_grant", refresh.ErrDenied)
 	})
-	replicated(t, 2, p, func(t *testing.T, _ *flaky, replicas []*refresh.Coordinator) {
+	replicated(t, 2, p, func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		revoked = make(chan struct{})
 		answer := make(chan error)
 		go func() {

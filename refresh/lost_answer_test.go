@@ -4,53 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
 )
-
-// forgiving is a provider that gives the successor of a token again within its
-// grace, and takes a later use for theft. Of its first answers some are lost.
-type forgiving struct {
-	grace time.Duration
-	lose  int   // answers
-	err   error // in their place
-
-	mu    sync.Mutex
-	calls []time.Time
-	used  map[string]time.Time
-	stole bool
-}
-
-func (p *forgiving) Refresh(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	p.calls = append(p.calls, now)
-	if p.used == nil {
-		p.used = make(map[string]time.Time)
-	}
-	first, again := p.used[old.Refresh]
-	if p.stole = p.stole || again && now.Sub(first) > p.grace; p.stole {
-		return refresh.Tokens{}, fmt.Errorf("%w: used again", refresh.ErrDenied)
-	}
-	if !again {
-		p.used[old.Refresh] = now
-	}
-	if len(p.calls) <= p.lose {
-		return refresh.Tokens{}, p.err
-	}
-	var n int
-	if _, err := fmt.Sscanf(old.Refresh, "u.%d", &n); err != nil {
-		return refresh.Tokens{}, err
-	}
-	return generation("u", n+1), nil
-}
-
-var errLost = fmt.Errorf("%w: the connection broke", refresh.ErrNoAnswer)
 
 // The answer was lost, the browser was away, and the provider's grace is over
 // when it comes back.

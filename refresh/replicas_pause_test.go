@@ -9,36 +9,24 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// standing is a way to a Store whose replica stands still once. As in a real client,
+// stall makes the replica that uses store stand still for pause, once, at its
+// next call for a refresh token that is a Swap or is none. As in a real client,
 // nothing is asked for a context that has ended.
-type standing struct {
-	refresh.Store
-	op    string // in which it stands still: "get" or "swap"
-	pause time.Duration
-	still atomic.Bool
-}
-
-func (s *standing) stand(ctx context.Context, op, key string) error {
-	if op == s.op && strings.HasPrefix(key, "refresh.") && s.still.CompareAndSwap(true, false) {
-		<-time.After(s.pause)
-	}
-	return ctx.Err()
-}
-
-func (s *standing) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := s.stand(ctx, "get", key); err != nil {
-		return nil, err
-	}
-	return s.Store.Get(ctx, key)
-}
-
-func (s *standing) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	if err := s.stand(ctx, "swap", key); err != nil {
-		return false, err
-	}
-	return s.Store.Swap(ctx, key, old, new, ttl)
+func stall(store *refreshtest.FaultyStore, swap bool, pause time.Duration) {
+	var stalled atomic.Bool
+	store.Intercept(func(ctx context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+		if c.Swap == swap && strings.HasPrefix(c.Key, "refresh.") && stalled.CompareAndSwap(false, true) {
+			<-time.After(pause)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := do()
+		return err
+	})
 }
 
 // The Store is well, and has the result of another replica: one that was paused must
@@ -56,9 +44,9 @@ func TestPromise01AReplicaThatStoodStillLooksAgain(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.op, " for ", tt.pause), func(t *testing.T) {
 			p := &strict{delay: 30 * time.Millisecond}
-			replicated(t, 1, p, func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
-				way := &standing{Store: store, op: tt.op, pause: tt.pause}
-				way.still.Store(true)
+			replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+				way := &refreshtest.FaultyStore{Store: store}
+				stall(way, tt.op == "swap", tt.pause)
 				paused := &refresh.Coordinator{Refresher: p, Store: way}
 				done := make(chan error, 1)
 				go func() {

@@ -1,48 +1,14 @@
 package refresh_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/binary"
 	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
-
-// ahead is the way to a store of a replica whose clock is ahead of the others' by
-// d: it reads and writes the times in records as that clock tells them. A time stands
-// in eight bytes behind the first.
-type ahead struct {
-	refresh.Store
-	d time.Duration
-}
-
-func (a ahead) Get(ctx context.Context, key string) ([]byte, error) {
-	v, err := a.Store.Get(ctx, key)
-	return shifted(v, -a.d), err
-}
-
-func (a ahead) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	// What it reads is later by its own clock, and what it writes earlier by others'.
-	return a.Store.Swap(ctx, key, shifted(old, a.d), shifted(new, a.d), ttl)
-}
-
-func shifted(v []byte, d time.Duration) []byte {
-	const none = 253402300799000
-	if len(v) < 9 || bytes.HasPrefix(v, []byte("refresh.")) {
-		return v
-	}
-	at := binary.BigEndian.Uint64(v[1:9])
-	if at >= none {
-		return v
-	}
-	v = bytes.Clone(v)
-	binary.BigEndian.PutUint64(v[1:9], at+uint64(d.Milliseconds()))
-	return v
-}
 
 // apart runs f with two replicas over one store, the second of which has a clock
 // that is ahead by as much as is borne, and with one that is behind.
@@ -54,7 +20,7 @@ func apart(t *testing.T, p refresh.Refresher, f func(t *testing.T, one, two *ref
 			synctest.Test(t, func(t *testing.T) {
 				store := new(refresh.MemoryStore)
 				one := &refresh.Coordinator{Refresher: p, Store: store}
-				two := &refresh.Coordinator{Refresher: p, Store: ahead{store, d}}
+				two := &refresh.Coordinator{Refresher: p, Store: &refreshtest.FaultyStore{Store: store, Skew: d}}
 				f(t, one, two)
 				if err := errors.Join(one.Close(), two.Close()); err != nil {
 					t.Error(err)

@@ -1,23 +1,14 @@
 package refresh_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
-
-// fiveMinutes makes the access tokens of p live for five minutes.
-func fiveMinutes(p refresh.Refresher) refresh.Refresher {
-	return refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
-		next, err := p.Refresh(ctx, old)
-		next.Expiry = time.Now().Add(5 * time.Minute)
-		return next, err
-	})
-}
 
 // Who comes with a refresh token alone, to learn that what followed it has ended
 // as well, gets what follows that. It has not presented it: should the answer be
@@ -34,12 +25,12 @@ func TestARefreshTokenAloneLeadsOnWhileNothingArrives(t *testing.T) {
 	for name, down := range outage {
 		t.Run(name, func(t *testing.T) {
 			p := new(strict)
-			replicated(t, 2, fiveMinutes(p), func(t *testing.T, store *flaky, replicas []*refresh.Coordinator) {
+			replicated(t, 2, fiveMinutes(p), func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 				alone(t, replicas[0], 1)
 				<-time.After(6 * time.Minute)
-				store.down.Store(down)
+				store.SetDown(down)
 				alone(t, replicas[0], 2)
-				store.down.Store(false)
+				store.SetDown(false)
 				<-time.After(time.Minute) // longer than grace
 				alone(t, replicas[0], 2)
 				alone(t, replicas[1], 2)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // strict is a provider that rotates and takes a second use for theft: then it
@@ -113,5 +114,72 @@ func coordinated(t *testing.T, c *refresh.Coordinator, f func(t *testing.T, c *r
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// replicated runs f in virtual time with n replicas over one store.
+func replicated(t *testing.T, n int, p refresh.Refresher, f func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		store := new(refreshtest.FaultyStore)
+		replicas := make([]*refresh.Coordinator, n)
+		for i := range replicas {
+			replicas[i] = &refresh.Coordinator{Refresher: p, Store: store}
+		}
+		f(t, store, replicas)
+		for _, c := range replicas {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// forgiving is a provider that gives the successor of a token again within its
+// grace, and takes a later use for theft. Of its first answers some are lost.
+type forgiving struct {
+	grace time.Duration
+	lose  int   // answers
+	err   error // in their place
+
+	mu    sync.Mutex
+	calls []time.Time
+	used  map[string]time.Time
+	stole bool
+}
+
+func (p *forgiving) Refresh(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.calls = append(p.calls, now)
+	if p.used == nil {
+		p.used = make(map[string]time.Time)
+	}
+	first, again := p.used[old.Refresh]
+	if p.stole = p.stole || again && now.Sub(first) > p.grace; p.stole {
+		return refresh.Tokens{}, fmt.Errorf("%w: used again", refresh.ErrDenied)
+	}
+	if !again {
+		p.used[old.Refresh] = now
+	}
+	if len(p.calls) <= p.lose {
+		return refresh.Tokens{}, p.err
+	}
+	var n int
+	if _, err := fmt.Sscanf(old.Refresh, "u.%d", &n); err != nil {
+		return refresh.Tokens{}, err
+	}
+	return generation("u", n+1), nil
+}
+
+var errLost = fmt.Errorf("%w: the connection broke", refresh.ErrNoAnswer)
+
+// fiveMinutes makes the access tokens of p live for five minutes.
+func fiveMinutes(p refresh.Refresher) refresh.Refresher {
+	return refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+		next, err := p.Refresh(ctx, old)
+		next.Expiry = time.Now().Add(5 * time.Minute)
+		return next, err
 	})
 }
