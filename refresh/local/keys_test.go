@@ -12,7 +12,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/local"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // kids returns the IDs of the keys that an issuer publishes.
@@ -232,38 +232,35 @@ func TestAnotherAlgorithmIsPublishedBeforeItSigns(t *testing.T) {
 	})
 }
 
-// A down is a store that can be out of reach, but for logins.
-type down struct {
-	refresh.MemoryStore
-	keys atomic.Bool
-}
-
-var errDown = errors.New("the store is down")
-
-func (s *down) Get(ctx context.Context, key string) ([]byte, error) {
-	if s.keys.Load() && strings.HasPrefix(key, "local.keys.") {
-		return nil, errDown
-	}
-	return s.MemoryStore.Get(ctx, key)
+// withoutKeys makes store fail where an issuer's keys are read, but not for
+// logins.
+func withoutKeys(store *refreshtest.FaultyStore) {
+	store.Intercept(func(_ context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+		if !c.Swap && strings.HasPrefix(c.Key, "local.keys.") {
+			return refreshtest.ErrStoreDown
+		}
+		_, err := do()
+		return err
+	})
 }
 
 func TestWithoutTheStoreTheKeysAtHandGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := new(down)
+		store := new(refreshtest.FaultyStore)
 		i := newIssuer()
 		i.Store, i.Secret = store, make([]byte, 32)
-		store.keys.Store(true)
-		if _, err := i.Login(t.Context(), "alice"); !errors.Is(err, errDown) || !strings.HasPrefix(err.Error(), "local: ") {
+		withoutKeys(store)
+		if _, err := i.Login(t.Context(), "alice"); !errors.Is(err, refreshtest.ErrStoreDown) || !strings.HasPrefix(err.Error(), "local: ") {
 			t.Errorf("without any key: %v, want the store's error", err)
 		}
-		store.keys.Store(false)
+		store.Intercept(nil)
 		before := kid(t, login(t, i))
-		store.keys.Store(true)
+		withoutKeys(store)
 		time.Sleep(48 * time.Hour)
 		if got := kid(t, login(t, i)); got != before {
 			t.Error("a key signs that nobody else knows")
 		}
-		store.keys.Store(false)
+		store.Intercept(nil)
 		time.Sleep(time.Minute)
 		login(t, i)
 		if n := len(kids(t, i)); n != 2 {
@@ -277,32 +274,25 @@ func TestWithoutTheStoreTheKeysAtHandGoOn(t *testing.T) {
 }
 
 func TestTheStoreHoldsNoKeyThatCanBeRead(t *testing.T) {
-	store := new(recorder)
+	store := new(refreshtest.FaultyStore)
 	i := newIssuer()
 	i.Store, i.Secret = store, make([]byte, 32)
 	tok := login(t, i)
-	if len(store.values) < 3 {
-		t.Fatalf("%d values", len(store.values))
-	}
-	for key, v := range store.values {
-		if strings.HasPrefix(key, "local.keys.") && (strings.Contains(v, "private") || json.Valid([]byte(v))) {
+	keys := make(map[string]bool)
+	for _, c := range store.Calls() {
+		if !c.Swap {
+			continue
+		}
+		keys[c.Key] = true
+		v := string(c.New)
+		if strings.HasPrefix(c.Key, "local.keys.") && (strings.Contains(v, "private") || json.Valid([]byte(v))) {
 			t.Error("the keys are there to read")
 		}
 		if strings.Contains(v, tok.Access[len(tok.Access)-12:]) || strings.Contains(v, tok.Refresh[26:38]) {
 			t.Error("a token is there to read")
 		}
 	}
-}
-
-type recorder struct {
-	refresh.MemoryStore
-	values map[string]string
-}
-
-func (s *recorder) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	if s.values == nil {
-		s.values = map[string]string{}
+	if len(keys) < 3 {
+		t.Errorf("%d values", len(keys))
 	}
-	s.values[key] = string(new)
-	return s.MemoryStore.Swap(ctx, key, old, new, ttl)
 }

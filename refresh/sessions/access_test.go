@@ -1,6 +1,7 @@
 package sessions_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
@@ -19,14 +21,14 @@ func TestAnAccessTokenIsReadOnceInARememberedTime(t *testing.T) {
 		tok := w.start(w.replica(), alice)
 		s := w.replica()
 		token := w.access(s, tok)
-		before := w.store.reads()
+		before := reads(w.store)
 		for range 100 {
 			time.Sleep(99 * time.Millisecond)
 			if w.access(s, tok) != token {
 				t.Fatal("it stands for another token")
 			}
 		}
-		if n := w.store.reads() - before; n != 0 {
+		if n := reads(w.store) - before; n != 0 {
 			t.Errorf("%d reads within ten seconds, want none", n)
 		}
 		time.Sleep(time.Second)
@@ -35,7 +37,7 @@ func TestAnAccessTokenIsReadOnceInARememberedTime(t *testing.T) {
 			wg.Go(func() { w.access(s, tok) })
 		}
 		wg.Wait()
-		if n := w.store.reads() - before; n != 1 {
+		if n := reads(w.store) - before; n != 1 {
 			t.Errorf("%d reads after ten seconds, want 1", n)
 		}
 	})
@@ -120,15 +122,15 @@ func TestARevokedLoginIsNotRememberedAgain(t *testing.T) {
 	fresh := w.replica()
 	// The login ends after it has been read, and before it is remembered.
 	var done atomic.Bool
-	w.store.afterGet = func(key string) {
-		if key == "sessions.login."+sessions.ID(tok) {
-			if done.CompareAndSwap(false, true) {
-				if err := fresh.Revoke(t.Context(), tok); err != nil {
-					t.Error(err)
-				}
+	w.store.Intercept(func(_ context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+		_, err := do()
+		if !c.Swap && c.Key == "sessions.login."+sessions.ID(tok) && done.CompareAndSwap(false, true) {
+			if err := fresh.Revoke(t.Context(), tok); err != nil {
+				t.Error(err)
 			}
 		}
-	}
+		return err
+	})
 	_, _ = fresh.Access(t.Context(), tok.Access)
 	if _, err := fresh.Access(t.Context(), tok.Access); !errors.Is(err, refresh.ErrNotFound) {
 		t.Errorf("after the end: %v, want ErrNotFound", err)
@@ -156,10 +158,9 @@ func TestALoginInUseLeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := make(map[string]bool)
-	for _, v := range w.store.written() {
-		key, _, _ := strings.Cut(v, " ")
-		if _, err := w.store.Get(t.Context(), key); err == nil && strings.HasPrefix(key, "sessions.") {
-			left[key] = true
+	for _, c := range w.written() {
+		if _, err := w.store.Get(t.Context(), c.Key); err == nil && strings.HasPrefix(c.Key, "sessions.") {
+			left[c.Key] = true
 		}
 	}
 	if len(left) != 3 { // the login and its two lists

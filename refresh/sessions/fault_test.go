@@ -5,30 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
-// failAt makes one call of the store fail, before or after it has happened.
-func failAt(n int, happened bool) func(op, key string) (before, after error) {
-	var mu sync.Mutex
-	return func(string, string) (before, after error) {
-		mu.Lock()
-		defer mu.Unlock()
-		n--
-		switch {
-		case n != 0:
-			return nil, nil
-		case happened:
-			return nil, errDown
+// failAt makes the nth call of store from now on fail, before or after it has
+// happened.
+func failAt(store *refreshtest.FaultyStore, n int, happened bool) {
+	var calls atomic.Int64
+	store.Intercept(func(_ context.Context, _ refreshtest.StoreCall, do func() (bool, error)) error {
+		fails := calls.Add(1) == int64(n)
+		if fails && !happened {
+			return refreshtest.ErrStoreDown
 		}
-		return errDown, nil
-	}
+		_, err := do()
+		if fails {
+			return refreshtest.ErrStoreDown
+		}
+		return err
+	})
 }
 
 func TestNoFailureOfTheStoreLosesALogin(t *testing.T) {
@@ -40,10 +41,10 @@ func TestNoFailureOfTheStoreLosesALogin(t *testing.T) {
 					w := newWorld(t)
 					s, other := w.replica(), w.replica()
 					tok := w.start(s, alice)
-					w.store.set(failAt(n, happened))
+					failAt(w.store, n, happened)
 					next, err := s.Refresh(t.Context(), tok)
 					if err != nil {
-						if !errors.Is(err, errDown) || errors.Is(err, refresh.ErrDenied) {
+						if !errors.Is(err, refreshtest.ErrStoreDown) || errors.Is(err, refresh.ErrDenied) {
 							t.Fatalf("%s: error is %v, want the store's", name, err)
 						}
 						time.Sleep(time.Second)
@@ -68,7 +69,7 @@ func TestNoFailureOfTheStoreLosesALogin(t *testing.T) {
 							t.Fatalf("%s: %v", name, err)
 						}
 					}
-					w.store.set(nil)
+					w.store.Intercept(nil)
 					if again := w.refresh(other, tok); again != next {
 						t.Errorf("%s: later it gets another successor", name)
 					}
@@ -89,16 +90,16 @@ func TestAStartThatFailsLeavesNothing(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				s := w.replica()
-				w.store.set(failAt(n, happened))
+				failAt(w.store, n, happened)
 				tok, err := s.Start(t.Context(), w.provider.login("alice"), alice)
-				w.store.set(nil)
+				w.store.Intercept(nil)
 				time.Sleep(2 * time.Minute)
 				logins, listErr := s.List(t.Context(), alice.Issuer, alice.Subject)
 				if listErr != nil {
 					t.Fatal(listErr)
 				}
 				if err != nil {
-					if !errors.Is(err, errDown) || len(logins) != 0 {
+					if !errors.Is(err, refreshtest.ErrStoreDown) || len(logins) != 0 {
 						t.Errorf("call %d: %v, and %d logins", n, err, len(logins))
 					}
 					return
@@ -118,7 +119,7 @@ func TestADeadStoreEndsNothing(t *testing.T) {
 		s := w.replica()
 		tok := w.start(s, alice)
 		token := w.access(s, tok)
-		w.store.set(dead)
+		w.store.SetDown(true)
 		_, refreshed := s.Refresh(t.Context(), tok)
 		_, started := s.Start(t.Context(), w.provider.login("bob"), alice)
 		_, listed := s.List(t.Context(), alice.Issuer, alice.Subject)
@@ -130,7 +131,7 @@ func TestADeadStoreEndsNothing(t *testing.T) {
 			"LogOut":  s.LogOut(t.Context(), alice.Issuer, "", alice.Session, time.Now()),
 			"Arrived": s.Arrived(t.Context(), tok.Access),
 		} {
-			if !errors.Is(err, errDown) || errors.Is(err, refresh.ErrDenied) || !strings.HasPrefix(err.Error(), "sessions: ") {
+			if !errors.Is(err, refreshtest.ErrStoreDown) || errors.Is(err, refresh.ErrDenied) || !strings.HasPrefix(err.Error(), "sessions: ") {
 				t.Errorf("%s: error is %v, want the store's", name, err)
 			}
 		}
@@ -140,10 +141,10 @@ func TestADeadStoreEndsNothing(t *testing.T) {
 				t.Error("the access token that is known is another")
 			}
 		}
-		if _, err := w.replica().Access(t.Context(), tok.Access); !errors.Is(err, errDown) || errors.Is(err, refresh.ErrNotFound) {
+		if _, err := w.replica().Access(t.Context(), tok.Access); !errors.Is(err, refreshtest.ErrStoreDown) || errors.Is(err, refresh.ErrNotFound) {
 			t.Errorf("at a replica that does not know it: %v", err)
 		}
-		w.store.set(nil)
+		w.store.SetDown(false)
 		w.refresh(s, tok)
 	})
 }
@@ -231,12 +232,12 @@ func TestSomethingElseInTheStoreIsNotALogout(t *testing.T) {
 	s := w.replica()
 	tok := w.start(s, alice)
 	key := "sessions.login." + sessions.ID(tok)
-	old, err := w.store.MemoryStore.Get(t.Context(), key)
+	old, err := w.store.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, other := range []string{"!", "{}", strings.Replace(string(old), `"sub":"alice"`, `"sub":"admin"`, 1)} {
-		if ok, err := w.store.MemoryStore.Swap(t.Context(), key, old, []byte(other), time.Hour); !ok || err != nil {
+		if ok, err := w.store.Swap(t.Context(), key, old, []byte(other), time.Hour); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		if _, err := s.Refresh(t.Context(), tok); err == nil || errors.Is(err, refresh.ErrDenied) {

@@ -1,6 +1,7 @@
 package sessions_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
@@ -281,15 +283,14 @@ func TestSigningOutEverywhereStopsWhatIsAboutToStart(t *testing.T) {
 		w := newWorld(t)
 		s := w.replica()
 		var done atomic.Bool
-		w.store.set(func(op, key string) (before, after error) {
-			if op == "swap" && strings.HasPrefix(key, "sessions.login.") {
-				if done.CompareAndSwap(false, true) {
-					if err := w.replica().EndAll(t.Context(), alice.Issuer, alice.Subject); err != nil {
-						t.Error(err)
-					}
+		w.store.Intercept(func(_ context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+			if c.Swap && strings.HasPrefix(c.Key, "sessions.login.") && done.CompareAndSwap(false, true) {
+				if err := w.replica().EndAll(t.Context(), alice.Issuer, alice.Subject); err != nil {
+					t.Error(err)
 				}
 			}
-			return nil, nil
+			_, err := do()
+			return err
 		})
 		if _, err := s.Start(t.Context(), w.provider.login("alice"), alice); err == nil || errors.Is(err, refresh.ErrDenied) {
 			t.Errorf("error is %v, want one", err)
@@ -311,9 +312,9 @@ func TestAListForgetsWhatIsOver(t *testing.T) {
 		if n := len(w.list(s)); n != 0 {
 			t.Errorf("%d logins are listed, want none", n)
 		}
-		written := w.store.written()
+		written := w.written()
 		last := written[len(written)-1]
-		if !strings.HasPrefix(last, "sessions.subject.") || !strings.HasSuffix(last, " ") {
+		if !strings.HasPrefix(last.Key, "sessions.subject.") || len(last.New) != 0 {
 			t.Error("the list that has become empty is still there")
 		}
 	})

@@ -68,13 +68,13 @@ func TestTheStoreGivesNothingAway(t *testing.T) {
 			if err := s.Arrived(t.Context(), next.Access); err != nil {
 				t.Fatal(err)
 			}
-			for _, v := range w.store.written() {
-				silent(t, "the store", v, tok.Refresh, next.Refresh, tok.Access[22:], next.Access[22:], "provider-access-token", "provider-refresh-token", "provider-id-token")
+			for _, c := range w.written() {
+				silent(t, "the store", c.Key+" "+string(c.New), tok.Refresh, next.Refresh, tok.Access[22:], next.Access[22:], "provider-access-token", "provider-refresh-token", "provider-id-token")
 			}
 			tok = next
 		}
 	}
-	if n := len(w.store.written()); n < 10 {
+	if n := len(w.written()); n < 10 {
 		t.Fatalf("the store was given %d values only", n)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
@@ -111,14 +112,16 @@ func simulate(t *testing.T, seed uint64) {
 			}
 		})
 	}
-	w.store.set(func(op, key string) (before, after error) {
-		switch {
-		case chance(40):
-			return errDown, nil
-		case op == "swap" && chance(40):
-			return nil, errDown
+	w.store.Intercept(func(_ context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+		if chance(40) {
+			return refreshtest.ErrStoreDown
 		}
-		return nil, nil
+		lost := c.Swap && chance(40)
+		_, err := do()
+		if lost {
+			return refreshtest.ErrStoreDown
+		}
+		return err
 	})
 	stop := make(chan struct{})
 	var operator sync.WaitGroup
@@ -140,7 +143,7 @@ func simulate(t *testing.T, seed uint64) {
 	browsers.Wait()
 	close(stop)
 	operator.Wait()
-	w.store.set(nil)
+	w.store.Intercept(nil)
 	if _, reuses, _ := w.provider.counts(); reuses != 0 {
 		t.Errorf("the provider saw %d reuses", reuses)
 	}
@@ -154,7 +157,7 @@ func FuzzHandles(f *testing.F) {
 	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "")
 	f.Add("", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
 	f.Add("eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln")
-	store := new(spy)
+	store := new(refreshtest.FaultyStore)
 	s := &sessions.Sessions{Refresher: new(provider), Store: store}
 	f.Fuzz(func(t *testing.T, handle, access string) {
 		id := sessions.ID(refresh.Tokens{Refresh: handle, Access: access})
@@ -168,11 +171,11 @@ func FuzzHandles(f *testing.F) {
 		if _, err := s.Refresh(t.Context(), refresh.Tokens{Refresh: handle}); !errors.Is(err, refresh.ErrDenied) {
 			t.Fatalf("%q: %v", handle, err)
 		}
-		before := store.reads()
+		before := reads(store)
 		if _, err := s.Access(t.Context(), access); !errors.Is(err, refresh.ErrNotFound) {
 			t.Fatalf("%q: %v", access, err)
 		}
-		if asked := store.reads() > before; asked != (byAccess != "") {
+		if asked := reads(store) > before; asked != (byAccess != "") {
 			t.Fatalf("%q: the store was asked: %t", access, asked)
 		}
 	})

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
@@ -107,90 +107,32 @@ func (p *provider) counts() (calls, reuses, revoked int) {
 	return p.calls, p.reuses, p.revoked
 }
 
-// A spy is a store that can fail and shows what it was given.
-type spy struct {
-	refresh.MemoryStore
-	mu     sync.Mutex
-	fault  func(op, key string) (before, after error)
-	values []string
-	gets   int
-
-	afterGet func(key string)
-}
-
-func (s *spy) set(fault func(op, key string) (before, after error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = fault
-}
-
-func (s *spy) ask(op, key string) (before, after error) {
-	s.mu.Lock()
-	fault := s.fault
-	s.mu.Unlock()
-	if fault == nil {
-		return nil, nil
-	}
-	return fault(op, key)
-}
-
-func (s *spy) Get(ctx context.Context, key string) ([]byte, error) {
-	s.mu.Lock()
-	s.gets++
-	s.mu.Unlock()
-	before, after := s.ask("get", key)
-	if err := errors.Join(before, after); err != nil {
-		return nil, err
-	}
-	v, err := s.MemoryStore.Get(ctx, key)
-	if s.afterGet != nil {
-		s.afterGet(key)
-	}
-	return v, err
-}
-
-func (s *spy) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	s.mu.Lock()
-	s.values = append(s.values, key+" "+string(new))
-	s.mu.Unlock()
-	before, after := s.ask("swap", key)
-	if before != nil {
-		return false, before
-	}
-	done, err := s.MemoryStore.Swap(ctx, key, old, new, ttl)
-	if after != nil {
-		return false, after
-	}
-	return done, err
-}
-
-func (s *spy) reads() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.gets
-}
-
-// written returns what the store has been given, each with its key.
-func (s *spy) written() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.values)
-}
-
-var errDown = errors.New("the store is down")
-
-func dead(string, string) (before, after error) { return errDown, nil }
-
 // A world is a provider, a store, and a number of replicas.
 type world struct {
 	t        *testing.T
 	provider *provider
-	store    *spy
+	store    *refreshtest.FaultyStore
 	events   chan sessions.Event
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, provider: new(provider), store: new(spy), events: make(chan sessions.Event, 1000)}
+	return &world{t: t, provider: new(provider), store: new(refreshtest.FaultyStore), events: make(chan sessions.Event, 1000)}
+}
+
+// written returns the keys and values that the store has been given.
+func (w *world) written() (all []refreshtest.StoreCall) {
+	for _, c := range w.store.Calls() {
+		if c.Swap {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// reads returns how often store has been asked for a value.
+func reads(store *refreshtest.FaultyStore) int {
+	gets, _ := store.Count()
+	return gets
 }
 
 // replica returns Sessions of their own over the world's store.

@@ -4,34 +4,14 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
-
-// A severed way to a Store is that of a replica that was killed.
-type severed struct {
-	refresh.Store
-	cut atomic.Bool
-}
-
-func (s *severed) Get(ctx context.Context, key string) ([]byte, error) {
-	if s.cut.Load() {
-		return nil, errDown
-	}
-	return s.Store.Get(ctx, key)
-}
-
-func (s *severed) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	if s.cut.Load() {
-		return false, errDown
-	}
-	return s.Store.Swap(ctx, key, old, new, ttl)
-}
 
 // A lenient provider gives the same successor for ten seconds.
 type lenient struct {
@@ -68,11 +48,11 @@ func TestPromise02TwoReplicasKilledInTurnLoseNoLoginOnTheServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var ways []*severed
+		var ways []*refreshtest.FaultyStore
 		var asked []chan struct{}
 		killed, beneath := []*refresh.Coordinator{}, []*sessions.Sessions{well}
 		for range 2 {
-			way, came, once := &severed{Store: store}, make(chan struct{}), new(sync.Once)
+			way, came, once := &refreshtest.FaultyStore{Store: store}, make(chan struct{}), new(sync.Once)
 			s, c := replica(way, func(ctx context.Context, _ refresh.Tokens) (refresh.Tokens, error) {
 				_ = p.ask()
 				once.Do(func() { close(came) })
@@ -87,7 +67,7 @@ func TestPromise02TwoReplicasKilledInTurnLoseNoLoginOnTheServer(t *testing.T) {
 		for i := range 2 {
 			<-asked[i]
 			<-time.After(300 * time.Millisecond)
-			ways[i].cut.Store(true)
+			ways[i].SetDown(true)
 		}
 		for begin := time.Now(); ; <-time.After(200 * time.Millisecond) {
 			_, err := third.Refresh(t.Context(), tok)
