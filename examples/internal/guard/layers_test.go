@@ -31,6 +31,7 @@ type layer struct {
 // means to call a provider, to look into a JWT or to reach a store, cookies and
 // refresh know nothing of each other's business, and so on.
 var layers = []layer{
+	{"middleware/simulation", nil}, // its tests alone
 	{"middleware/middlewaretest/routertest", []string{"middleware", "middleware/middlewaretest", "middleware/verify", "refresh/refreshtest"}},
 	{"middleware/middlewaretest", []string{"middleware", "middleware/verify", "refresh", "refresh/refreshtest", jwt, jwkset}},
 	{"middleware/echoauth", []string{"middleware", "middleware/verify", "github.com/labstack/echo/v4"}},

@@ -1,4 +1,4 @@
-package middleware_test
+package simulation_test
 
 import (
 	"context"
@@ -12,6 +12,12 @@ const (
 	simRefreshCookie = "__Host-refreshToken"
 	simMarker        = "tokenLife"
 )
+
+// A stored is a cookie as a browser keeps it.
+type stored struct {
+	value string
+	until time.Time // zero: until the session ends
+}
 
 // A simBrowser is a jar of cookies that several tabs share.
 type simBrowser struct {

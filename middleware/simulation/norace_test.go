@@ -1,5 +1,5 @@
 //go:build !race
 
-package middleware_test
+package simulation_test
 
 const simUsual = 4000

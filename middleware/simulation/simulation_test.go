@@ -1,4 +1,4 @@
-package middleware_test
+package simulation_test
 
 import (
 	"flag"
@@ -12,18 +12,6 @@ import (
 	"time"
 )
 
-// The simulation tells many small stories of browsers, replicas and a provider,
-// each drawn from a seed and played in virtual time, and checks the promises at
-// every step of them. There are thousands, and fewer under the race detector, which
-// makes each ten times as slow. A seed tells one story, the same each time and to the
-// nanosecond: everything is drawn from who does what and when, and what would happen
-// at one instant is drawn apart. Two things are left to chance, neither of them to be
-// seen in a story but by a rare accident: of which access tokens a replica forgets
-// that it has seen them (it looks into the store once more), and whether two draws
-// are equal. More of them, or one again:
-//
-//	go test ./middleware -run '^TestSimulation$' -args -simulation.seeds=1000000
-//	go test ./middleware -run '^TestSimulation$' -args -simulation.seeds=1 -simulation.seed=17
 var (
 	simSeeds = flag.Int("simulation.seeds", simUsual, "how many stories TestSimulation tells")
 	simFirst = flag.Uint64("simulation.seed", 1, "the seed of the first of them")
@@ -194,6 +182,6 @@ func (w *simWorld) tell() string {
 	for _, e := range events {
 		fmt.Fprintf(&b, "%12s  %s\n", e.at.Round(time.Microsecond), fmt.Sprintf(e.format, e.args...))
 	}
-	fmt.Fprintf(&b, "again: go test ./middleware -run '^TestSimulation$' -args -simulation.seeds=1 -simulation.seed=%d", w.plan.seed)
+	fmt.Fprintf(&b, "again: go test ./middleware/simulation -run '^TestSimulation$' -args -simulation.seeds=1 -simulation.seed=%d", w.plan.seed)
 	return b.String()
 }
