@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
@@ -196,7 +197,7 @@ func reasonOf(err error) string {
 		return "other_subject"
 	case errors.Is(err, errUnusable):
 		return "unavailable"
-	case errors.Is(err, errTokenRevoked), errors.Is(err, errLoginRevoked):
+	case errors.Is(err, revocation.ErrToken), errors.Is(err, revocation.ErrLogin):
 		return "revoked"
 	case errors.Is(err, refresh.ErrDenied):
 		return "login_over"

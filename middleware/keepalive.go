@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
@@ -36,7 +37,7 @@ func (a *Auth) keepAlive(r *http.Request, v *visit) error {
 		return nil
 	}
 	old, _ := a.policy.Read(r)
-	revoked := a.lookAside(r, v, old)
+	revoked := a.lookAside(v, old)
 	v.barred = revoked != nil
 	// A token in the header would tell the handler that the client put it there.
 	v.foreign = a.sameOrigin(r) != nil
@@ -44,7 +45,7 @@ func (a *Auth) keepAlive(r *http.Request, v *visit) error {
 		// Without it the handler has to refuse, which is its own to do.
 		v.raw, _ = a.resolve(r.Context(), old.Access)
 	}
-	if errors.Is(revoked, errLoginRevoked) {
+	if errors.Is(revoked, revocation.ErrLogin) {
 		return revoked
 	}
 	if a.coordinator == nil || old.Refresh == "" || v.foreign {

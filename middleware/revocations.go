@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
+	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
@@ -56,37 +53,13 @@ type Revocations struct {
 	// where it does not tell that. Default 720 h.
 	Keep time.Duration
 
-	once     sync.Once
-	store    refresh.Store
-	remember time.Duration
-	bound    time.Duration // of one question
-	base     time.Time     // what times in cells count from
-	quiet    atomic.Int64  // until then a Store that has failed is not asked
-	seen     *lru.Cache[seenKey, *seen]
-	cells    *lru.Cache[string, *cell]
+	once sync.Once
+	of   *revocation.List
 }
 
 const (
 	defaultRemember    = 10 * time.Second
 	defaultKeepRevoked = 720 * time.Hour
-
-	maxSeen  = 32768 // logins, or tokens of none, of which the cells are at hand
-	maxCells = 2 * maxSeen
-
-	minBound, maxBound = 50 * time.Millisecond, 500 * time.Millisecond
-
-	// storePause is how long a Store that has failed is left alone.
-	storePause = time.Second
-
-	// tokenSlack is how long the revocation of a token outlives its expiry, which
-	// verifiers forgive by a leeway.
-	tokenSlack = time.Hour
-)
-
-// What a token is told to be. Both are for errors.Is with the errors they wrap.
-var (
-	errTokenRevoked = fmt.Errorf("middleware: revoked: %w", verify.ErrInvalid)
-	errLoginRevoked = fmt.Errorf("middleware: revoked: %w", refresh.ErrDenied)
 )
 
 func (v *Revocations) validate() error {
@@ -96,25 +69,19 @@ func (v *Revocations) validate() error {
 	return nil
 }
 
-func (v *Revocations) init() {
+func (v *Revocations) list() *revocation.List {
 	v.once.Do(func() {
-		if v.store = v.Store; v.store == nil {
-			v.store = new(refresh.MemoryStore)
+		store := v.Store
+		if store == nil {
+			store = new(refresh.MemoryStore)
 		}
-		v.remember = max(0, cmp.Or(v.Remember, defaultRemember))
-		v.bound = min(max(v.remember/4, minBound), maxBound)
-		v.base = time.Now()
-		// The sizes are constants above zero: there is no other error.
-		v.seen, _ = lru.New[seenKey, *seen](maxSeen)
-		v.cells, _ = lru.New[string, *cell](maxCells)
+		keep := v.Keep
+		if keep <= 0 {
+			keep = defaultKeepRevoked
+		}
+		v.of = revocation.New(store, max(0, cmp.Or(v.Remember, defaultRemember)), keep)
 	})
-}
-
-func (v *Revocations) keep() time.Duration {
-	if v.Keep <= 0 {
-		return defaultKeepRevoked
-	}
-	return v.Keep
+	return v.of
 }
 
 // RevokeToken revokes one access token, which has been verified: it is known
@@ -124,29 +91,7 @@ func (v *Revocations) keep() time.Duration {
 // An error says that other replicas may not learn of it; here it counts. More
 // than 64 tokens of one login at a time end the login.
 func (v *Revocations) RevokeToken(ctx context.Context, t *verify.Token) error {
-	return v.revokeTokens(ctx, t, time.Time{})
-}
-
-// revokeTokens is RevokeToken also for the other tokens of the login that were
-// issued before the given time.
-func (v *Revocations) revokeTokens(ctx context.Context, t *verify.Token, before time.Time) error {
-	v.init()
-	until := t.Expiry.Add(tokenSlack)
-	if t.Expiry.IsZero() {
-		until = time.Now().Add(v.keep()) // it does not say when it ends
-	}
-	ttl := time.Until(until)
-	if ttl <= 0 {
-		return nil // it is over
-	}
-	if t.Session != "" {
-		ttl = max(ttl, v.keep()) // it shares its place with what is kept of the login
-	}
-	r := record{Tokens: map[string]int64{tokenID(t): until.Unix()}}
-	if t.Session != "" && !before.IsZero() {
-		r.Stale = before.UnixNano()
-	}
-	return v.add(ctx, homeOf(t), r, ttl)
+	return v.list().RevokeTokens(ctx, t, time.Time{})
 }
 
 // RevokeLogin revokes the tokens of a login that were issued before the given
@@ -158,11 +103,7 @@ func (v *Revocations) revokeTokens(ctx context.Context, t *verify.Token, before 
 // Tokens tell their age in whole seconds. One that was issued in the second of
 // before counts as older, unless before is a whole second itself.
 func (v *Revocations) RevokeLogin(ctx context.Context, issuer, session string, before time.Time) error {
-	if issuer == "" || session == "" {
-		return errors.New("middleware: RevokeLogin without an issuer or a session")
-	}
-	v.init()
-	return v.add(ctx, keyFor("login", issuer, session), cutOff(before), v.keep())
+	return v.list().RevokeLogin(ctx, issuer, session, before)
 }
 
 // RevokeSubject revokes all tokens of a subject that were issued before the
@@ -176,18 +117,7 @@ func (v *Revocations) RevokeLogin(ctx context.Context, issuer, session string, b
 // The time is held against the clock of the issuer. A login that [Auth.SignIn]
 // begins afterwards is not touched, however late that clock is, up to six minutes.
 func (v *Revocations) RevokeSubject(ctx context.Context, issuer, subject string, before time.Time) error {
-	if issuer == "" || subject == "" {
-		return errors.New("middleware: RevokeSubject without an issuer or a subject")
-	}
-	v.init()
-	return v.add(ctx, keyFor("subject", issuer, subject), cutOff(before), v.keep())
-}
-
-func cutOff(before time.Time) record {
-	if before.IsZero() {
-		before = time.Now()
-	}
-	return record{Before: before.UnixNano()}
+	return v.list().RevokeSubject(ctx, issuer, subject, before)
 }
 
 // Check tells whether a verified token has been revoked. The error wraps
@@ -196,70 +126,127 @@ func cutOff(before time.Time) record {
 // is known against the token. Check costs no allocation while an answer is
 // remembered.
 func (v *Revocations) Check(ctx context.Context, t *verify.Token) error {
-	s := v.look(t)
-	if now := v.now(); !s.fresh(now) {
-		return v.ask(ctx, s, t, now, false)
-	}
-	return s.judge(t)
+	return v.list().Check(ctx, t)
 }
 
-// check is Check for what would else last: a refresh, a sign-in. With anew, no
-// answer of the Store is older than the call. The time is that of the latest
-// cut-off of the token's login and subject; zero for none.
-func (v *Revocations) check(ctx context.Context, t *verify.Token, anew bool) (cutOff time.Time, err error) {
-	s := v.look(t)
-	err = v.ask(ctx, s, t, v.now(), anew)
-	if before := s.before(); before != 0 {
-		cutOff = time.Unix(0, before)
+// revoked tells whether t, a good token, has been revoked, as far as is
+// remembered.
+func (a *Auth) revoked(ctx context.Context, t *verify.Token) error {
+	if a.Revocations == nil {
+		return nil
 	}
-	return cutOff, err
+	return a.onlyRevoked(ctx, a.Revocations.Check(ctx, t))
 }
 
-// maxLag is how far the iat of a token that an issuer has just made may lie
-// behind: its clock is not ours, and Microsoft Entra ID puts the time back by
-// five minutes on purpose.
-const maxLag = 6 * time.Minute
-
-// admit is check for a token with which a login begins now, and which so is
-// younger than any cut-off that has passed, whatever its iat.
-func (v *Revocations) admit(ctx context.Context, t *verify.Token) error {
-	_, err := v.check(ctx, t, true)
-	if !errors.Is(err, errLoginRevoked) && !errors.Is(err, errTokenRevoked) || t.IssuedAt.IsZero() {
+// onlyRevoked returns err if it says that something is revoked. A store that
+// could not tell ends no login.
+func (a *Auth) onlyRevoked(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, revocation.ErrToken), errors.Is(err, revocation.ErrLogin):
 		return err
 	}
-	cutOff, now := time.Unix(0, v.look(t).latest()), time.Now()
-	if cutOff.Sub(now) > time.Second || cutOff.Sub(t.IssuedAt) > maxLag {
-		return err
+	if ctx.Err() == nil { // else it is the client that has gone
+		a.observe(ctx, Event{Kind: RevocationsFailed, Err: err})
 	}
-	return v.spare(ctx, t, max(cutOff.UnixNano(), now.UnixNano()))
+	return nil
 }
 
-// spared returns when t was issued, in Unix nanoseconds, where it is good and
-// younger than a cut-off in spite of its iat; else 0. What it is exchanged for is
-// of the same login, and so of the same age.
-func (v *Revocations) spared(t *verify.Token) int64 {
-	s := v.look(t)
-	if s.judge(t) != nil {
-		return 0
+// over tells, around an exchange of tokens, whether the login has been revoked:
+// was is the token that is exchanged and is the one that it is exchanged for,
+// and either may be nil.
+//
+// What a login gets new is issued after every cut-off there is. So it is the old
+// token that decides, also once more when the new one is there, since the
+// cut-off may have come while the provider was asked. A refresh that comes
+// without its old token, or with one that the issuer has not signed, cannot
+// show that its login is younger than a cut-off, and does not get past one.
+func (a *Auth) over(ctx context.Context, was, is *verify.Token) error {
+	if a.Revocations == nil {
+		return nil
 	}
-	return s.spared(t)
+	var latest time.Time
+	for _, t := range []*verify.Token{was, is} {
+		if t == nil {
+			continue
+		}
+		// What has just been read for the old token holds for the new one.
+		anew := t == was || was == nil || was.Session != is.Session
+		cutOff, err := a.Revocations.list().CheckAnew(ctx, t, anew)
+		err = a.onlyRevoked(ctx, err)
+		if t == is && err != nil {
+			// Its issuer's clock may be behind, as it was for the old one.
+			if was == nil {
+				return err
+			}
+			if at := a.Revocations.list().SparedAt(was); at != 0 && a.proven(ctx, was) == nil {
+				err = a.onlyRevoked(ctx, a.Revocations.list().Spare(ctx, is, at))
+			}
+			return err
+		}
+		if errors.Is(err, revocation.ErrLogin) {
+			return err
+		}
+		if cutOff.After(latest) {
+			latest = cutOff
+		}
+	}
+	if latest.IsZero() {
+		return nil
+	}
+	return a.proven(ctx, was)
 }
 
-// spare says that t was issued at a time, whatever its iat: the cut-offs up to
-// then do not end it, and later ones do. It is still revoked if it has been by
-// itself.
-func (v *Revocations) spare(ctx context.Context, t *verify.Token, at int64) error {
-	r := record{Spared: map[string]int64{tokenID(t): at}}
-	if t.Subject != "" {
-		if err := v.add(ctx, keyFor("subject", t.Issuer, t.Subject), r, v.keep()); err != nil {
-			return err
-		}
+// proven tells whether what was says of itself is to be believed: a token that
+// has not expired has been verified as a whole, one that has was only read.
+func (a *Auth) proven(ctx context.Context, was *verify.Token) error {
+	if was == nil {
+		return revocation.ErrLogin
 	}
-	if t.Session != "" {
-		if err := v.add(ctx, homeOf(t), r, v.keep()); err != nil {
-			return err
-		}
+	late, ok := a.Verifier.(lateVerifier)
+	if !ok || a.keeper != nil || a.policy.Keys != nil || time.Now().Before(was.Expiry) {
+		// Or it comes from a place where nobody else can have put it.
+		return nil
 	}
-	_, err := v.check(ctx, t, false)
+	_, err := late.VerifyExpired(ctx, was.Raw)
+	if errors.Is(err, verify.ErrInvalid) {
+		return revocation.ErrLogin
+	}
 	return err
+}
+
+// A lateVerifier can tell whether an expired token was ever good, as
+// [verify.JWT] can.
+type lateVerifier interface {
+	VerifyExpired(ctx context.Context, raw string) (*verify.Token, error)
+}
+
+// revokeAccess revokes the access token of a login that is being ended, and the
+// others that the login has got by now. Only a token that has been verified says
+// whose login that is: anybody can send one that has not.
+func (a *Auth) revokeAccess(ctx context.Context, t refresh.Tokens) error {
+	if a.Revocations == nil || t.Access == "" {
+		return nil
+	}
+	token, err := a.tokenOf(ctx, t.Access)
+	if err != nil {
+		return nil
+	}
+	// The login itself is ended by the Coordinator, which knows what the browser
+	// has been told. A provider's session may outlast this sign-out, and what the
+	// user gets by signing in again has the same name: whole seconds spare it.
+	return a.Revocations.list().RevokeTokens(ctx, token, time.Now().Truncate(time.Second))
+}
+
+// lookAside is what Renew knows of a revoked login, whose handler does not ask.
+func (a *Auth) lookAside(v *visit, old refresh.Tokens) error {
+	if a.Revocations == nil {
+		return nil
+	}
+	was, err := a.whose(v, old)
+	if was == nil || err != nil {
+		return nil
+	}
+	return a.revoked(v.Context, was)
 }

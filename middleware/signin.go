@@ -38,7 +38,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
 	if a.Revocations != nil {
-		if err := a.onlyRevoked(r.Context(), a.Revocations.admit(r.Context(), token)); err != nil {
+		if err := a.onlyRevoked(r.Context(), a.Revocations.list().Admit(r.Context(), token)); err != nil {
 			return fmt.Errorf("middleware: sign-in: %w", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
@@ -47,7 +48,7 @@ func (a *Auth) visit(r *http.Request, v *visit) error {
 		if a.revoked(v.Context, v.token) != nil {
 			// Not what it wraps: the login in the cookies is another matter.
 			v.token = nil
-			return a.refusal(errTokenRevoked)
+			return a.refusal(revocation.ErrToken)
 		}
 		return nil
 	}
@@ -62,7 +63,7 @@ func (a *Auth) visit(r *http.Request, v *visit) error {
 		if verdict == nil {
 			verdict = a.revoked(v.Context, v.token)
 		}
-		if errors.Is(verdict, errLoginRevoked) {
+		if errors.Is(verdict, revocation.ErrLogin) {
 			v.token = nil
 			return a.refusal(verdict)
 		}
@@ -84,7 +85,7 @@ func (a *Auth) visit(r *http.Request, v *visit) error {
 func (a *Auth) visitDue(r *http.Request, v *visit, verdict error) error {
 	was := v.token
 	v.token = nil
-	if verdict != nil && !errors.Is(verdict, verify.ErrExpired) && !errors.Is(verdict, errTokenRevoked) {
+	if verdict != nil && !errors.Is(verdict, verify.ErrExpired) && !errors.Is(verdict, revocation.ErrToken) {
 		was = nil // nobody knows whose it was
 	}
 	old, unreadable := a.policy.Read(r) // what cannot be read is not there

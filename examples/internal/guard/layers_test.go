@@ -37,7 +37,8 @@ var layers = []layer{
 	{"middleware/echoauth", []string{"middleware", "middleware/verify", "github.com/labstack/echo/v4"}},
 	{"middleware/ginauth", []string{"middleware", "middleware/verify", "github.com/gin-gonic/gin"}},
 	{"middleware/login", []string{"middleware", "middleware/verify", "cookies", "refresh", lru, oauth2}},
-	{"middleware", []string{"middleware/verify", "cookies", "refresh", lru}},
+	{"middleware", []string{"middleware/internal/revocation", "middleware/verify", "cookies", "refresh"}},
+	{"middleware/internal/revocation", []string{"middleware/verify", "refresh", lru}},
 	{"middleware/verify", []string{"refresh/discovery", jwt, jwkset, "github.com/MicahParks/keyfunc/v3", lru, "golang.org/x/sync"}},
 	{"cookies", []string{"refresh"}},
 	{"refresh/local", []string{"refresh", "refresh/sessions", "refresh/internal/signer"}},
@@ -67,7 +68,7 @@ var without = map[string][]string{
 }
 
 // noHTTP are packages that do without net/http altogether.
-var noHTTP = []string{"refresh/sessions", "refresh/redisstore", "refresh/sqlstore", "refresh/internal/signer"}
+var noHTTP = []string{"middleware/internal/revocation", "refresh/sessions", "refresh/redisstore", "refresh/sqlstore", "refresh/internal/signer"}
 
 func TestPackagesImportDownwardsAlone(t *testing.T) {
 	uses := make(map[string][]string)

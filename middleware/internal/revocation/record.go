@@ -1,4 +1,4 @@
-package middleware
+package revocation
 
 import (
 	"cmp"
@@ -72,13 +72,13 @@ func (r *record) judge(t *verify.Token) error {
 	}
 	switch {
 	case older(r.Before):
-		return errLoginRevoked
+		return ErrLogin
 	case older(r.Stale):
-		return errTokenRevoked
+		return ErrToken
 	}
 	if len(r.Tokens) > 0 {
 		if _, ok := r.Tokens[tokenID(t)]; ok {
-			return errTokenRevoked
+			return ErrToken
 		}
 	}
 	return nil
@@ -139,18 +139,21 @@ func hash(kind, issuer, name string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// addTimeout is how long an addition waits for the Store.
+const addTimeout = 3 * time.Second
+
 // addTries bounds how often an addition is made again because another came
 // first.
 const addTries = 16
 
 // add adds r to what the Store holds under key, and to what is known here.
-func (v *Revocations) add(ctx context.Context, key string, r record, ttl time.Duration) error {
-	c := v.cell(key)
+func (l *List) add(ctx context.Context, key string, r record, ttl time.Duration) error {
+	c := l.cell(key)
 	c.learn(r) // whatever becomes of the rest
-	ctx, cancel := context.WithTimeout(ctx, revokeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, addTimeout)
 	defer cancel()
 	for range addTries {
-		old, err := v.store.Get(ctx, key)
+		old, err := l.store.Get(ctx, key)
 		var held record
 		switch {
 		case errors.Is(err, refresh.ErrNotFound):
@@ -162,7 +165,7 @@ func (v *Revocations) add(ctx context.Context, key string, r record, ttl time.Du
 			held, _ = decode(old)
 		}
 		sum := held.plus(r, time.Now())
-		ok, err := v.store.Swap(ctx, key, old, sum.encode(), ttl)
+		ok, err := l.store.Swap(ctx, key, old, sum.encode(), ttl)
 		if err != nil {
 			return fmt.Errorf("middleware: revocations: %w", err)
 		}

@@ -1,4 +1,4 @@
-package middleware
+package revocation
 
 import (
 	"context"
@@ -67,7 +67,7 @@ func (s *seen) spared(t *verify.Token) int64 {
 type cell struct {
 	key    string
 	known  atomic.Pointer[record] // nil: nothing is revoked, as far as is known
-	good   atomic.Int64           // until when it need not be asked again; see Revocations.now
+	good   atomic.Int64           // until when it need not be asked again; see List.now
 	usable atomic.Int64           // until when others need not wait for who asks
 
 	mu      sync.Mutex
@@ -129,43 +129,42 @@ func (c *cell) learn(r record) {
 }
 
 // now counts from base, which a clock that is set cannot change.
-func (v *Revocations) now() int64 { return int64(time.Since(v.base)) }
+func (l *List) now() int64 { return int64(time.Since(l.base)) }
 
 // look returns where t may be revoked.
-func (v *Revocations) look(t *verify.Token) *seen {
-	v.init()
+func (l *List) look(t *verify.Token) *seen {
 	k := seenKey{t.Issuer, t.Subject, t.Session, ""}
 	if t.Session == "" {
 		if k.token = t.ID; k.token == "" {
 			k.token = t.Raw
 		}
 	}
-	if s, ok := v.seen.Get(k); ok {
+	if s, ok := l.seen.Get(k); ok {
 		return s
 	}
-	s := v.find(t)
+	s := l.find(t)
 	// The names may be pieces of a request's whole header.
 	k = seenKey{strings.Clone(k.issuer), strings.Clone(k.subject), strings.Clone(k.session), strings.Clone(k.token)}
-	v.seen.Add(k, s)
+	l.seen.Add(k, s)
 	return s
 }
 
-func (v *Revocations) find(t *verify.Token) *seen {
-	s := &seen{home: v.cell(homeOf(t))}
+func (l *List) find(t *verify.Token) *seen {
+	s := &seen{home: l.cell(homeOf(t))}
 	if t.Subject != "" {
-		s.subject = v.cell(keyFor("subject", t.Issuer, t.Subject))
+		s.subject = l.cell(keyFor("subject", t.Issuer, t.Subject))
 	}
 	return s
 }
 
 // cell returns the cell of a key, which all who know the key share.
-func (v *Revocations) cell(key string) *cell {
-	c, ok := v.cells.Get(key)
+func (l *List) cell(key string) *cell {
+	c, ok := l.cells.Get(key)
 	if ok {
 		return c
 	}
 	c = &cell{key: key}
-	if other, ok, _ := v.cells.PeekOrAdd(key, c); ok {
+	if other, ok, _ := l.cells.PeekOrAdd(key, c); ok {
 		return other
 	}
 	return c
@@ -173,13 +172,13 @@ func (v *Revocations) cell(key string) *cell {
 
 // ask brings what s knows up to date and judges t by it. With anew, the answers
 // of the Store are no older than the call.
-func (v *Revocations) ask(ctx context.Context, s *seen, t *verify.Token, now int64, anew bool) error {
-	if err := s.judge(t); errors.Is(err, errLoginRevoked) {
+func (l *List) ask(ctx context.Context, s *seen, t *verify.Token, now int64, anew bool) error {
+	if err := s.judge(t); errors.Is(err, ErrLogin) {
 		return err // it stays so
 	}
-	asking, failed := v.askCell(ctx, s.home, now, anew)
+	asking, failed := l.askCell(ctx, s.home, now, anew)
 	if s.subject != nil && failed == nil && !(asking && now < s.subject.usable.Load()) {
-		_, failed = v.askCell(ctx, s.subject, now, anew)
+		_, failed = l.askCell(ctx, s.subject, now, anew)
 	}
 	if err := s.judge(t); err != nil {
 		return err
@@ -189,13 +188,13 @@ func (v *Revocations) ask(ctx context.Context, s *seen, t *verify.Token, now int
 
 // askCell brings what c knows up to date. It reports true if somebody else is
 // about to, and what is known serves until then.
-func (v *Revocations) askCell(ctx context.Context, c *cell, now int64, anew bool) (asking bool, err error) {
-	if !anew && now < c.good.Load() || now < v.quiet.Load() {
+func (l *List) askCell(ctx context.Context, c *cell, now int64, anew bool) (asking bool, err error) {
+	if !anew && now < c.good.Load() || now < l.quiet.Load() {
 		return false, nil
 	}
 	// A login in use stays where what is revoked in this process finds it.
-	if _, ok := v.cells.Get(c.key); !ok {
-		v.cells.Add(c.key, c)
+	if _, ok := l.cells.Get(c.key); !ok {
+		l.cells.Add(c.key, c)
 	}
 	c.mu.Lock()
 	switch {
@@ -203,7 +202,7 @@ func (v *Revocations) askCell(ctx context.Context, c *cell, now int64, anew bool
 		q := newQuestion()
 		c.running = q
 		c.mu.Unlock()
-		v.get(ctx, c, q)
+		l.get(ctx, c, q)
 		return false, q.err
 	case !anew:
 		q := c.running
@@ -218,7 +217,7 @@ func (v *Revocations) askCell(ctx context.Context, c *cell, now int64, anew bool
 		c.next = q
 		c.mu.Unlock()
 		<-before.done // within the bound of a question
-		v.get(ctx, c, q)
+		l.get(ctx, c, q)
 		return false, q.err
 	default:
 		q := c.next
@@ -240,23 +239,23 @@ func (q *question) wait(ctx context.Context) error {
 
 // get asks the Store, for all who wait and whatever becomes of the one whose
 // request this is.
-func (v *Revocations) get(ctx context.Context, c *cell, q *question) {
+func (l *List) get(ctx context.Context, c *cell, q *question) {
 	defer func() {
 		if recover() != nil { // its value may hold anything
 			q.err = errors.New("middleware: revocations: the store panicked")
 		}
 		if q.err != nil && !errors.Is(q.err, errUnreadable) {
-			v.quiet.Store(v.now() + int64(storePause))
+			l.quiet.Store(l.now() + int64(storePause))
 		}
 		c.mu.Lock()
 		c.running, c.next = c.next, nil
 		c.mu.Unlock()
 		close(q.done)
 	}()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.bound)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.bound)
 	defer cancel()
-	asked := v.now()
-	data, err := v.store.Get(ctx, c.key)
+	asked := l.now()
+	data, err := l.store.Get(ctx, c.key)
 	var r record
 	if err == nil {
 		r, err = decode(data)
@@ -266,8 +265,8 @@ func (v *Revocations) get(ctx context.Context, c *cell, q *question) {
 		return
 	}
 	c.learn(r)
-	if v.remember > 0 {
-		c.usable.Store(asked + int64(v.remember))
-		c.good.Store(asked + int64(max(v.remember-v.bound, v.remember/2)))
+	if l.cacheFor > 0 {
+		c.usable.Store(asked + int64(l.cacheFor))
+		c.good.Store(asked + int64(max(l.cacheFor-l.bound, l.cacheFor/2)))
 	}
 }
