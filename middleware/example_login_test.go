@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
+	"github.com/tokenlife/tokenlife/middleware/verify"
 )
 
 // A page without a login leads to where one begins, and back; a script is told.
@@ -161,4 +162,12 @@ func ExampleEvent() {
 	// Output:
 	// DEBUG refused [reason=no_token error=middleware: refused with 401: middleware: no access token]
 	// DEBUG verified [bearer=true issuer=https://provider.test subject=ann]
+}
+
+// For a test of a handler, package middlewaretest makes tokens from claims.
+func ExampleNewContext() {
+	ctx := middleware.NewContext(context.Background(), &verify.Token{Subject: "ann"})
+	token, ok := middleware.FromContext(ctx)
+	fmt.Println(token.Subject, ok)
+	// Output: ann true
 }

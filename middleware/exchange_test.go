@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
@@ -282,5 +284,90 @@ func TestWithoutAnAccessCookieTheRefreshCookieIsEnough(t *testing.T) {
 		wantCookies(t, res, 3)
 		w.provider.expect(t, 1, 0) // nobody knows newer ones than those given a moment ago
 		closeWorld(t, w)
+	})
+}
+
+// One answer that cannot be used, at a provider's bad moment, is not the end of
+// the login for as long as the answer is remembered.
+func TestATokenThatCannotBeUsedHasASecondChance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opaque atomic.Bool
+		w := newWorld()
+		w.Refresher = refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+			next, err := w.provider.Refresh(ctx, old)
+			if opaque.Load() {
+				next.Access = "opaque" + next.Refresh
+			}
+			return next, err
+		})
+		h := w.Require(whoami)
+		ann, bob := w.signIn(t, "ann"), w.signIn(t, "bob")
+		opaque.Store(true)
+		<-time.After(life)
+		for _, b := range []*browser{ann, bob} {
+			res := b.do(h, "GET", "/")
+			wantStatus(t, res, 503)
+			wantCookies(t, res, 0)
+		}
+		w.provider.expect(t, 2, 0)
+		for range 100 { // a key that is too new to be known looks the same
+			wantStatus(t, ann.do(h, "GET", "/"), 503)
+			wantStatus(t, bob.do(h, "GET", "/"), 503)
+		}
+		w.provider.expect(t, 3, 0)
+
+		opaque.Store(false)
+		for _, b := range []*browser{ann, bob} {
+			<-time.After(time.Second)
+			res := b.do(h, "GET", "/")
+			wantStatus(t, res, 200)
+			wantCookies(t, res, 3)
+		}
+		w.provider.expect(t, 5, 0)
+		closeWorld(t, w)
+	})
+}
+
+// A Verifier may not learn when a token ends, as one that asks the provider
+// about tokens which are no JWTs.
+func TestATokenThatDoesNotTellItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(func(a *middleware.Auth) {
+			a.Revocations = &middleware.Revocations{Store: new(refresh.MemoryStore)}
+		})
+		w.Verifier = middleware.VerifierFunc(func(ctx context.Context, raw string) (*verify.Token, error) {
+			token, err := w.checker.Verify(ctx, raw)
+			if token != nil {
+				token.Expiry = time.Time{}
+			}
+			return token, err
+		})
+		var last *verify.Token
+		h := w.Require(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			last, _ = middleware.FromContext(r.Context())
+			if r.URL.Path == "/refusing" {
+				rw.WriteHeader(http.StatusUnauthorized)
+			}
+		}))
+		b := w.signIn(t, "ann")
+		for range 5 {
+			res := b.do(h, "GET", "/")
+			wantStatus(t, res, http.StatusOK)
+			wantCookies(t, res, 0)
+		}
+		wantStatus(t, b.do(h, "GET", "/refusing"), http.StatusUnauthorized)
+		w.provider.expect(t, 0, 0) // it is neither due nor old
+
+		<-time.After(life)
+		wantStatus(t, b.do(h, "GET", "/"), http.StatusOK)
+		w.provider.expect(t, 1, 0) // the Verifier has said so
+
+		if err := w.Revocations.RevokeToken(t.Context(), last); err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, serve(h, bearer(last.Raw)), http.StatusUnauthorized)
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }
