@@ -70,10 +70,10 @@ func ExamplePolicy_Read() {
 	// cookies: __Host-accessToken came twice
 }
 
-func ExamplePolicy_Life() {
+func ExamplePolicy_Marker() {
 	r := httptest.NewRequest("GET", "https://app.example/", nil)
 	r.Header.Set("Cookie", "tokenLife=1893456000.Vb3mXk0q")
-	expiry, ok := cookies.Policy{}.Life(r)
+	expiry, ok := cookies.Policy{}.Marker(r)
 	fmt.Println(expiry.UTC(), ok)
 	// Output: 2030-01-01 00:00:00 +0000 UTC true
 }

@@ -91,13 +91,13 @@ func FuzzReadDependsOnNoOrder(f *testing.F) {
 		parts := strings.Split(header, ";")
 		r := request(header)
 		got, err := p.Read(r)
-		life, ok := p.Life(r)
+		life, ok := p.Marker(r)
 
 		slices.Reverse(parts)
 		at := int(uint(split) % uint(len(parts)+1))
 		turned := request(strings.Join(parts[:at], ";"), strings.Join(parts[at:], "; "))
 		again, err2 := p.Read(turned)
-		life2, ok2 := p.Life(turned)
+		life2, ok2 := p.Marker(turned)
 		if got != again || (err == nil) != (err2 == nil) || err != nil && err.Error() != err2.Error() || !life.Equal(life2) || ok != ok2 {
 			t.Fatalf("another order is read otherwise: %v, %v", err, err2)
 		}

@@ -40,11 +40,11 @@ func seconds(d time.Duration) int {
 	return int(min(max(d, time.Second), maxAge) / time.Second)
 }
 
-// Life returns what the marker in a request says: when the access token ends,
+// Marker returns what the marker in a request says: when the access token ends,
 // or the zero time where the last answer ended the login. It returns false
 // where the marker is absent, malformed, or there are two. Like everything that
 // a script can write, the marker is a hint and proves nothing.
-func (p Policy) Life(r *http.Request) (expiry time.Time, ok bool) {
+func (p Policy) Marker(r *http.Request) (expiry time.Time, ok bool) {
 	n := p.names()
 	var c carried
 	c.scan(&n, r.Header["Cookie"])

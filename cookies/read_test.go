@@ -178,7 +178,7 @@ func TestABrowserKeepsALoginThatGrowsAndShrinks(t *testing.T) {
 			if got != want || err != nil {
 				t.Errorf("read %d+%d+%d bytes, wrote %d+%d+%d; %v", len(got.Access), len(got.Refresh), len(got.ID), len(want.Access), len(want.Refresh), len(want.ID), err)
 			}
-			if expiry, ok := p.Life(r); !ok || !expiry.Equal(login.Expiry) {
+			if expiry, ok := p.Marker(r); !ok || !expiry.Equal(login.Expiry) {
 				t.Errorf("the marker says %v, %v", expiry, ok)
 			}
 			length := len(login.Access)
@@ -235,7 +235,7 @@ func TestLifeTellsWhatTheMarkerSays(t *testing.T) {
 		{"a prefix, which the marker never has", []string{"__Host-tokenLife=0; tokenLife.0=0"}, time.Time{}, false},
 	}
 	for _, tt := range tests {
-		expiry, ok := cookies.Policy{}.Life(request(tt.lines...))
+		expiry, ok := cookies.Policy{}.Marker(request(tt.lines...))
 		if ok != tt.ok || !expiry.Equal(tt.expiry) {
 			t.Errorf("%s: got %v, %v", tt.name, expiry, ok)
 		}
@@ -267,7 +267,7 @@ func TestReadingUnsealedCookiesAllocatesNothing(t *testing.T) {
 		n := testing.AllocsPerRun(100, func() {
 			got, err := p.Read(r)
 			access, err2 := p.ReadAccess(r)
-			_, ok := p.Life(r)
+			_, ok := p.Marker(r)
 			if err != nil || err2 != nil || !ok || got.Access != access || len(got.Refresh) != 1785 {
 				t.Fatalf("%s: %v, %v, %v", name, err, err2, ok)
 			}

@@ -235,7 +235,7 @@ func TestPromise06TheHandlerSeesTheTruth(t *testing.T) {
 				if err != nil || got.Access != now.Raw || got.Refresh != "ann~1~refresh-token" {
 					t.Errorf("the cookies have other tokens (%v)", err)
 				}
-				if expiry, ok := w.Cookies.Life(r); !ok || expiry.Unix() != now.Expiry.Unix() {
+				if expiry, ok := w.Cookies.Marker(r); !ok || expiry.Unix() != now.Expiry.Unix() {
 					t.Errorf("the marker says %v", expiry)
 				}
 				if c, err := r.Cookie("theme"); err != nil || c.Value != "dark" {

@@ -52,7 +52,7 @@ func (a *Auth) keepAlive(r *http.Request, v *visit) error {
 		return nil
 	}
 	a.coordinator.Presented(old.Access)
-	if expiry, ok := a.policy.Life(r); ok && !v.barred && (expiry.IsZero() || time.Now().Before(expiry)) {
+	if expiry, ok := a.policy.Marker(r); ok && !v.barred && (expiry.IsZero() || time.Now().Before(expiry)) {
 		return nil // signed out, or not yet time
 	}
 	was, err := a.whose(v, old)

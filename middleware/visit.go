@@ -147,7 +147,7 @@ func (a *Auth) due(r *http.Request, t *verify.Token) bool {
 	if left <= margin-jitter(t.Raw, margin/4) {
 		return true
 	}
-	_, marked := a.policy.Life(r)
+	_, marked := a.policy.Marker(r)
 	return !marked
 }
 
