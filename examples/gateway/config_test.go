@@ -242,7 +242,7 @@ func TestDurationsComeWhereTheyBelong(t *testing.T) {
 	defer g.close()
 	for i, d := range []time.Duration{
 		c.accessIssuer().Leeway, g.auth.Ahead, g.coordinator.Grace, g.coordinator.Keep,
-		g.coordinator.Timeout, g.access.Cooldown, g.access.Refresh,
+		g.coordinator.Timeout, g.access.Cooldown, g.access.KeysMaxAge,
 	} {
 		if want := time.Duration(i+1) * time.Minute; d != want {
 			t.Errorf("duration %d is %v, want %v", i+1, d, want)

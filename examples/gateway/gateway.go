@@ -52,7 +52,7 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 	if g.logout, err = g.verifier(c.logoutIssuer()); err != nil {
 		return nil, err
 	}
-	g.logout.Remember = -1 // each comes once
+	g.logout.CacheTokens = -1 // each comes once
 	if c.discovers() {
 		g.discovery = &discovery.Provider{Issuer: c.issuer, Timeout: c.refreshTimeout}
 	}
@@ -146,7 +146,7 @@ func (g *gateway) verifier(issuer verify.Issuer) (*verify.JWT, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: ISSUER, AUDIENCE, ALGORITHMS or JWKS_URL: %w", err)
 	}
-	j.Cooldown, j.Refresh = g.config.jwksCooldown, g.config.jwksInterval
+	j.Cooldown, j.KeysMaxAge = g.config.jwksCooldown, g.config.jwksInterval
 	j.Observe = g.observeKeys
 	return j, nil
 }

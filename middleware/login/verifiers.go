@@ -33,7 +33,7 @@ func (f *Flow) setUpLogout() error {
 	}
 	own, err := f.ownVerifier("logout+jwt", "JWT", "")
 	if err == nil {
-		own.Remember = -1 // each comes once
+		own.CacheTokens = -1 // each comes once
 		f.logoutTokens = own
 	}
 	return err

@@ -36,7 +36,7 @@ func NewContext(ctx context.Context, claims map[string]any) context.Context {
 		Keys: func(context.Context) ([]byte, error) { return k.jwks(), nil },
 	})
 	must(err)
-	verifier.Remember = -1
+	verifier.CacheTokens = -1
 	defer verifier.Close()
 	t, err := verifier.Verify(context.WithoutCancel(ctx), k.sign("at+jwt", all))
 	if err != nil && !errors.Is(err, verify.ErrExpired) {

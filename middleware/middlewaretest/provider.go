@@ -83,7 +83,7 @@ func (p *Provider) setUp() {
 func (p *Provider) rotate() {
 	verifier, err := verify.New(p.issuer())
 	must(err)
-	verifier.Remember = remember
+	verifier.CacheTokens = remember
 	p.mu.Lock()
 	old := p.verifier
 	p.key, p.verifier = newKey(), verifier

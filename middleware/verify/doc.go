@@ -57,12 +57,12 @@
 // # Keys
 //
 // Each issuer has its own key set, fetched when its first token arrives and
-// again under traffic: beside the requests from half of [JWT].Refresh on. A
-// provider that is down, or answers with nonsense, takes no key away until
-// [JWT].MaxStale. A key that is removed is refused within Refresh, also for
-// tokens that are remembered. A new key is fetched for the first token that
-// names it, at most once per [JWT].Cooldown whatever anybody sends, and a wrong
-// signature never fetches. There is no goroutine but for a fetch that runs.
+// again under traffic: in the background once it is half of [JWT].KeysMaxAge
+// old. A provider that is down, or answers with nonsense, takes no key away
+// until [JWT].MaxStale. A key that the provider has removed is refused within
+// KeysMaxAge, for cached tokens too. A new key is fetched for the first token
+// that names it, at most once per [JWT].Cooldown whatever clients send. A wrong
+// signature never causes a fetch. A goroutine exists only while a fetch runs.
 // The Observe of a [JWT] is told of each fetch, and of its failure.
 //
 // The keys are kept in the storage of github.com/MicahParks/jwkset, found

@@ -18,7 +18,7 @@ func TestEventsTellOfEachFetchOfKeys(t *testing.T) {
 		want(t, j, s.far(), "accepted")
 		want(t, j, s.far(), "accepted")
 		p.fail(errors.New("test: down"))
-		<-time.After(defaultRefresh)
+		<-time.After(defaultMaxAge)
 		want(t, j, s.far(), "accepted")
 		synctest.Wait()
 		if len(told) != 2 {

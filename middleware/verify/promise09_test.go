@@ -229,8 +229,8 @@ func (neverending) Read(b []byte) (int, error) {
 func TestPromise09OneGoroutineAThousandTokens(t *testing.T) {
 	s, j, p := newPair(t, "ES256")
 	next := newSigner("ES256", "key-2")
-	j.Remember = 16 // so that tokens are pushed out all the time
-	j.Refresh, j.Cooldown = 20*time.Millisecond, time.Millisecond
+	j.CacheTokens = 16 // so that tokens are pushed out all the time
+	j.KeysMaxAge, j.Cooldown = 20*time.Millisecond, time.Millisecond
 	var good []string
 	for i := range 64 {
 		good = append(good, s.token(map[string]any{"jti": fmt.Sprint(i)}))

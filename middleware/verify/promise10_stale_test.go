@@ -33,7 +33,7 @@ func TestPromise10KeysAreNotBelievedForEver(t *testing.T) {
 func TestPromise10KeysAreBelievedUntilTheyAreDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, j, p := newPair(t, "ES256")
-		j.Refresh, j.MaxStale = 24*time.Hour, time.Hour
+		j.KeysMaxAge, j.MaxStale = 24*time.Hour, time.Hour
 		raw := s.far()
 		want(t, j, raw, "accepted")
 		p.fail(errDown)

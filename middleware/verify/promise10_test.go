@@ -95,7 +95,7 @@ func TestPromise10ABadAnswerNeverShrinksTheSet(t *testing.T) {
 				want(t, j, raw, "accepted")
 				p.serve([]byte(body))
 				for range 10 {
-					time.Sleep(defaultRefresh)
+					time.Sleep(defaultMaxAge)
 					want(t, j, raw, "accepted")
 					want(t, j, s.token(nil), "accepted")
 				}
@@ -112,7 +112,7 @@ func TestPromise10ABadAnswerNeverShrinksTheSet(t *testing.T) {
 func TestPromise10ARemovedKeyIsRefusedWithinTheRefreshInterval(t *testing.T) {
 	for how, pause := range map[string]time.Duration{
 		"under traffic": time.Second,
-		"after silence": defaultRefresh + time.Second,
+		"after silence": defaultMaxAge + time.Second,
 	} {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestPromise10ARemovedKeyIsRefusedWithinTheRefreshInterval(t *testing.T) {
 					if verdict == "refused" {
 						break
 					}
-					if time.Since(removed) > defaultRefresh {
+					if time.Since(removed) > defaultMaxAge {
 						t.Fatalf("token is %s %v after its key was removed", verdict, time.Since(removed))
 					}
 				}
@@ -139,7 +139,7 @@ func TestPromise10ARemovedKeyIsRefusedWithinTheRefreshInterval(t *testing.T) {
 				want(t, j, kept, "accepted")
 				// A key that comes back is a key again.
 				p.serve(jwks(old, s))
-				time.Sleep(2 * defaultRefresh)
+				time.Sleep(2 * defaultMaxAge)
 				want(t, j, remembered, "accepted")
 			})
 		})
@@ -152,7 +152,7 @@ func TestPromise10AKeyReplacedUnderItsIDCountsAsRemoved(t *testing.T) {
 		raw := s.far()
 		want(t, j, raw, "accepted")
 		p.serve(jwks(newSigner("ES256", "key-1")))
-		time.Sleep(defaultRefresh)
+		time.Sleep(defaultMaxAge)
 		want(t, j, raw, "refused")
 	})
 }
@@ -282,7 +282,7 @@ func TestPromise10RevalidationRunsBesideTheRequests(t *testing.T) {
 		}
 		// Nobody asked for longer than the interval: now the set has to be
 		// newer before anything is decided on it.
-		time.Sleep(2 * defaultRefresh)
+		time.Sleep(2 * defaultMaxAge)
 		before := time.Now()
 		want(t, j, raw, "accepted")
 		if d := time.Since(before); d != 2*time.Second {
@@ -332,7 +332,7 @@ func TestPromise10UnchangedSetsAreNotSentAgain(t *testing.T) {
 		for range 10 {
 			want(t, j, raw, "accepted")
 			want(t, j, s.token(nil), "accepted")
-			time.Sleep(defaultRefresh)
+			time.Sleep(defaultMaxAge)
 		}
 		if full != 1 || spared != 9 {
 			t.Errorf("%d full answers and %d of 304, want 1 and 9", full, spared)
@@ -342,17 +342,17 @@ func TestPromise10UnchangedSetsAreNotSentAgain(t *testing.T) {
 
 func TestPromise10CacheControlIsClamped(t *testing.T) {
 	for field, lifetime := range map[string]time.Duration{
-		"":                                     defaultRefresh,
+		"":                                     defaultMaxAge,
 		"max-age=120":                          2 * time.Minute,
 		"public, MAX-AGE=180, must-revalidate": 3 * time.Minute,
 		`max-age="120"`:                        2 * time.Minute,
 		"max-age=0":                            time.Minute,
 		"no-store":                             time.Minute,
 		"max-age=600, no-cache":                time.Minute,
-		"max-age=86400":                        defaultRefresh,
-		"max-age=-1":                           defaultRefresh,
-		"max-age=99999999999999999999":         defaultRefresh,
-		"max-age=x":                            defaultRefresh,
+		"max-age=86400":                        defaultMaxAge,
+		"max-age=-1":                           defaultMaxAge,
+		"max-age=99999999999999999999":         defaultMaxAge,
+		"max-age=x":                            defaultMaxAge,
 	} {
 		t.Run(field, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -85,7 +85,7 @@ func TestPromise12AKeySetThatIsPushedOutTakesItsFetchWithIt(t *testing.T) {
 		remembered := at("one")
 		want(t, j, remembered, "accepted")
 		p.set(hang)
-		time.Sleep(defaultRefresh * 3 / 4)
+		time.Sleep(defaultMaxAge * 3 / 4)
 		want(t, j, remembered, "accepted") // starts a fetch beside the request
 		synctest.Wait()
 		fetching := p.count()

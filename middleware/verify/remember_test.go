@@ -44,7 +44,7 @@ func TestCheckIsAskedOncePerToken(t *testing.T) {
 
 func TestRefusedTokensPushNothingOut(t *testing.T) {
 	s, j, _ := newPair(t, "ES256")
-	j.Remember = 2
+	j.CacheTokens = 2
 	want(t, j, s.token(nil), "accepted")
 	want(t, j, s.token(map[string]any{"jti": "2"}), "accepted")
 	for i := range 100 {
@@ -63,7 +63,7 @@ func TestNothingIsRememberedIfNotWanted(t *testing.T) {
 	s, j, _ := newPair(t, "ES256", func(i *Issuer) {
 		i.Check = func(*Token) error { asked++; return nil }
 	})
-	j.Remember = -1
+	j.CacheTokens = -1
 	raw := s.token(nil)
 	for range 3 {
 		want(t, j, raw, "accepted")

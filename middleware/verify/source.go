@@ -36,9 +36,9 @@ func (s *source) load(ctx context.Context, old *snapshot) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := &snapshot{url: d.url, etag: d.etag, lifetime: s.limits.refresh}
+	next := &snapshot{url: d.url, etag: d.etag, lifetime: s.limits.maxAge}
 	if d.maxAge >= 0 {
-		next.lifetime = min(max(d.maxAge, minLifetime), s.limits.refresh)
+		next.lifetime = min(max(d.maxAge, minLifetime), s.limits.maxAge)
 	}
 	if d.unchanged {
 		next.keys, next.etag = old.keys, old.etag

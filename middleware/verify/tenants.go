@@ -33,7 +33,7 @@ func (j *JWT) newGuest(url string, r *rules) *tenant {
 	load := func(ctx context.Context, old *snapshot) (*snapshot, error) {
 		// Not for each unknown key ID, as the tokens that are remembered have
 		// to be verified again afterwards.
-		again := time.Since(asked) >= j.limits.refresh/2
+		again := time.Since(asked) >= j.limits.maxAge/2
 		if again {
 			r, err := j.lookUp(ctx, url)
 			if errors.Is(err, ErrInvalid) {

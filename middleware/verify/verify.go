@@ -14,10 +14,10 @@ import (
 
 const (
 	defaultMaxToken = 8 << 10
-	defaultRemember = 100_000
+	defaultTokens   = 100_000
 	defaultKeySets  = 1000
 	defaultTimeout  = 5 * time.Second
-	defaultRefresh  = 5 * time.Minute
+	defaultMaxAge   = 5 * time.Minute
 	defaultCooldown = 10 * time.Second
 	defaultMaxStale = 72 * time.Hour
 )
@@ -44,11 +44,11 @@ type JWT struct {
 	// Timeout bounds one fetch of a key set, discovery included. Default: 5 s.
 	Timeout time.Duration
 
-	// Refresh is the age from which on a key set is fetched again before
-	// anything is decided on it; from half of that age on it is fetched beside
-	// the requests. The set's Cache-Control can shorten it, to a minute at the
-	// least. Default: 5 min.
-	Refresh time.Duration
+	// KeysMaxAge is the age of a key set at which requests wait for it to be
+	// fetched again. At half that age it is fetched in the background. The
+	// set's Cache-Control can shorten both, to a minute and half a minute at
+	// the least. Default: 5 min.
+	KeysMaxAge time.Duration
 
 	// Cooldown is the least time between two fetches of a key set for the
 	// sake of unknown key IDs, and after one that failed; while there is no
@@ -63,10 +63,10 @@ type JWT struct {
 	// Default: 8 KiB.
 	MaxToken int
 
-	// Remember is how many verified tokens are remembered, at about 300 bytes
-	// each, so that their signature need not be checked at every request.
+	// CacheTokens is how many verified tokens are cached, at about 300 bytes
+	// each, so that their signatures are not checked at every request.
 	// Default: 100,000; negative: none.
-	Remember int
+	CacheTokens int
 
 	// KeySets is how many key sets of issuers found by Lookup are kept.
 	// Default: 1000.
@@ -94,8 +94,8 @@ type JWT struct {
 
 // limits are the limits of a [JWT], with their defaults in place.
 type limits struct {
-	token                                int
-	timeout, refresh, cooldown, maxStale time.Duration
+	token                               int
+	timeout, maxAge, cooldown, maxStale time.Duration
 }
 
 // New returns a JWT for the tokens of exactly these issuers. It fetches nothing:
@@ -187,15 +187,15 @@ func (j *JWT) setUp() {
 	j.limits = limits{
 		token:    orDefault(j.MaxToken, defaultMaxToken),
 		timeout:  orDefault(j.Timeout, defaultTimeout),
-		refresh:  orDefault(j.Refresh, defaultRefresh),
+		maxAge:   orDefault(j.KeysMaxAge, defaultMaxAge),
 		cooldown: orDefault(j.Cooldown, defaultCooldown),
 		maxStale: orDefault(j.MaxStale, defaultMaxStale),
 	}
-	j.limits.maxStale = max(j.limits.maxStale, j.limits.refresh)
+	j.limits.maxStale = max(j.limits.maxStale, j.limits.maxAge)
 	j.ctx, j.cancel = context.WithCancel(context.Background())
 	j.client = newClient(j.ctx, j.Client)
-	if j.Remember >= 0 {
-		j.memory = newMemory(orDefault(j.Remember, defaultRemember))
+	if j.CacheTokens >= 0 {
+		j.memory = newMemory(orDefault(j.CacheTokens, defaultTokens))
 	}
 	j.fixed = make(map[string]*tenant)
 	for _, r := range j.issuers {
