@@ -186,5 +186,5 @@ func (c *Cognito) timeout() time.Duration {
 	if c.Timeout > 0 {
 		return c.Timeout
 	}
-	return defaultCallTimeout
+	return endpoint.Timeout
 }

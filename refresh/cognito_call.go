@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
 // call calls an operation of the JSON API, once. Operations of users and app
@@ -34,14 +36,14 @@ func (c *Cognito) call(ctx context.Context, operation string, in, out any) error
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "AWSCognitoIdentityProviderService."+operation)
 	// Whatever holds for a token endpoint's answers holds for these.
-	resp, err := (&OAuth2{Client: c.Client}).client().Do(req)
+	resp, err := endpoint.Client(c.Client).Do(req)
 	if err != nil {
-		return transportError(err)
+		return endpoint.Error(err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body) // bounded and in memory already
 	if err != nil {
-		return transportError(err)
+		return endpoint.Error(err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return exception(resp, answer)
@@ -98,7 +100,7 @@ func (a *authentication) tokens(old Tokens) (Tokens, error) {
 		return Tokens{}, errors.New("refresh: the provider's TokenType is not Bearer")
 	}
 	t := Tokens{Access: r.AccessToken, Refresh: r.RefreshToken, ID: r.IDToken}
-	if left := seconds(r.ExpiresIn); left > 0 {
+	if left := endpoint.Seconds(r.ExpiresIn); left > 0 {
 		t.Expiry = time.Now().Add(left)
 	} else {
 		t.Expiry = ownerOf(t).expiry

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
 const (
@@ -62,11 +64,11 @@ func exception(resp *http.Response, body []byte) *ProviderError {
 	}
 	name, _, _ = strings.Cut(name, ":")
 
-	e := &ProviderError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	e := &ProviderError{Status: resp.StatusCode, RetryAfter: endpoint.RetryAfter(resp.Header.Get("Retry-After"))}
 	if slices.Contains(exceptions, name) {
 		e.Code = name
 	}
-	e.denied = e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests &&
+	e.Denied = e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests &&
 		(slices.Contains(ending, e.Code) && !(e.Code == notAuthorized && isOfTheClient(answer.Message)) ||
 			e.Code == notFound && isOfTheDevice(answer.Message))
 	return e

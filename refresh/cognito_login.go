@@ -31,7 +31,7 @@ func (c *Cognito) Login(ctx context.Context, username, password string) (Tokens,
 		return Tokens{}, err
 	}
 	if out.ChallengeName != "" {
-		e := &ProviderError{Status: http.StatusOK, denied: true}
+		e := &ProviderError{Status: http.StatusOK, Denied: true}
 		if slices.Contains(challenges, out.ChallengeName) {
 			e.Code = out.ChallengeName
 		}
@@ -61,7 +61,7 @@ func (c *Cognito) Revoke(ctx context.Context, t Tokens) error {
 	}
 	err := c.call(ctx, "RevokeToken", input{c.ClientID, c.ClientSecret, t.Refresh}, nil)
 	if e, ok := err.(*ProviderError); ok {
-		e.denied = false // it is about the call, not the login
+		e.Denied = false // it is about the call, not the login
 	}
 	return err
 }

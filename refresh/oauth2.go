@@ -2,13 +2,10 @@ package refresh
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,14 +14,6 @@ import (
 
 	"github.com/tokenlife/tokenlife/refresh/discovery"
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
-)
-
-const (
-	defaultCallTimeout = 10 * time.Second
-
-	// A lifetime beyond this is a provider's mistake in the unit, or a way to
-	// say that there is no end.
-	maxLifetime = 10 * 365 * 24 * time.Hour
 )
 
 // OAuth2 is the [Refresher] and [Revoker] for any provider with an OAuth 2.0
@@ -184,7 +173,7 @@ func (o *OAuth2) retrieve(
 	if o.SecretInForm || o.ClientSecret == "" {
 		style = oauth2.AuthStyleInParams
 	}
-	tok, err := call(context.WithValue(ctx, oauth2.HTTPClient, o.client()), &oauth2.Config{
+	tok, err := call(context.WithValue(ctx, oauth2.HTTPClient, endpoint.Client(o.Client)), &oauth2.Config{
 		ClientID:     o.ClientID,
 		ClientSecret: o.ClientSecret,
 		Endpoint:     oauth2.Endpoint{TokenURL: at, AuthStyle: style},
@@ -199,7 +188,7 @@ func (o *OAuth2) timeout() time.Duration {
 	if o.Timeout > 0 {
 		return o.Timeout
 	}
-	return defaultCallTimeout
+	return endpoint.Timeout
 }
 
 // complete turns a token response (RFC 6749, section 5.1) into the tokens of
@@ -217,7 +206,7 @@ func complete(old Tokens, tok *oauth2.Token) (Tokens, error) {
 		t.ID = id
 	}
 	now := time.Now()
-	if left := tok.Expiry.Sub(now); !tok.Expiry.IsZero() && left > 0 && left <= maxLifetime {
+	if left := tok.Expiry.Sub(now); !tok.Expiry.IsZero() && left > 0 && left <= endpoint.MaxLifetime {
 		t.Expiry = tok.Expiry
 	}
 	if t.Refresh == "" {
@@ -225,7 +214,7 @@ func complete(old Tokens, tok *oauth2.Token) (Tokens, error) {
 	}
 	// Neither name is standard; Keycloak has the first, others the second.
 	for _, name := range []string{"refresh_expires_in", "refresh_token_expires_in"} {
-		if left := seconds(tok.Extra(name)); left > 0 && t.Refresh != "" {
+		if left := endpoint.Seconds(tok.Extra(name)); left > 0 && t.Refresh != "" {
 			t.RefreshExpiry = now.Add(left)
 			return t, nil
 		}
@@ -234,23 +223,4 @@ func complete(old Tokens, tok *oauth2.Token) (Tokens, error) {
 		t.RefreshExpiry = old.RefreshExpiry
 	}
 	return t, nil
-}
-
-// seconds reads a lifetime as providers write it; 0 where it makes no sense.
-func seconds(v any) time.Duration {
-	var s float64
-	switch v := v.(type) {
-	case float64:
-		s = v
-	case int64:
-		s = float64(v) // from an answer in the form of a query
-	case string:
-		s, _ = strconv.ParseFloat(v, 64)
-	case json.Number:
-		s, _ = v.Float64()
-	}
-	if math.IsNaN(s) || s <= 0 || s > maxLifetime.Seconds() {
-		return 0
-	}
-	return time.Duration(s * float64(time.Second))
 }

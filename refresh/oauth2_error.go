@@ -1,26 +1,19 @@
 package refresh
 
 import (
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/oauth2"
-)
 
-// maxRetryAfter keeps a provider's mistake from locking users out for days.
-const maxRetryAfter = time.Hour
+	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
+)
 
 // A ProviderError is a provider's refusal. It wraps [ErrDenied] where it ends
 // the login.
@@ -37,8 +30,10 @@ type ProviderError struct {
 	// hour; 0 where it does not say.
 	RetryAfter time.Duration
 
-	denied bool
-	page   bool // of HTML, which no token endpoint answers a program with
+	// Denied says that the refusal ends the login.
+	Denied bool
+
+	page bool // of HTML, which no token endpoint answers a program with
 }
 
 // Error names the status and the code, and shows nothing else of the answer:
@@ -54,7 +49,7 @@ func (e *ProviderError) Error() string {
 // has answered for the provider, else nil.
 func (e *ProviderError) Unwrap() error {
 	switch {
-	case e.denied:
+	case e.Denied:
 		return ErrDenied
 	case e.Status == http.StatusBadGateway, e.Status == http.StatusGatewayTimeout:
 		return ErrNoAnswer
@@ -89,7 +84,7 @@ func providerError(resp *http.Response, body []byte) *ProviderError {
 	var answer struct {
 		Error string `json:"error"`
 	}
-	e := &ProviderError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	e := &ProviderError{Status: resp.StatusCode, RetryAfter: endpoint.RetryAfter(resp.Header.Get("Retry-After"))}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	e.page = kind == "text/html"
 	if json.Unmarshal(body, &answer) == nil && slices.Contains(codes, answer.Error) {
@@ -119,71 +114,11 @@ func (e *ProviderError) ends() bool {
 func tokenError(err error) error {
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		e := providerError(refused.Response, refused.Body)
-		e.denied = e.ends()
+		e.Denied = e.ends()
 		return e
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return transportError(err)
+		return endpoint.Error(err)
 	}
 	return fmt.Errorf("%w: what came is not a token response", ErrNoAnswer)
-}
-
-// transportError says why there was no answer. The errors of net/http can
-// quote what a broken server sent, and a transport's own can say anything, so
-// only the kinds that cannot hold a token are kept.
-func transportError(err error) error {
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" || isNoServer(err) {
-		return fmt.Errorf("refresh: the provider cannot be reached: %w", reason(err)) // and has seen nothing
-	}
-	if errors.Is(err, errTooLong) {
-		return errTooLong
-	}
-	return fmt.Errorf("%w: %w", ErrNoAnswer, reason(err))
-}
-
-// isNoServer tells whether err came before anything was sent.
-func isNoServer(err error) bool {
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, syscall.ECONNREFUSED)
-}
-
-// reason is the part of a transport's error that can be shown.
-func reason(err error) error {
-	for _, known := range []error{
-		context.DeadlineExceeded, context.Canceled, io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch,
-	} {
-		if errors.Is(err, known) {
-			return known
-		}
-	}
-	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		return e
-	}
-	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return e
-	}
-	if e, ok := errors.AsType[syscall.Errno](err); ok {
-		return e
-	}
-	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return errors.New("time-out")
-	}
-	return errors.New("the connection failed")
-}
-
-// retryAfter reads the header of that name (RFC 9110, section 10.2.3).
-func retryAfter(value string) time.Duration {
-	if value == "" {
-		return 0
-	}
-	wait := time.Duration(0)
-	if n, err := strconv.Atoi(value); err == nil {
-		wait = time.Duration(min(n, int(maxRetryAfter/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(value); err == nil {
-		wait = time.Until(at)
-	}
-	return min(max(wait, 0), maxRetryAfter)
 }

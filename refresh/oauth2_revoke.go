@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
 // Revoke ends the login at the provider (RFC 7009): it revokes the refresh
@@ -43,14 +45,14 @@ func (o *OAuth2) Revoke(ctx context.Context, t Tokens) error {
 	if err != nil {
 		return err
 	}
-	resp, err := o.client().Do(req)
+	resp, err := endpoint.Client(o.Client).Do(req)
 	if err != nil {
-		return transportError(err)
+		return endpoint.Error(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body) // bounded and in memory already
 	if err != nil {
-		return transportError(err)
+		return endpoint.Error(err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return providerError(resp, body)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
 // Tokens are the tokens of one login.
@@ -67,7 +69,7 @@ var ErrDenied = errors.New("refresh: the login is over")
 // provider has come: it may have exchanged the token, and nobody knows. It is
 // temporary. Where the provider has a grace time, the same token asked with
 // again gives the new ones, and a [Coordinator] does that by itself.
-var ErrNoAnswer = errors.New("refresh: no answer from the provider")
+var ErrNoAnswer = endpoint.ErrNoAnswer
 
 // ErrEnded is an [ErrDenied] of our own: the login has been ended here a moment
 // ago, by a sign-out or by a new sign-in. Whoever ended it has told the browser,

@@ -1,4 +1,3 @@
-// Package endpoint judges the URLs that tokens and credentials are sent to.
 package endpoint
 
 import (

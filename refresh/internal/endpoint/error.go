@@ -1,0 +1,63 @@
+package endpoint
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+)
+
+// ErrNoAnswer is that of package refresh.
+var ErrNoAnswer = errors.New("refresh: no answer from the provider")
+
+var errTooLong = errors.New("refresh: the provider's answer is longer than 1 MiB")
+
+// Error says why there was no answer. The errors of net/http can
+// quote what a broken server sent, and a transport's own can say anything, so
+// only the kinds that cannot hold a token are kept.
+func Error(err error) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" || isNoServer(err) {
+		return fmt.Errorf("refresh: the provider cannot be reached: %w", reason(err)) // and has seen nothing
+	}
+	if errors.Is(err, errTooLong) {
+		return errTooLong
+	}
+	return fmt.Errorf("%w: %w", ErrNoAnswer, reason(err))
+}
+
+// isNoServer tells whether err came before anything was sent.
+func isNoServer(err error) bool {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// reason is the part of a transport's error that can be shown.
+func reason(err error) error {
+	for _, known := range []error{
+		context.DeadlineExceeded, context.Canceled, io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch,
+	} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[syscall.Errno](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return errors.New("time-out")
+	}
+	return errors.New("the connection failed")
+}
