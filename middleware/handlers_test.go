@@ -15,6 +15,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/cognito"
 )
 
 func TestWhatARequestIsAnsweredWith(t *testing.T) {
@@ -193,7 +194,7 @@ func TestWrongConfigurationIsOneLineThatNamesTheField(t *testing.T) {
 		{&middleware.Auth{Verifier: good, Cookies: cookies.Policy{Prefix: "x"}}, "Auth.Cookies: cookies: Policy.Prefix"},
 		{&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{}}, "Auth.Refresher: refresh: Coordinator.Refresher"},
 		{&middleware.Auth{Verifier: good, Refresher: &refresh.OAuth2{}}, "Auth.Refresher: refresh: OAuth2."},
-		{&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{Refresher: &refresh.Cognito{}}}, "Auth.Refresher: refresh: Cognito."},
+		{&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{Refresher: &cognito.Pool{}}}, "Auth.Refresher: cognito: Pool."},
 	} {
 		err := tt.auth.Validate()
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {

@@ -199,17 +199,3 @@ func ExampleCoordinator_observe() {
 	// for now: true
 	// DEBUG called exchanged 1
 }
-
-// A sign-in form of one's own, before users of a Cognito user pool. What the pool
-// wants beyond a password, its hosted page knows how to ask for.
-func ExampleCognito_Login() {
-	pool := &refreshtest.Cognito{Challenge: "SOFTWARE_TOKEN_MFA"} // in place of AWS
-	client := &refresh.Cognito{Region: "eu-test-1", ClientID: "client", Client: pool.Client()}
-
-	_, err := client.Login(context.Background(), "alice", "password")
-	var refused *refresh.ProviderError
-	if errors.Is(err, refresh.ErrDenied) && errors.As(err, &refused) {
-		fmt.Println("Cognito asks for", refused.Code)
-	}
-	// Output: Cognito asks for SOFTWARE_TOKEN_MFA
-}

@@ -22,8 +22,8 @@ type ProviderError struct {
 	Status int
 
 	// Code is the error code of the answer (RFC 6749, section 5.2), if it is
-	// a registered one, or the name of an exception or a challenge of Cognito,
-	// if it is a known one; else empty.
+	// a registered one; else empty. Package cognito has the names of exceptions
+	// and challenges here.
 	Code string
 
 	// RetryAfter is how long the provider asks to be left alone, at most an

@@ -13,6 +13,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/cognito"
 )
 
 //go:embed page.html
@@ -26,7 +27,7 @@ type site struct {
 	config
 
 	access, id *verify.JWT
-	pool       *refresh.Cognito
+	pool       *cognito.Pool
 	auth       *middleware.Auth
 	flow       *login.Flow
 	page       *template.Template
@@ -55,7 +56,7 @@ func newSite(c config) (*site, error) {
 	s.access.Client, s.id.Client = c.client, c.client
 
 	// What keeps a login alive, wherever it began: the pool's own API.
-	s.pool = &refresh.Cognito{
+	s.pool = &cognito.Pool{
 		Region: region, Endpoint: c.endpoint, ClientID: c.clientID, ClientSecret: c.secret, Client: c.client,
 	}
 	s.auth = &middleware.Auth{

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/cognito"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -87,7 +88,7 @@ func TestCognitoHostedDomain(t *testing.T) {
 				t.Errorf("after the grace: %v", err)
 			}
 			// What began there can go on at the JSON API.
-			api := &refresh.Cognito{Region: "eu-test-1", ClientID: "client", ClientSecret: secret, Client: pool.Client()}
+			api := &cognito.Pool{Region: "eu-test-1", ClientID: "client", ClientSecret: secret, Client: pool.Client()}
 			third, err := api.Refresh(t.Context(), second)
 			if err != nil {
 				t.Fatal(err)
@@ -132,7 +133,7 @@ func TestCognitoServerIsItsTokensIssuer(t *testing.T) {
 	pool := &refreshtest.Cognito{}
 	srv := refreshtest.NewCognitoServer(pool)
 	defer srv.Close()
-	client := &refresh.Cognito{ClientID: "client", Endpoint: srv.URL}
+	client := &cognito.Pool{ClientID: "client", Endpoint: srv.URL}
 	got, err := client.Login(t.Context(), "alice", "password")
 	if err != nil || got.Access == "" {
 		t.Fatal(err)

@@ -69,7 +69,7 @@
 //		})
 //	}
 //
-// A [Cognito] is the same for Amazon Cognito. [StartRedis] and [StartPostgres]
+// A [Cognito] is the same for package cognito. [StartRedis] and [StartPostgres]
 // start servers for the tests of stores, and [TestStore] is their test. A
 // [FaultyStore] is a store that fails as real ones do.
 //

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/cognito"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -62,7 +63,7 @@ func ExampleClient() {
 // 2025.
 func ExampleCognito() {
 	pool := &refreshtest.Cognito{Rotation: true}
-	client := &refresh.Cognito{Region: "eu-test-1", ClientID: "client", Client: pool.Client()}
+	client := &cognito.Pool{Region: "eu-test-1", ClientID: "client", Client: pool.Client()}
 	login := pool.Login("alice")
 	renewed, err := client.Refresh(context.Background(), login)
 	fmt.Println(err, "live:", pool.Live(login), pool.Live(renewed))

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/cognito"
 )
 
 // start starts a pool that ends with the test. What is not installed skips the
@@ -43,7 +44,7 @@ func TestRefreshCognitoAtAnEmulator(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer verifier.Close()
-	pool := &refresh.Cognito{Endpoint: p.URL, ClientID: p.ClientID}
+	pool := &cognito.Pool{Endpoint: p.URL, ClientID: p.ClientID}
 
 	first, err := pool.Login(t.Context(), Alice, AlicePassword)
 	if err != nil {

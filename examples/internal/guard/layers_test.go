@@ -45,8 +45,9 @@ var layers = []layer{
 	{"refresh/sessions", []string{"refresh", lru}},
 	{"refresh/redisstore", []string{"refresh", "github.com/redis/go-redis/v9"}},
 	{"refresh/sqlstore", []string{"refresh"}},
+	{"refresh/cognito", []string{"refresh", "refresh/internal/endpoint", jwt}},
 	{"refresh/refreshtest", []string{"refresh", "refresh/internal/signer", jwt}},
-	{"refresh", []string{"refresh/discovery", "refresh/internal/endpoint", jwt, lru, oauth2}},
+	{"refresh", []string{"refresh/discovery", "refresh/internal/endpoint", lru, oauth2}},
 	{"refresh/discovery", []string{"refresh/internal/endpoint"}},
 	{"refresh/internal/signer", []string{jwt, jwkset}},
 	{"refresh/internal/endpoint", nil},
@@ -63,6 +64,7 @@ var without = map[string][]string{
 	"middleware":        {"Client", "Transport", "RoundTripper", "NewRequest", "NewRequestWithContext"},
 	"middleware/verify": ofServers,
 	"refresh":           ofServers,
+	"refresh/cognito":   ofServers,
 	"refresh/discovery": ofServers,
 	"refresh/local":     {"Cookie", "SetCookie", "Redirect", "Client", "Transport"},
 }

@@ -1,4 +1,4 @@
-package refresh_test
+package cognito_test
 
 import (
 	"context"
@@ -13,18 +13,11 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/cognito"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// saying is a Cognito whose pool gives one answer.
-func saying(status int, body string) *refresh.Cognito {
-	return &refresh.Cognito{
-		Region: "eu-test-1", ClientID: "client", ClientSecret: secret,
-		Client: &http.Client{Transport: answer{status, "application/x-amz-json-1.1", body}},
-	}
-}
-
-func TestCognitoKnowsWhatEndsALogin(t *testing.T) {
+func TestPoolKnowsWhatEndsALogin(t *testing.T) {
 	for _, c := range []struct {
 		name, message string
 		status        int
@@ -63,7 +56,7 @@ func TestCognitoKnowsWhatEndsALogin(t *testing.T) {
 			"qualified": `{"__type":"com.amazonaws.cognito.idp#` + c.name + `:http://x/","Message":"` + c.message + `"}`,
 		} {
 			t.Run(fmt.Sprint(c.name, c.status, c.message, form), func(t *testing.T) {
-				_, err := saying(c.status, body).Refresh(t.Context(), refresh.Tokens{Refresh: "refresh-token-r1"})
+				_, err := answering(c.status, body).Refresh(t.Context(), refresh.Tokens{Refresh: "refresh-token-r1"})
 				if denied := errors.Is(err, refresh.ErrDenied); denied != c.denied {
 					t.Errorf("denied: %t, want %t", denied, c.denied)
 				}
@@ -76,7 +69,7 @@ func TestCognitoKnowsWhatEndsALogin(t *testing.T) {
 	}
 }
 
-func TestCognitoTakesNoOtherAnswerForTokens(t *testing.T) {
+func TestPoolTakesNoOtherAnswerForTokens(t *testing.T) {
 	const tok = "refresh-token-that-nobody-may-see"
 	for _, c := range []struct {
 		name   string
@@ -100,7 +93,7 @@ func TestCognitoTakesNoOtherAnswerForTokens(t *testing.T) {
 		{"tokens with 201", 201, `{"AuthenticationResult":{"AccessToken":"new"}}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := saying(c.status, c.body).Refresh(t.Context(), refresh.Tokens{Refresh: tok})
+			got, err := answering(c.status, c.body).Refresh(t.Context(), refresh.Tokens{Refresh: tok})
 			if err == nil || errors.Is(err, refresh.ErrDenied) || got != (refresh.Tokens{}) {
 				t.Errorf("Refresh = %v, %v, want a temporary error", got, err)
 			}
@@ -109,7 +102,7 @@ func TestCognitoTakesNoOtherAnswerForTokens(t *testing.T) {
 	}
 }
 
-func TestCognitoExpiry(t *testing.T) {
+func TestPoolExpiry(t *testing.T) {
 	for _, c := range []struct {
 		name, in string
 		exp      int64 // of the access token, seconds from now; 0: no JWT
@@ -135,7 +128,7 @@ func TestCognitoExpiry(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got, err := saying(200, string(body)).Refresh(t.Context(), refresh.Tokens{Refresh: "r1", ID: "i1"})
+				got, err := answering(200, string(body)).Refresh(t.Context(), refresh.Tokens{Refresh: "r1", ID: "i1"})
 				if err != nil || !got.Expiry.Equal(after(c.want)) {
 					t.Errorf("expiry %v, %v, want in %v", got.Expiry, err, c.want)
 				}
@@ -147,8 +140,17 @@ func TestCognitoExpiry(t *testing.T) {
 	}
 }
 
-func TestCognitoFaults(t *testing.T) {
-	for _, c := range []faultCase{
+func TestPoolFaults(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fault  refreshtest.Fault
+		denied bool
+		spent  bool // the old refresh token is used up
+		status int  // 0: not a ProviderError
+		code   string
+		retry  time.Duration
+		is     error
+	}{
 		{name: "an internal error", fault: refreshtest.ServerError, status: 500, code: "InternalErrorException"},
 		{name: "a 503", fault: refreshtest.Unavailable, status: 503, retry: 7 * time.Second},
 		{name: "too many requests", fault: refreshtest.Overloaded, status: 400, code: "TooManyRequestsException"},
@@ -166,7 +168,7 @@ func TestCognitoFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pool := &refreshtest.Cognito{Rotation: true, ClientSecret: secret}
-				client := cognitoOf(pool)
+				client := poolOf(pool)
 				old := pool.Login("alice")
 				pool.Fail(c.fault, 1)
 				begin := time.Now()
@@ -203,13 +205,13 @@ func TestCognitoFaults(t *testing.T) {
 
 // A network error, an overload or a time-out while InitiateAuth is what works is
 // not answered by asking elsewhere.
-func TestCognitoAsksElsewhereOnlyAfterAnAnswer(t *testing.T) {
+func TestPoolAsksElsewhereOnlyAfterAnAnswer(t *testing.T) {
 	for _, fault := range []refreshtest.Fault{
 		refreshtest.ServerError, refreshtest.Unavailable, refreshtest.Overloaded, refreshtest.Reset,
 		refreshtest.Garbage, refreshtest.LostAnswer, refreshtest.LyingError,
 	} {
 		pool := &refreshtest.Cognito{OnlyInitiateAuth: true}
-		client := cognitoOf(pool)
+		client := poolOf(pool)
 		if _, err := client.Refresh(t.Context(), pool.Login("alice")); err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +228,7 @@ func TestCognitoAsksElsewhereOnlyAfterAnAnswer(t *testing.T) {
 
 // How InitiateAuth refuses an app client whose refresh tokens rotate is not
 // documented. All of these may be it.
-func TestCognitoAsksElsewhereAfterWhatMayMeanRotation(t *testing.T) {
+func TestPoolAsksElsewhereAfterWhatMayMeanRotation(t *testing.T) {
 	for _, refusal := range []string{
 		`{"__type":"InvalidParameterException","message":"Initiate Auth method not supported"}`,
 		`{"__type":"UnsupportedOperationException"}`,
@@ -234,7 +236,7 @@ func TestCognitoAsksElsewhereAfterWhatMayMeanRotation(t *testing.T) {
 		`{"__type":"NotAuthorizedException","message":"Invalid Refresh Token"}`,
 	} {
 		rotates := false
-		client := &refresh.Cognito{Region: "eu-test-1", ClientID: "client", Client: refreshtest.Client(
+		client := &cognito.Pool{Region: "eu-test-1", ClientID: "client", Client: refreshtest.Client(
 			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				switch known := strings.HasSuffix(r.Header.Get("X-Amz-Target"), getTokens); {
 				case !known && rotates:
@@ -259,7 +261,7 @@ func TestCognitoAsksElsewhereAfterWhatMayMeanRotation(t *testing.T) {
 
 // Whatever a pool answers, there are complete tokens or there is an error, only
 // an exception ends a login, and no error shows anything of the answer.
-func FuzzCognitoAnswer(f *testing.F) {
+func FuzzAnswer(f *testing.F) {
 	f.Add(200, `{"AuthenticationResult":{"AccessToken":"new","RefreshToken":"r2","ExpiresIn":300}}`)
 	f.Add(200, `{"AuthenticationResult":{"AccessToken":"e30.e30.","ExpiresIn":1e999}}`)
 	f.Add(200, `{"ChallengeName":"refresh-token-0123456789"}`)
@@ -267,7 +269,7 @@ func FuzzCognitoAnswer(f *testing.F) {
 	f.Add(400, `{"__type":"UnknownOperationException"}`)
 	f.Add(400, `{"__type":"a#RefreshTokenReuseException:"}`)
 	f.Fuzz(func(t *testing.T, status int, body string) {
-		got, err := saying(status, body).Refresh(t.Context(), refresh.Tokens{Refresh: "r1", Access: "a1"})
+		got, err := answering(status, body).Refresh(t.Context(), refresh.Tokens{Refresh: "r1", Access: "a1"})
 		switch {
 		case err == nil && (got.Access == "" || got.Refresh == "" || status != 200):
 			t.Errorf("incomplete tokens from a %d", status)
@@ -285,12 +287,14 @@ func FuzzCognitoAnswer(f *testing.F) {
 			known = strings.ReplaceAll(known, refused.Code, "")
 		}
 		for i := 0; i+12 <= len(body); i++ {
-			if part := body[i : i+12]; strings.Contains(known, part) && !strings.Contains(ours+ownCognito, part) {
+			if part := body[i : i+12]; strings.Contains(known, part) && !strings.Contains(ours, part) {
 				t.Errorf("%q shows %q", known, part)
 			}
 		}
 	})
 }
 
-const ownCognito = " refresh: no answer from the provider: what came has no tokens refresh: the provider's TokenType is not Bearer " +
+// ours is every word that an error of a call may have, beside a known code.
+const ours = "refresh: the provider refused with status , refresh: the provider's answer is longer than 1 MiB " +
+	"refresh: no answer from the provider: what came has no tokens cognito: the provider's TokenType is not Bearer " +
 	"refresh: the login is over: no token tells the user's name, which the secret hash is made of"

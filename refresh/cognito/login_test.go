@@ -1,16 +1,33 @@
-package refresh_test
+package cognito_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/cognito"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-func TestCognitoLogin(t *testing.T) {
+// A site's own sign-in form. Where the pool asks for more than a password, send
+// the user to its hosted page.
+func ExamplePool_Login() {
+	fake := &refreshtest.Cognito{Challenge: "SOFTWARE_TOKEN_MFA"} // in place of AWS
+	pool := &cognito.Pool{Region: "eu-test-1", ClientID: "client", Client: fake.Client()}
+
+	_, err := pool.Login(context.Background(), "alice", "password")
+	var refused *refresh.ProviderError
+	if errors.Is(err, refresh.ErrDenied) && errors.As(err, &refused) {
+		fmt.Println("Cognito asks for", refused.Code)
+	}
+	// Output: Cognito asks for SOFTWARE_TOKEN_MFA
+}
+
+func TestPoolLogin(t *testing.T) {
 	for _, c := range []struct {
 		name, user, password string
 		pool                 *refreshtest.Cognito
@@ -23,7 +40,7 @@ func TestCognitoLogin(t *testing.T) {
 		{"a second factor", "alice", "password", &refreshtest.Cognito{Challenge: "SOFTWARE_TOKEN_MFA"}, "SOFTWARE_TOKEN_MFA"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := cognitoOf(c.pool).Login(t.Context(), c.user, c.password)
+			got, err := poolOf(c.pool).Login(t.Context(), c.user, c.password)
 			if c.code == "" {
 				if err != nil || got.Access == "" || got.Refresh == "" || got.ID == "" || time.Until(got.Expiry) < 4*time.Minute {
 					t.Errorf("Login = %v, %v, want tokens", got, err)
@@ -38,14 +55,14 @@ func TestCognitoLogin(t *testing.T) {
 		})
 	}
 	pool := &refreshtest.Cognito{Challenge: "a challenge that nobody has heard of"}
-	if _, err := cognitoOf(pool).Login(t.Context(), "alice", "password"); err == nil || strings.Contains(err.Error(), "nobody") {
+	if _, err := poolOf(pool).Login(t.Context(), "alice", "password"); err == nil || strings.Contains(err.Error(), "nobody") {
 		t.Errorf("an unknown challenge: %v", err)
 	}
 }
 
-func TestCognitoRevoke(t *testing.T) {
+func TestPoolRevoke(t *testing.T) {
 	pool := &refreshtest.Cognito{Rotation: true, ClientSecret: secret}
-	client := cognitoOf(pool)
+	client := poolOf(pool)
 	old := pool.Login("alice")
 	if err := client.Revoke(t.Context(), refresh.Tokens{Access: old.Access}); err != nil || len(pool.Stats().Calls) > 0 {
 		t.Errorf("without a refresh token: %v, %v", err, pool.Stats().Calls)
@@ -67,31 +84,31 @@ func TestCognitoRevoke(t *testing.T) {
 		"a token that nobody knows, at an emulator": `{"__type":"NotAuthorizedException","message":"User not authorized"}`,
 		"an app client without revocation":          `{"__type":"UnsupportedOperationException"}`,
 	} {
-		err := saying(400, body).Revoke(t.Context(), old)
+		err := answering(400, body).Revoke(t.Context(), old)
 		if _, ok := errors.AsType[*refresh.ProviderError](err); !ok || errors.Is(err, refresh.ErrDenied) {
 			t.Errorf("%s: %v, want a refusal that ends nothing", name, err)
 		}
 	}
 }
 
-func TestCognitoValidate(t *testing.T) {
+func TestPoolValidate(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		c    *refresh.Cognito
+		c    *cognito.Pool
 		want string // empty: valid
 	}{
 		{"nil", nil, "nil"},
-		{"nothing", &refresh.Cognito{}, "Cognito.ClientID"},
-		{"no region", &refresh.Cognito{ClientID: "c"}, "Cognito.Region"},
-		{"a region", &refresh.Cognito{ClientID: "c", Region: "eu-central-1"}, ""},
-		{"a region that is a host", &refresh.Cognito{ClientID: "c", Region: "evil.example/"}, "Cognito.Region"},
-		{"an endpoint", &refresh.Cognito{ClientID: "c", Endpoint: "https://vpce.example"}, ""},
-		{"an endpoint on this machine", &refresh.Cognito{ClientID: "c", Endpoint: "http://127.0.0.1:9229/"}, ""},
-		{"an endpoint in the clear", &refresh.Cognito{ClientID: "c", Endpoint: "http://vpce.example"}, "Cognito.Endpoint"},
-		{"a negative time-out", &refresh.Cognito{ClientID: "c", Region: "r", Timeout: -1}, "Cognito.Timeout"},
+		{"nothing", &cognito.Pool{}, "Pool.ClientID"},
+		{"no region", &cognito.Pool{ClientID: "c"}, "Pool.Region"},
+		{"a region", &cognito.Pool{ClientID: "c", Region: "eu-central-1"}, ""},
+		{"a region that is a host", &cognito.Pool{ClientID: "c", Region: "evil.example/"}, "Pool.Region"},
+		{"an endpoint", &cognito.Pool{ClientID: "c", Endpoint: "https://vpce.example"}, ""},
+		{"an endpoint on this machine", &cognito.Pool{ClientID: "c", Endpoint: "http://127.0.0.1:9229/"}, ""},
+		{"an endpoint in the clear", &cognito.Pool{ClientID: "c", Endpoint: "http://vpce.example"}, "Pool.Endpoint"},
+		{"a negative time-out", &cognito.Pool{ClientID: "c", Region: "r", Timeout: -1}, "Pool.Timeout"},
 	} {
 		err := c.c.Validate()
-		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "refresh: ")) {
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "cognito: ")) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 		if c.want == "" {

@@ -1,4 +1,4 @@
-package refresh_test
+package cognito_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/cognito"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
@@ -20,16 +21,9 @@ const (
 	initiateAuth = "InitiateAuth"
 )
 
-// cognitoOf is a Cognito of the pool's app client.
-func cognitoOf(pool *refreshtest.Cognito) *refresh.Cognito {
-	return &refresh.Cognito{
-		Region: "eu-test-1", ClientID: "client", ClientSecret: pool.ClientSecret, Client: pool.Client(),
-	}
-}
-
-func ExampleCognito() {
+func ExamplePool() {
 	pool := &refreshtest.Cognito{Rotation: true} // in place of AWS
-	tokens := &refresh.Cognito{Region: "eu-test-1", ClientID: "client", Client: pool.Client()}
+	tokens := &cognito.Pool{Region: "eu-test-1", ClientID: "client", Client: pool.Client()}
 
 	old, err := tokens.Login(context.Background(), "alice@example.com", "password")
 	if err != nil {
@@ -48,7 +42,7 @@ func ExampleCognito() {
 	// over: true
 }
 
-func TestCognitoRefreshes(t *testing.T) {
+func TestPoolRefreshes(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		pool    *refreshtest.Cognito
@@ -65,7 +59,7 @@ func TestCognitoRefreshes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := cognitoOf(c.pool)
+				client := poolOf(c.pool)
 				// By an alias, which no secret hash of a refresh may be made of.
 				old, err := client.Login(t.Context(), "alice@example.com", "password")
 				if err != nil {
@@ -112,11 +106,11 @@ func less(now, before map[string]int) map[string]int {
 	return diff
 }
 
-func TestCognitoHundredCallersAreOneCall(t *testing.T) {
+func TestPoolHundredCallersAreOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := &refreshtest.Cognito{Rotation: true, ClientSecret: secret}
 		pool.SetDelay(30 * time.Millisecond)
-		coordinator := &refresh.Coordinator{Refresher: cognitoOf(pool)}
+		coordinator := &refresh.Coordinator{Refresher: poolOf(pool)}
 		defer coordinator.Close()
 		old := pool.Login("alice")
 		var mu sync.Mutex
@@ -143,14 +137,14 @@ func TestCognitoHundredCallersAreOneCall(t *testing.T) {
 
 // What a refresh needs besides the refresh token is in the access token, so who
 // keeps the tokens must keep that as well.
-func TestCognitoBehindSessions(t *testing.T) {
+func TestPoolBehindSessions(t *testing.T) {
 	for name, pool := range map[string]*refreshtest.Cognito{
 		"with rotation and devices":        {Rotation: true, Devices: true, ClientSecret: secret},
 		"where only InitiateAuth is known": {OnlyInitiateAuth: true, Devices: true, ClientSecret: secret},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				kept := &sessions.Sessions{Refresher: cognitoOf(pool), Store: new(refresh.MemoryStore)}
+				kept := &sessions.Sessions{Refresher: poolOf(pool), Store: new(refresh.MemoryStore)}
 				defer kept.Close()
 				tok, err := kept.Start(t.Context(), pool.Login("alice"), refresh.Identity{Issuer: "https://issuer.test", Subject: "sub-alice"})
 				for range 3 {
@@ -171,10 +165,10 @@ func TestCognitoBehindSessions(t *testing.T) {
 	}
 }
 
-func TestCognitoGrace(t *testing.T) {
+func TestPoolGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := &refreshtest.Cognito{Rotation: true, Grace: 60 * time.Second}
-		client := cognitoOf(pool)
+		client := poolOf(pool)
 		old := pool.Login("alice")
 		pool.Fail(refreshtest.LostAnswer, 1)
 		if _, err := client.Refresh(t.Context(), old); err == nil || errors.Is(err, refresh.ErrDenied) {
@@ -193,9 +187,9 @@ func TestCognitoGrace(t *testing.T) {
 	})
 }
 
-func TestCognitoRotationSwitchedOnSignsNobodyOut(t *testing.T) {
+func TestPoolRotationSwitchedOnSignsNobodyOut(t *testing.T) {
 	pool := &refreshtest.Cognito{OnlyInitiateAuth: true, ClientSecret: secret}
-	client := cognitoOf(pool)
+	client := poolOf(pool)
 	old := pool.Login("alice")
 	if _, err := client.Refresh(t.Context(), old); err != nil {
 		t.Fatal(err)
@@ -228,28 +222,28 @@ func TestCognitoRotationSwitchedOnSignsNobodyOut(t *testing.T) {
 	}
 }
 
-func TestCognitoDeadTokens(t *testing.T) {
+func TestPoolDeadTokens(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		pool  *refreshtest.Cognito
-		spoil func(t *testing.T, pool *refreshtest.Cognito, client *refresh.Cognito, tok *refresh.Tokens)
+		spoil func(t *testing.T, pool *refreshtest.Cognito, client *cognito.Pool, tok *refresh.Tokens)
 		code  string
 	}{
 		{"revoked", &refreshtest.Cognito{Rotation: true}, revoke, "NotAuthorizedException"},
 		{"revoked, where only InitiateAuth is known", &refreshtest.Cognito{OnlyInitiateAuth: true}, revoke, "NotAuthorizedException"},
-		{"a disabled user", &refreshtest.Cognito{}, func(t *testing.T, pool *refreshtest.Cognito, _ *refresh.Cognito, _ *refresh.Tokens) {
+		{"a disabled user", &refreshtest.Cognito{}, func(t *testing.T, pool *refreshtest.Cognito, _ *cognito.Pool, _ *refresh.Tokens) {
 			pool.End("alice")
 		}, "NotAuthorizedException"},
-		{"expired", &refreshtest.Cognito{RefreshLife: time.Hour}, func(*testing.T, *refreshtest.Cognito, *refresh.Cognito, *refresh.Tokens) {
+		{"expired", &refreshtest.Cognito{RefreshLife: time.Hour}, func(*testing.T, *refreshtest.Cognito, *cognito.Pool, *refresh.Tokens) {
 			time.Sleep(time.Hour)
 		}, "NotAuthorizedException"},
-		{"of nobody", &refreshtest.Cognito{}, func(_ *testing.T, _ *refreshtest.Cognito, _ *refresh.Cognito, tok *refresh.Tokens) {
+		{"of nobody", &refreshtest.Cognito{}, func(_ *testing.T, _ *refreshtest.Cognito, _ *cognito.Pool, tok *refresh.Tokens) {
 			tok.Refresh = "refresh-token-that-nobody-may-see"
 		}, "NotAuthorizedException"},
-		{"there is none", &refreshtest.Cognito{}, func(_ *testing.T, _ *refreshtest.Cognito, _ *refresh.Cognito, tok *refresh.Tokens) {
+		{"there is none", &refreshtest.Cognito{}, func(_ *testing.T, _ *refreshtest.Cognito, _ *cognito.Pool, tok *refresh.Tokens) {
 			tok.Refresh = ""
 		}, ""},
-		{"no name for the secret hash", &refreshtest.Cognito{OnlyInitiateAuth: true, ClientSecret: secret}, func(_ *testing.T, _ *refreshtest.Cognito, _ *refresh.Cognito, tok *refresh.Tokens) {
+		{"no name for the secret hash", &refreshtest.Cognito{OnlyInitiateAuth: true, ClientSecret: secret}, func(_ *testing.T, _ *refreshtest.Cognito, _ *cognito.Pool, tok *refresh.Tokens) {
 			tok.Access, tok.ID = "opaque", ""
 		}, ""},
 	} {
@@ -260,7 +254,7 @@ func TestCognitoDeadTokens(t *testing.T) {
 						Rotation: c.pool.Rotation, OnlyInitiateAuth: c.pool.OnlyInitiateAuth,
 						ClientSecret: c.pool.ClientSecret, RefreshLife: c.pool.RefreshLife,
 					}
-					client := cognitoOf(pool)
+					client := poolOf(pool)
 					if used {
 						if _, err := client.Refresh(t.Context(), pool.Login("bob")); err != nil {
 							t.Fatal(err)
@@ -283,28 +277,28 @@ func TestCognitoDeadTokens(t *testing.T) {
 	}
 }
 
-func revoke(t *testing.T, _ *refreshtest.Cognito, client *refresh.Cognito, tok *refresh.Tokens) {
+func revoke(t *testing.T, _ *refreshtest.Cognito, client *cognito.Pool, tok *refresh.Tokens) {
 	t.Helper()
 	if err := client.Revoke(t.Context(), *tok); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestCognitoNameComesFromTheIDTokenToo(t *testing.T) {
+func TestPoolNameComesFromTheIDTokenToo(t *testing.T) {
 	pool := &refreshtest.Cognito{OnlyInitiateAuth: true, ClientSecret: secret}
 	old := pool.Login("alice")
 	for name, access := range map[string]string{"no access token": "", "an opaque one": "opaque", "a broken one": "a.b.c"} {
 		old.Access = access
-		if _, err := cognitoOf(pool).Refresh(t.Context(), old); err != nil {
+		if _, err := poolOf(pool).Refresh(t.Context(), old); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestCognitoWrongSecretSignsNobodyOut(t *testing.T) {
+func TestPoolWrongSecretSignsNobodyOut(t *testing.T) {
 	for _, pool := range []*refreshtest.Cognito{{ClientSecret: secret, Rotation: true}, {ClientSecret: secret, OnlyInitiateAuth: true}} {
 		for name, wrong := range map[string]string{"none": "", "another": "another secret of the client"} {
-			client := cognitoOf(pool)
+			client := poolOf(pool)
 			old := pool.Login("alice")
 			client.ClientSecret = wrong
 			for range 2 {

@@ -1,4 +1,4 @@
-package refresh
+package cognito
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
@@ -24,12 +25,12 @@ var ending = []string{
 	"UserNotConfirmedException", "PasswordResetRequiredException", "InvalidPasswordException",
 }
 
-// unsupported are the exceptions of an operation that is not to be had: not by
-// any client, not by this one, or not from an emulator.
+// unsupported are the exceptions of an operation that is not available to any
+// client, to this one, or at an emulator.
 var unsupported = []string{"UnknownOperationException", "UnsupportedOperationException", "Unsupported"}
 
-// exceptions are all names that a [ProviderError] repeats. Any other text could
-// be anything.
+// exceptions are all names that a [refresh.ProviderError] repeats. Any other
+// text could be anything.
 var exceptions = slices.Concat(ending, unsupported, []string{
 	"ForbiddenException", "InternalErrorException", "InvalidLambdaResponseException",
 	"InvalidParameterException", "InvalidSmsRoleAccessPolicyException",
@@ -50,7 +51,7 @@ var challenges = []string{
 }
 
 // exception reads the error of an operation.
-func exception(resp *http.Response, body []byte) *ProviderError {
+func exception(resp *http.Response, body []byte) *refresh.ProviderError {
 	var answer struct {
 		Type    string `json:"__type"`
 		Message string `json:"message"`
@@ -64,7 +65,7 @@ func exception(resp *http.Response, body []byte) *ProviderError {
 	}
 	name, _, _ = strings.Cut(name, ":")
 
-	e := &ProviderError{Status: resp.StatusCode, RetryAfter: endpoint.RetryAfter(resp.Header.Get("Retry-After"))}
+	e := &refresh.ProviderError{Status: resp.StatusCode, RetryAfter: endpoint.RetryAfter(resp.Header.Get("Retry-After"))}
 	if slices.Contains(exceptions, name) {
 		e.Code = name
 	}
@@ -74,7 +75,7 @@ func exception(resp *http.Response, body []byte) *ProviderError {
 	return e
 }
 
-// isOfTheClient tells whether the message of a NotAuthorizedException is about
+// isOfTheClient reports whether the message of a NotAuthorizedException is about
 // the app client, like "Unable to verify secret hash for client …". Messages
 // about a user or a refresh token have neither word, and may be empty.
 func isOfTheClient(message string) bool {
@@ -82,22 +83,22 @@ func isOfTheClient(message string) bool {
 	return strings.Contains(message, "client") || strings.Contains(message, "secret")
 }
 
-// isOfTheDevice tells whether the message of a ResourceNotFoundException is
+// isOfTheDevice reports whether the message of a ResourceNotFoundException is
 // "Device does not exist.", and not about a user pool or an app client: the user
 // has had the device forgotten that the login is bound to.
 func isOfTheDevice(message string) bool {
 	return strings.HasPrefix(strings.ToLower(message), "device ")
 }
 
-// isUnsupported tells whether err says that an operation is not to be had.
+// isUnsupported reports whether err says that an operation is not available.
 func isUnsupported(err error) bool {
-	e, ok := errors.AsType[*ProviderError](err)
+	e, ok := errors.AsType[*refresh.ProviderError](err)
 	return ok && (e.Status == http.StatusNotImplemented || slices.Contains(unsupported, e.Code))
 }
 
-// mayRotate tells whether err, which is not about a login, can be the answer of
-// InitiateAuth where refresh tokens rotate: which it is, is not documented.
+// mayRotate reports whether err can be the answer of InitiateAuth where refresh
+// tokens rotate. Amazon does not document which exception that is.
 func mayRotate(err error) bool {
-	e, ok := errors.AsType[*ProviderError](err)
+	e, ok := errors.AsType[*refresh.ProviderError](err)
 	return ok && (e.Code == "InvalidParameterException" || e.Code == notAuthorized) || isUnsupported(err)
 }

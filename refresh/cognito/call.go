@@ -1,4 +1,4 @@
-package refresh
+package cognito
 
 import (
 	"bytes"
@@ -15,28 +15,28 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
 // call calls an operation of the JSON API, once. Operations of users and app
 // clients are not signed.
-func (c *Cognito) call(ctx context.Context, operation string, in, out any) error {
+func (p *Pool) call(ctx context.Context, operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
-		return errors.New("refresh: the request to Cognito cannot be written as JSON")
+		return errors.New("cognito: the request to Cognito cannot be written as JSON")
 	}
-	at := c.Endpoint
+	at := p.Endpoint
 	if at == "" {
-		at = "https://cognito-idp." + c.Region + ".amazonaws.com/"
+		at = "https://cognito-idp." + p.Region + ".amazonaws.com/"
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("refresh: Cognito.Endpoint is not a URL")
+		return errors.New("cognito: Pool.Endpoint is not a URL")
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "AWSCognitoIdentityProviderService."+operation)
-	// Whatever holds for a token endpoint's answers holds for these.
-	resp, err := endpoint.Client(c.Client).Do(req)
+	resp, err := endpoint.Client(p.Client).Do(req)
 	if err != nil {
 		return endpoint.Error(err)
 	}
@@ -57,26 +57,26 @@ func (c *Cognito) call(ctx context.Context, operation string, in, out any) error
 	return nil
 }
 
-func (c *Cognito) initiateFlow(ctx context.Context, flow string, parameters map[string]string) (authentication, error) {
+func (p *Pool) initiateFlow(ctx context.Context, flow string, parameters map[string]string) (authentication, error) {
 	type input struct {
 		AuthFlow       string
 		ClientID       string `json:"ClientId"`
 		AuthParameters map[string]string
 	}
 	var out authentication
-	err := c.call(ctx, "InitiateAuth", input{flow, c.ClientID, parameters}, &out)
+	err := p.call(ctx, "InitiateAuth", input{flow, p.ClientID, parameters}, &out)
 	return out, err
 }
 
 // secretHash proves the secret in InitiateAuth. At a refresh the name must be
 // the user's own, not an alias such as an address.
-func (c *Cognito) secretHash(username string) string {
-	mac := hmac.New(sha256.New, []byte(c.ClientSecret))
-	mac.Write([]byte(username + c.ClientID))
+func (p *Pool) secretHash(username string) string {
+	mac := hmac.New(sha256.New, []byte(p.ClientSecret))
+	mac.Write([]byte(username + p.ClientID))
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-var errNoTokens = fmt.Errorf("%w: what came has no tokens", ErrNoAnswer)
+var errNoTokens = fmt.Errorf("%w: what came has no tokens", refresh.ErrNoAnswer)
 
 // An authentication is the answer of the operations that give tokens.
 type authentication struct {
@@ -91,15 +91,15 @@ type authentication struct {
 }
 
 // tokens completes the answer with what old has.
-func (a *authentication) tokens(old Tokens) (Tokens, error) {
+func (a *authentication) tokens(old refresh.Tokens) (refresh.Tokens, error) {
 	r := &a.AuthenticationResult
 	switch {
 	case r.AccessToken == "":
-		return Tokens{}, errNoTokens
+		return refresh.Tokens{}, errNoTokens
 	case r.TokenType != "" && r.TokenType != "Bearer":
-		return Tokens{}, errors.New("refresh: the provider's TokenType is not Bearer")
+		return refresh.Tokens{}, errors.New("cognito: the provider's TokenType is not Bearer")
 	}
-	t := Tokens{Access: r.AccessToken, Refresh: r.RefreshToken, ID: r.IDToken}
+	t := refresh.Tokens{Access: r.AccessToken, Refresh: r.RefreshToken, ID: r.IDToken}
 	if left := endpoint.Seconds(r.ExpiresIn); left > 0 {
 		t.Expiry = time.Now().Add(left)
 	} else {
@@ -114,15 +114,16 @@ func (a *authentication) tokens(old Tokens) (Tokens, error) {
 	return t, nil
 }
 
-// An owner is what a login's tokens say of themselves. Nobody has verified it:
-// it is only ever told to Cognito, which knows better.
+// An owner is what the tokens of a login claim of themselves. The claims are not
+// verified: the name and the key are sent to Cognito alone, which issued them, and
+// the expiry is a hint.
 type owner struct {
 	username  string
 	deviceKey string
 	expiry    time.Time
 }
 
-func ownerOf(t Tokens) owner {
+func ownerOf(t refresh.Tokens) owner {
 	type claims struct {
 		Username  string `json:"username"`
 		FromID    string `json:"cognito:username"`
