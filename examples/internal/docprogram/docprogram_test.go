@@ -158,6 +158,7 @@ func skip(folder string) error {
 		return nil
 	case folder == "examples",
 		folder == "middleware/middlewaretest/routertest", // for the adapters of this repository
+		folder == "middleware/simulation",                // tests alone
 		name == "internal", name == "testdata", name == "node_modules",
 		strings.HasPrefix(name, "."):
 		return fs.SkipDir
