@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/internal/silence"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -91,7 +92,7 @@ func testFault(t *testing.T, provider *refreshtest.Provider, client *refresh.OAu
 	old := provider.Login("alice")
 	provider.Fail(c.fault, 1)
 	tok, err := client.Refresh(t.Context(), old)
-	secretive(t, err, all(old)...)
+	silence.Error(t, err, all(old)...)
 	if err == nil || tok != (refresh.Tokens{}) {
 		t.Fatalf("Refresh = %v, %v, want an error and no tokens", tok, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/internal/silence"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -155,7 +156,7 @@ func TestOAuth2Exchange(t *testing.T) {
 	if _, err := client.Exchange(t.Context(), code, oauth2.GenerateVerifier(), back); !errors.Is(err, refresh.ErrDenied) {
 		t.Errorf("with another verifier: %v, want ErrDenied", err)
 	} else {
-		secretive(t, err, code, verifier, secret)
+		silence.Error(t, err, code, verifier, secret)
 	}
 	code = authorize(t, srv, back, verifier)
 	tok, err := client.Exchange(t.Context(), code, verifier, back)
@@ -272,7 +273,7 @@ func TestOAuth2Validate(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "OAuth2."+c.want) {
 				t.Fatalf("error is %v, want one that names %s", err, c.want)
 			}
-			secretive(t, err, "0123456789abcdef")
+			silence.Error(t, err, "0123456789abcdef")
 			if _, refused := o.Refresh(t.Context(), refresh.Tokens{Refresh: "old"}); refused == nil || refused.Error() != err.Error() {
 				t.Errorf("Refresh says %v, want the same", refused)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/cognito"
+	"github.com/tokenlife/tokenlife/refresh/internal/silence"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -97,7 +98,7 @@ func TestPoolTakesNoOtherAnswerForTokens(t *testing.T) {
 			if err == nil || errors.Is(err, refresh.ErrDenied) || got != (refresh.Tokens{}) {
 				t.Errorf("Refresh = %v, %v, want a temporary error", got, err)
 			}
-			secretive(t, err, tok, secret)
+			silence.Error(t, err, tok, secret)
 		})
 	}
 }
@@ -180,7 +181,7 @@ func TestPoolFaults(t *testing.T) {
 				if took != want {
 					t.Errorf("it took %v, want %v", took, want)
 				}
-				secretive(t, err, all(old)...)
+				silence.Error(t, err, all(old)...)
 				if err == nil || got != (refresh.Tokens{}) || errors.Is(err, refresh.ErrDenied) != c.denied ||
 					c.is != nil && !errors.Is(err, c.is) || !strings.HasPrefix(err.Error(), "refresh: ") {
 					t.Fatalf("Refresh = %v, %v", got, err)

@@ -51,6 +51,7 @@ var layers = []layer{
 	{"refresh/discovery", []string{"refresh/internal/endpoint"}},
 	{"refresh/internal/signer", []string{jwt, jwkset}},
 	{"refresh/internal/endpoint", nil},
+	{"refresh/internal/silence", nil},
 }
 
 // ofServers are the names of net/http that a package has no use for which knows
