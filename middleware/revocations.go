@@ -120,7 +120,7 @@ func (v *Revocations) RevokeSubject(ctx context.Context, issuer, subject string,
 	return v.list().RevokeSubject(ctx, issuer, subject, before)
 }
 
-// Check tells whether a verified token has been revoked. The error wraps
+// Check reports whether a verified token has been revoked. The error wraps
 // [refresh.ErrDenied] if its login is over, and [verify.ErrInvalid] if only the
 // token is. Any other error says that the Store could not tell, and that nothing
 // is known against the token. Check costs no allocation while an answer is
@@ -129,7 +129,7 @@ func (v *Revocations) Check(ctx context.Context, t *verify.Token) error {
 	return v.list().Check(ctx, t)
 }
 
-// revoked tells whether t, a good token, has been revoked, as far as is
+// revoked reports whether t, a good token, has been revoked, as far as is
 // remembered.
 func (a *Auth) revoked(ctx context.Context, t *verify.Token) error {
 	if a.Revocations == nil {
@@ -198,7 +198,7 @@ func (a *Auth) over(ctx context.Context, was, is *verify.Token) error {
 	return a.proven(ctx, was)
 }
 
-// proven tells whether what was says of itself is to be believed: a token that
+// proven reports whether what was says of itself is to be believed: a token that
 // has not expired has been verified as a whole, one that has was only read.
 func (a *Auth) proven(ctx context.Context, was *verify.Token) error {
 	if was == nil {
@@ -216,8 +216,8 @@ func (a *Auth) proven(ctx context.Context, was *verify.Token) error {
 	return err
 }
 
-// A lateVerifier can tell whether an expired token was ever good, as
-// [verify.JWT] can.
+// A lateVerifier finds out whether an expired token was ever good, as [verify.JWT]
+// does.
 type lateVerifier interface {
 	VerifyExpired(ctx context.Context, raw string) (*verify.Token, error)
 }

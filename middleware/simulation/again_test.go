@@ -47,7 +47,7 @@ func (w *simWorld) askedAgain(d *simCall) {
 	w.breach("2", "an answer for %s was lost %s ago, and nobody has asked again", simName(d.grant.token), time.Since(d.end))
 }
 
-// torn tells whether a thief has presented tokens of the login, and the provider had
+// torn reports whether a thief has presented tokens of the login, and the provider had
 // answered one of its tokens twice before at: there are two branches then, and what
 // followed in one is no answer to what was lost in the other.
 func (l *simLogin) torn(at time.Time) bool {

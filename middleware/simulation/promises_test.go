@@ -16,7 +16,7 @@ const simMoment = 5 * time.Millisecond
 // dead replica, and a caller's patience.
 const simRecent = simClaim + simTimeout
 
-// good tells whether nobody has ended the login, rightly or not.
+// good reports whether nobody has ended the login, rightly or not.
 func (l *simLogin) good() bool {
 	return l != nil && l.dead == "" && l.ending.IsZero() && !l.mixed
 }
@@ -222,7 +222,7 @@ func (w *simWorld) checkWritten(q *simRequest, line map[string]*http.Cookie, now
 	}
 }
 
-// toldOfEnd tells whether the replica of q can be expected to know that its user
+// toldOfEnd reports whether the replica of q can be expected to know that its user
 // has ended l, of which it has generation gen. The caller holds w.mu.
 func (w *simWorld) toldOfEnd(q *simRequest, l *simLogin, gen int) bool {
 	now := time.Now()
@@ -246,14 +246,14 @@ func (w *simWorld) toldOfEnd(q *simRequest, l *simLogin, gen int) bool {
 		!simWithin(w.store.wiped, l.issued[gen], now) // it has lost what led from the one to the other
 }
 
-// anyStoreFailed tells whether the store failed any replica in a time, or lost
+// anyStoreFailed reports whether the store failed any replica in a time, or lost
 // what it had. The caller holds w.mu.
 func (w *simWorld) anyStoreFailed(from, to time.Time) bool {
 	return simWithin(w.store.wiped, from, to) ||
 		slices.ContainsFunc(w.all, func(r *simReplica) bool { return r.storeFailed(from, to) })
 }
 
-// anyStoreSlow tells whether it did, or made any replica wait.
+// anyStoreSlow reports whether it did, or made any replica wait.
 func (w *simWorld) anyStoreSlow(from, to time.Time) bool {
 	return simWithin(w.store.wiped, from, to) ||
 		slices.ContainsFunc(w.all, func(r *simReplica) bool { return r.storeSlow(from, to) })
@@ -295,7 +295,7 @@ func (w *simWorld) checkAnswer(q *simRequest, status int, upstream, cleared, wri
 	}
 }
 
-// cause tells whether something is or was wrong that can be felt by q. The caller
+// cause reports whether something is or was wrong that can be felt by q. The caller
 // holds w.mu.
 func (w *simWorld) cause(q *simRequest) bool {
 	now := time.Now()

@@ -118,18 +118,18 @@ func (r *simReplica) read(raw string) (*verify.Token, error) {
 	return t, nil
 }
 
-// accepts tells whether a token that ends at exp is good at now.
+// accepts reports whether a token that ends at exp is good at now.
 func (r *simReplica) accepts(exp, now time.Time) bool {
 	return now.Add(r.world.plan.clocks[r.index]).Before(exp.Add(r.world.plan.leeway))
 }
 
-// storeFailed tells whether the store failed r in a time.
+// storeFailed reports whether the store failed r in a time.
 // The caller holds the world's lock.
 func (r *simReplica) storeFailed(from, to time.Time) bool {
 	return simWithin(r.errs, from, to)
 }
 
-// storeSlow tells whether the store failed r or made it wait.
+// storeSlow reports whether the store failed r or made it wait.
 func (r *simReplica) storeSlow(from, to time.Time) bool {
 	return r.storeFailed(from, to) || simWithin(r.slows, from, to)
 }

@@ -177,8 +177,7 @@ func (s *FaultyStore) Swap(ctx context.Context, key string, old, new []byte, ttl
 }
 
 // Watch implements [refresh.Watcher] where the Store does. Otherwise, or if s
-// is down, it returns an error, and who wants to know of a change has to look
-// for it.
+// is down, it returns an error, and the caller has to poll.
 func (s *FaultyStore) Watch(ctx context.Context, key string) (changed <-chan struct{}, stop func(), err error) {
 	w, ok := s.inner().(refresh.Watcher)
 	if !ok {

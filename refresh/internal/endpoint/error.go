@@ -11,14 +11,15 @@ import (
 	"syscall"
 )
 
-// ErrNoAnswer is that of package refresh.
+// ErrNoAnswer is what package refresh exports by this name. It stands here, below
+// that package, since Error wraps it.
 var ErrNoAnswer = errors.New("refresh: no answer from the provider")
 
 var errTooLong = errors.New("refresh: the provider's answer is longer than 1 MiB")
 
-// Error says why there was no answer. The errors of net/http can
-// quote what a broken server sent, and a transport's own can say anything, so
-// only the kinds that cannot hold a token are kept.
+// Error says why there was no answer. The errors of net/http can quote what a
+// broken server sent, and a transport's own can say anything, so only the kinds
+// that cannot hold a token are kept.
 func Error(err error) error {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" || isNoServer(err) {
 		return fmt.Errorf("refresh: the provider cannot be reached: %w", reason(err)) // and has seen nothing
@@ -29,7 +30,7 @@ func Error(err error) error {
 	return fmt.Errorf("%w: %w", ErrNoAnswer, reason(err))
 }
 
-// isNoServer tells whether err came before anything was sent.
+// isNoServer reports whether err came before anything was sent.
 func isNoServer(err error) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
