@@ -16,6 +16,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // While a provider hangs, a token in its leeway is as good as one before its end:
@@ -288,24 +289,13 @@ func TestAPanicBesideTheHandlerEndsNoProgram(t *testing.T) {
 	}
 }
 
-// counted counts the questions to a store.
-type counted struct {
-	refresh.MemoryStore
-	gets atomic.Int64
-}
-
-func (s *counted) Get(ctx context.Context, key string) ([]byte, error) {
-	s.gets.Add(1)
-	return s.MemoryStore.Get(ctx, key)
-}
-
 // A response whose header is out can tell the browser nothing more, and has
 // nothing to ask the store any more, however long its body takes.
 func TestAStreamAsksTheStoreNothingOnceItHasBegun(t *testing.T) {
 	for name, age := range map[string]time.Duration{"refreshed before": life, "refreshed beside": life - 2*time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := new(counted)
+				store := new(refreshtest.FaultyStore)
 				c := &refresh.Coordinator{Store: store}
 				w := newWorld(func(a *middleware.Auth) { a.Refresher = c })
 				c.Refresher = w.provider
@@ -314,9 +304,9 @@ func TestAStreamAsksTheStoreNothingOnceItHasBegun(t *testing.T) {
 				res := b.do(w.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					fmt.Fprint(w, "begin")
 					synctest.Wait()
-					asked := store.gets.Load()
+					asked := reads(store)
 					<-time.After(time.Hour)
-					if n := store.gets.Load() - asked; n > 0 {
+					if n := reads(store) - asked; n > 0 {
 						t.Errorf("the store was asked %d times in an hour", n)
 					}
 				})), "GET", "/")

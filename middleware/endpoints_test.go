@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 func TestRefreshEndpoint(t *testing.T) {
@@ -242,10 +243,10 @@ func TestOnErrorGetsTheRefusal(t *testing.T) {
 // all the time that there is.
 func TestASignOutReachesTheProviderPastAStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := new(faultyStore)
+		store := new(refreshtest.FaultyStore)
 		w := newWorld(func(a *middleware.Auth) { a.Revocations = &middleware.Revocations{Store: store} })
 		b := w.signIn(t, "ann")
-		store.delay.Store(-1)
+		store.SetDelay(time.Hour, 0)
 		begin := time.Now()
 		wantStatus(t, b.do(w.Logout(nil), "POST", "/"), 204)
 		if took := time.Since(begin); took > 3*time.Second {

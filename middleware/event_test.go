@@ -16,6 +16,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // told returns what has been observed since the last call, a line an event.
@@ -99,8 +100,8 @@ func TestEventsTellWhatHasHappened(t *testing.T) {
 			_ = w.Revocations.RevokeSubject(r.Context(), "https://issuer.test", "ann", time.Now())
 			serve(w.Require(whoami), r)
 		}, []string{"level=DEBUG msg=refused reason=revoked"}},
-		{"a store of revocations that is down", func(w *world) { w.Revocations = &middleware.Revocations{Store: new(faultyStore)} }, func(w *world, b *browser) {
-			w.Revocations.Store.(*faultyStore).down.Store(true)
+		{"a store of revocations that is down", func(w *world) { w.Revocations = &middleware.Revocations{Store: new(refreshtest.FaultyStore)} }, func(w *world, b *browser) {
+			w.Revocations.Store.(*refreshtest.FaultyStore).SetDown(true)
 			serve(w.Require(whoami), bearer(accessToken("bob", 0, time.Now())))
 		}, []string{"level=WARN msg=revocations_failed", "level=DEBUG msg=verified bearer=true subject=bob"}},
 

@@ -235,32 +235,41 @@ func TestTokensInAnErrorAreNoSuccess(t *testing.T) {
 
 // notified is a store that tells of changes, as one on Redis does.
 type notified struct {
-	refresh.MemoryStore
+	refreshtest.FaultyStore
 	mu      sync.Mutex
 	watches map[chan struct{}]string
 }
 
-func (s *notified) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	done, err := s.MemoryStore.Swap(ctx, key, old, new, ttl)
+func newNotified() *notified {
+	s := &notified{watches: make(map[chan struct{}]string)}
+	s.Intercept(func(_ context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+		done, err := do()
+		if c.Swap && done {
+			s.tell(c.Key)
+		}
+		return err
+	})
+	return s
+}
+
+// tell tells those who watch key that it has changed.
+func (s *notified) tell(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c, watched := range s.watches {
-		if done && watched == key {
+		if watched == key {
 			select {
 			case c <- struct{}{}:
 			default:
 			}
 		}
 	}
-	return done, err
 }
 
+// Watch takes the place of the FaultyStore's.
 func (s *notified) Watch(_ context.Context, key string) (<-chan struct{}, func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.watches == nil {
-		s.watches = make(map[chan struct{}]string)
-	}
 	c := make(chan struct{}, 1)
 	s.watches[c] = key
 	return c, func() {
@@ -277,8 +286,8 @@ func TestLosersHaveTheResultWithinTenMillisecondsOfTheWinner(t *testing.T) {
 		delay time.Duration
 	}{
 		{"a provider of 50 ms, and a store that is asked again and again", new(refresh.MemoryStore), 50 * time.Millisecond},
-		{"a provider of 50 ms, and a store that tells", new(notified), 50 * time.Millisecond},
-		{"a provider of 4 s, and a store that tells", new(notified), 4 * time.Second},
+		{"a provider of 50 ms, and a store that tells", newNotified(), 50 * time.Millisecond},
+		{"a provider of 4 s, and a store that tells", newNotified(), 4 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // named gives the tokens of a checker an ID and, where it has logins, a session.
@@ -94,7 +95,7 @@ func TestARevokedLoginIsOverWhateverItAsksFor(t *testing.T) {
 			for age, after := range map[string]time.Duration{"a good token": 20 * time.Second, "a token that is due": life - 10*time.Second, "an expired token": life + 10*time.Second} {
 				t.Run(by+", "+name+" with "+age, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						store := &faultyStore{}
+						store := &refreshtest.FaultyStore{}
 						w := newWorld(revoking(store, true), func(a *middleware.Auth) { a.ForwardToken = true })
 						b := w.signIn(t, "ann")
 						<-time.After(after)
@@ -132,7 +133,7 @@ func wantNobody(t *testing.T) http.Handler {
 // refreshed as ever.
 func TestALoginThatIsYoungerThanACutOffGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(revoking(&faultyStore{}, true))
+		w := newWorld(revoking(&refreshtest.FaultyStore{}, true))
 		ctx := t.Context()
 		if err := w.Revocations.RevokeSubject(ctx, "https://issuer.test", "ann", time.Now()); err != nil {
 			t.Fatal(err)
@@ -164,7 +165,7 @@ func TestARefreshUnderWayDoesNotBringARevokedLoginBack(t *testing.T) {
 		} {
 			t.Run(name+": "+way, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					store := &faultyStore{}
+					store := &refreshtest.FaultyStore{}
 					w, elsewhere := newWorld(revoking(store, false)), newWorld(revoking(store, false))
 					w.provider.delay = 3 * time.Second
 					b := w.signIn(t, "ann")
@@ -208,13 +209,13 @@ func TestARefreshUnderWayDoesNotBringARevokedLoginBack(t *testing.T) {
 func TestAStormCostsTheStoreAFewReads(t *testing.T) {
 	for _, logins := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			store := &faultyStore{}
-			store.delay.Store(int64(time.Millisecond))
+			store := &refreshtest.FaultyStore{}
+			store.SetDelay(0, time.Millisecond)
 			w := newWorld(revoking(store, logins))
 			w.provider.delay = 30 * time.Millisecond
 			b := w.signIn(t, "ann")
 			<-time.After(life + time.Second)
-			before := store.gets.Load()
+			before := reads(store)
 			h := w.Require(whoami)
 			var wg sync.WaitGroup
 			for range 1000 {
@@ -228,7 +229,7 @@ func TestAStormCostsTheStoreAFewReads(t *testing.T) {
 			w.provider.expect(t, 1, 0)
 			// Before and after the call: one round that begins it, and one for all
 			// who came after that one had begun.
-			if got := store.gets.Load() - before; got > 12 {
+			if got := reads(store) - before; got > 12 {
 				t.Errorf("%d Gets for one refresh, tokens naming their login: %t", got, logins)
 			}
 		})
@@ -239,7 +240,7 @@ func TestAStormCostsTheStoreAFewReads(t *testing.T) {
 // fetched after the cut-off.
 func TestASlowAnswerDoesNotBringARevokedLoginBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(revoking(&faultyStore{}, false))
+		w := newWorld(revoking(&refreshtest.FaultyStore{}, false))
 		b := w.signIn(t, "ann")
 		<-time.After(life + time.Second)
 		slow := make(chan *http.Response)
@@ -270,7 +271,7 @@ func TestASlowAnswerDoesNotBringARevokedLoginBack(t *testing.T) {
 
 func TestARevokedTokenIsRefusedAndItsLoginRefreshed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(revoking(&faultyStore{}, true))
+		w := newWorld(revoking(&refreshtest.FaultyStore{}, true))
 		b := w.signIn(t, "ann")
 		raw := b.get("__Host-accessToken")
 		if err := w.Revocations.RevokeToken(t.Context(), w.tokenOf(t, raw)); err != nil {
@@ -300,7 +301,7 @@ func TestARevokedTokenIsRefusedAndItsLoginRefreshed(t *testing.T) {
 // A bearer token decides alone: the cookies beside it are another's, perhaps.
 func TestARevokedBearerTokenClearsNoCookies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(revoking(&faultyStore{}, true))
+		w := newWorld(revoking(&refreshtest.FaultyStore{}, true))
 		b := w.signIn(t, "bob")
 		token := accessToken("ann", 0, time.Now())
 		if err := w.Revocations.RevokeSubject(t.Context(), "https://issuer.test", "ann", soon()); err != nil {
@@ -319,7 +320,7 @@ func TestARevokedBearerTokenClearsNoCookies(t *testing.T) {
 
 func TestARevokedTokenIsNotPassedOnByRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(revoking(&faultyStore{}, true), func(a *middleware.Auth) { a.ForwardToken = true })
+		w := newWorld(revoking(&refreshtest.FaultyStore{}, true), func(a *middleware.Auth) { a.ForwardToken = true })
 		b := w.signIn(t, "ann")
 		raw := b.get("__Host-accessToken")
 		if err := w.Revocations.RevokeToken(t.Context(), w.tokenOf(t, raw)); err != nil {

@@ -13,11 +13,12 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 func TestASignInUnderACutOffFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(revoking(&faultyStore{}, true))
+		w := newWorld(revoking(&refreshtest.FaultyStore{}, true))
 		if err := w.Revocations.RevokeSubject(t.Context(), "https://issuer.test", "ann", soon().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +36,7 @@ func TestASignInJustAfterACutOff(t *testing.T) {
 	for _, logins := range []bool{false, true} {
 		t.Run(fmt.Sprint("tokens name their login: ", logins), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &faultyStore{}
+				store := &refreshtest.FaultyStore{}
 				w, elsewhere := newWorld(revoking(store, logins)), newWorld(revoking(store, logins))
 				old := w.signIn(t, "ann")
 				<-time.After(time.Second)
@@ -61,7 +62,7 @@ func TestALoginThatACutOffSparedEndsWithTheNext(t *testing.T) {
 		for _, lag := range []time.Duration{0, 2 * time.Second, 5 * time.Minute} {
 			t.Run(fmt.Sprint(lag, " behind, session ", session), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					store := &faultyStore{}
+					store := &refreshtest.FaultyStore{}
 					w, elsewhere := newWorld(revoking(store, false)), newWorld(revoking(store, false))
 					for _, replica := range []*world{w, elsewhere} {
 						replica.Verifier = lagging(w.checker, lag, session)
@@ -105,7 +106,7 @@ func TestSignOutRevokesTheAccessToken(t *testing.T) {
 	for _, logins := range []bool{false, true} {
 		t.Run(fmt.Sprint("tokens name their login: ", logins), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &faultyStore{}
+				store := &refreshtest.FaultyStore{}
 				w, elsewhere := newWorld(revoking(store, logins)), newWorld(revoking(store, logins))
 				b := w.signIn(t, "ann")
 				first := b.get("__Host-accessToken")
@@ -144,7 +145,7 @@ func TestSignOutRevokesTheAccessToken(t *testing.T) {
 // ends nobody's login.
 func TestSignOutBelievesOnlyVerifiedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(revoking(&faultyStore{}, true))
+		w := newWorld(revoking(&refreshtest.FaultyStore{}, true))
 		b := w.signIn(t, "ann")
 		<-time.After(time.Second)
 		r := httptest.NewRequest("POST", "https://app.test/logout", nil)
@@ -171,7 +172,7 @@ func TestALoginUnderACutOffHasToProveItsAge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(revoking(&faultyStore{}, false), func(a *middleware.Auth) {
+				w := newWorld(revoking(&refreshtest.FaultyStore{}, false), func(a *middleware.Auth) {
 					a.Verifier = prover{a.Verifier.(named)}
 				})
 				if test.cutOff {
@@ -208,9 +209,9 @@ func (p prover) VerifyExpired(ctx context.Context, raw string) (*verify.Token, e
 // Promise 2 holds for this store as well.
 func TestPromise02AStoreOfRevocationsThatIsDownEndsNoLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{}
+		store := &refreshtest.FaultyStore{}
 		w := newWorld(revoking(store, true))
-		store.down.Store(true)
+		store.SetDown(true)
 		b := w.signIn(t, "ann")
 		for range 3 {
 			wantStatus(t, b.do(w.Require(whoami), "GET", "/"), 200)

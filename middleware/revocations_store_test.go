@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,64 +13,19 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// faultyStore counts what it is asked, and is slow or down on demand.
-type faultyStore struct {
-	refresh.MemoryStore
-	gets  atomic.Int64
-	delay atomic.Int64 // nanoseconds; a negative one never ends
-	down  atomic.Bool
-
-	mu   sync.Mutex
-	keys []string
-	held []byte // all values that were written
-}
-
-func (s *faultyStore) wait(ctx context.Context) error {
-	switch d := time.Duration(s.delay.Load()); {
-	case d < 0:
-		<-ctx.Done()
-		return ctx.Err()
-	case d > 0:
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if s.down.Load() {
-		return errors.New("test: the store is down")
-	}
-	return nil
-}
-
-func (s *faultyStore) Get(ctx context.Context, key string) ([]byte, error) {
-	s.gets.Add(1)
-	s.mu.Lock()
-	s.keys = append(s.keys, key)
-	s.mu.Unlock()
-	value, err := s.MemoryStore.Get(ctx, key) // a slow answer is an old one
-	if err := s.wait(ctx); err != nil {
-		return nil, err
-	}
-	return value, err
-}
-
-func (s *faultyStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	if err := s.wait(ctx); err != nil {
-		return false, err
-	}
-	s.mu.Lock()
-	s.held = append(s.held, new...)
-	s.mu.Unlock()
-	return s.MemoryStore.Swap(ctx, key, old, new, ttl)
+// reads returns how often store has been asked for a value.
+func reads(store *refreshtest.FaultyStore) int {
+	gets, _ := store.Count()
+	return gets
 }
 
 func TestAnAnswerIsAskedForOncePerLoginAndRemember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{}
-		store.delay.Store(int64(20 * time.Millisecond))
+		store := &refreshtest.FaultyStore{}
+		store.SetDelay(0, 20*time.Millisecond)
 		v := &middleware.Revocations{Store: store}
 		crowd := func() {
 			var wg sync.WaitGroup
@@ -85,10 +39,10 @@ func TestAnAnswerIsAskedForOncePerLoginAndRemember(t *testing.T) {
 			}
 			wg.Wait()
 		}
-		for _, want := range []int64{2, 4, 6} {
+		for _, want := range []int{2, 4, 6} {
 			crowd()
 			crowd()
-			if got := store.gets.Load(); got != want {
+			if got := reads(store); got != want {
 				t.Errorf("%d Gets, want %d", got, want)
 			}
 			<-time.After(9600 * time.Millisecond)
@@ -99,12 +53,12 @@ func TestAnAnswerIsAskedForOncePerLoginAndRemember(t *testing.T) {
 // When an answer ages out, who asks waits; the others go on with the old one.
 func TestOneAsksWhileOthersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{}
+		store := &refreshtest.FaultyStore{}
 		v := &middleware.Revocations{Store: store}
 		token := tokenOfAnn()
 		_ = v.Check(t.Context(), token)
 		<-time.After(9600 * time.Millisecond)
-		store.delay.Store(int64(100 * time.Millisecond))
+		store.SetDelay(0, 100*time.Millisecond)
 		begin := time.Now()
 		go func() { _ = v.Check(context.Background(), token) }()
 		synctest.Wait()
@@ -112,7 +66,7 @@ func TestOneAsksWhileOthersGoOn(t *testing.T) {
 			t.Errorf("%v after %v, want an answer at once", err, time.Since(begin))
 		}
 		<-time.After(time.Second)
-		if got := store.gets.Load(); got != 4 {
+		if got := reads(store); got != 4 {
 			t.Errorf("%d Gets, want 2 at first and 2 again", got)
 		}
 	})
@@ -122,13 +76,13 @@ func TestOneAsksWhileOthersGoOn(t *testing.T) {
 // sign-in, does not go by it.
 func TestASignInAsksAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{}
+		store := &refreshtest.FaultyStore{}
 		w, elsewhere := newWorld(revoking(store, false)), &middleware.Revocations{Store: store}
 		tokens := w.provider.login("ann")
-		store.delay.Store(int64(100 * time.Millisecond))
+		store.SetDelay(0, 100*time.Millisecond)
 		go func() { _ = w.Revocations.Check(context.Background(), w.tokenOf(t, tokens.Access)) }()
 		<-time.After(120 * time.Millisecond) // the answer for the token is there, that for the subject is not
-		store.delay.Store(0)
+		store.SetDelay(0, 0)
 		if err := elsewhere.RevokeSubject(t.Context(), "https://issuer.test", "ann", soon().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
@@ -145,13 +99,13 @@ func TestASignInAsksAnew(t *testing.T) {
 }
 
 func TestAStoreThatFailsIsLeftAloneAndRevokesNothing(t *testing.T) {
-	for name, fail := range map[string]func(*faultyStore){
-		"it answers with errors": func(s *faultyStore) { s.down.Store(true) },
-		"it hangs":               func(s *faultyStore) { s.delay.Store(-1) },
+	for name, fail := range map[string]func(*refreshtest.FaultyStore){
+		"it answers with errors": func(s *refreshtest.FaultyStore) { s.SetDown(true) },
+		"it hangs":               func(s *refreshtest.FaultyStore) { s.SetDelay(time.Hour, 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &faultyStore{}
+				store := &refreshtest.FaultyStore{}
 				v := &middleware.Revocations{Store: store}
 				good, revoked := tokenOfAnn(), tokenOfAnn(func(t *verify.Token) { t.Session = "session-2" })
 				if err := v.RevokeLogin(t.Context(), revoked.Issuer, revoked.Session, time.Now().Add(time.Second)); err != nil {
@@ -162,7 +116,7 @@ func TestAStoreThatFailsIsLeftAloneAndRevokesNothing(t *testing.T) {
 				}
 				fail(store)
 				<-time.After(time.Minute)
-				asked, begin := store.gets.Load(), time.Now()
+				asked, begin := reads(store), time.Now()
 				if got := state(v, good); got != "unknown" {
 					t.Errorf("a good token: %s, want unknown", got)
 				}
@@ -175,7 +129,7 @@ func TestAStoreThatFailsIsLeftAloneAndRevokesNothing(t *testing.T) {
 						t.Fatalf("while it is down: %s", got)
 					}
 				}
-				if got := store.gets.Load() - asked; got != 1 || time.Since(begin) != 0 {
+				if got := reads(store) - asked; got != 1 || time.Since(begin) != 0 {
 					t.Errorf("%d Gets in the second after a failure and %v, want 1 and none", got, time.Since(begin))
 				}
 				// Revoked here it counts, whatever becomes of the store.
@@ -185,8 +139,8 @@ func TestAStoreThatFailsIsLeftAloneAndRevokesNothing(t *testing.T) {
 				if got := state(v, good); got != "token revoked" {
 					t.Errorf("revoked while the store is down: %s", got)
 				}
-				store.down.Store(false)
-				store.delay.Store(0)
+				store.SetDown(false)
+				store.SetDelay(0, 0)
 				<-time.After(time.Minute)
 				if got := state(v, good) + ", " + state(v, revoked); got != "token revoked, login over" {
 					t.Errorf("when it is back: %s", got)
@@ -198,12 +152,12 @@ func TestAStoreThatFailsIsLeftAloneAndRevokesNothing(t *testing.T) {
 
 func TestRevocationsWithoutRememberAskEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{}
+		store := &refreshtest.FaultyStore{}
 		here, there := &middleware.Revocations{Store: store, Remember: -1}, &middleware.Revocations{Store: store}
 		token := tokenOfAnn()
-		for want := int64(2); want <= 6; want += 2 {
-			if got := state(here, token); got != "good" || store.gets.Load() != want {
-				t.Errorf("%s after %d Gets, want %d", got, store.gets.Load(), want)
+		for want := 2; want <= 6; want += 2 {
+			if got := state(here, token); got != "good" || reads(store) != want {
+				t.Errorf("%s after %d Gets, want %d", got, reads(store), want)
 			}
 		}
 		if err := there.RevokeSubject(t.Context(), token.Issuer, token.Subject, time.Now().Add(time.Second)); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // tokenOfAnn is a token that was issued just now.
@@ -86,7 +87,7 @@ func TestWhatARevocationEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &faultyStore{}
+				store := &refreshtest.FaultyStore{}
 				here, there := &middleware.Revocations{Store: store}, &middleware.Revocations{Store: store}
 				subject := tokenOfAnn(test.token...)
 				if got := state(here, subject) + ", " + state(there, subject); got != "good, good" {
@@ -107,8 +108,12 @@ func TestWhatARevocationEnds(t *testing.T) {
 						t.Errorf("after 10 s: %s, want %s", got, test.want)
 					}
 				}
+				var held string
+				for _, c := range store.Calls() {
+					held += c.Key + " " + string(c.New)
+				}
 				for _, secret := range []string{"ann", "session-1", "id-1", "payload", "issuer.test"} {
-					if strings.Contains(strings.Join(store.keys, " ")+string(store.held), secret) {
+					if strings.Contains(held, secret) {
 						t.Errorf("the store has seen %q", secret)
 					}
 				}
@@ -118,7 +123,7 @@ func TestWhatARevocationEnds(t *testing.T) {
 }
 
 func TestAnAnswerThatIsRememberedAllocatesNothing(t *testing.T) {
-	v := &middleware.Revocations{Store: &faultyStore{}}
+	v := &middleware.Revocations{Store: &refreshtest.FaultyStore{}}
 	for name, token := range map[string]*verify.Token{
 		"a token of a login":    tokenOfAnn(),
 		"a token of no login":   tokenOfAnn(func(t *verify.Token) { t.Session = "" }),
@@ -135,7 +140,7 @@ func TestAnAnswerThatIsRememberedAllocatesNothing(t *testing.T) {
 
 func TestARevocationEndsInItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{}
+		store := &refreshtest.FaultyStore{}
 		v := &middleware.Revocations{Store: store, Keep: 100 * time.Hour}
 		token, other := tokenOfAnn(), tokenOfAnn(func(t *verify.Token) { t.Session = "session-2" })
 		ctx := t.Context()
@@ -187,7 +192,7 @@ func TestALoginOfWhichVeryManyTokensAreRevokedIsOver(t *testing.T) {
 // A hundred revocations of one login at a time, in three replicas: none is lost.
 func TestRevocationsAtOnceAreAllKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{}
+		store := &refreshtest.FaultyStore{}
 		var wg sync.WaitGroup
 		for i := range 6 {
 			v := &middleware.Revocations{Store: store}

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,26 +24,6 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 	"github.com/tokenlife/tokenlife/refresh/sqlstore"
 )
-
-// A countingStore counts what it is asked.
-type countingStore struct {
-	refresh.MemoryStore
-	gets, swaps atomic.Int64
-}
-
-func (s *countingStore) Get(ctx context.Context, key string) ([]byte, error) {
-	s.gets.Add(1)
-	return s.MemoryStore.Get(ctx, key)
-}
-
-func (s *countingStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	s.swaps.Add(1)
-	return s.MemoryStore.Swap(ctx, key, old, new, ttl)
-}
-
-func (s *countingStore) asked() string {
-	return fmt.Sprintf("%d gets, %d swaps", s.gets.Swap(0), s.swaps.Swap(0))
-}
 
 // What the README says of a Store's work: a request in ten seconds, for the life
 // of one access token, and then one refresh.
@@ -80,14 +59,18 @@ func TestWhatALoginAsksOfItsStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, store := middlewaretest.NewProvider(t), new(countingStore)
+				p, store := middlewaretest.NewProvider(t), new(refreshtest.FaultyStore)
 				auth := &middleware.Auth{Verifier: p, Refresher: tt.refresher(p, store)}
 				defer auth.Close()
 				h := auth.Require(http.HandlerFunc(hello))
 				r := httptest.NewRequest("GET", "/", nil)
+				var gets, swaps int // before what is checked
 				check := func(what string) {
 					synctest.Wait()
-					if got := store.asked(); got != tt.want[what] {
+					g, s := store.Count()
+					got := fmt.Sprintf("%d gets, %d swaps", g-gets, s-swaps)
+					gets, swaps = g, s
+					if got != tt.want[what] {
 						t.Errorf("%s: %s, want %s", what, got, tt.want[what])
 					}
 				}

@@ -2,7 +2,6 @@ package login_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -11,7 +10,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/verify"
-	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // A logout token that has ended nothing is not taken for used.
@@ -39,12 +38,12 @@ func TestALogoutThatTookTooLongMayBeTriedAgain(t *testing.T) {
 // The store has noted that the token is used, and its answer is lost.
 func TestALogoutWhoseMarkWasNotConfirmedMayBeTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &lossyStore{}
+		store := new(refreshtest.FaultyStore)
 		s, b := newSite(t, revoking, func(f *login.Flow) { f.Store = store }), newBrowser()
 		logout := s.flow.BackChannel()
 		b.signIn(t, s)
 		token := s.provider.LogoutToken(map[string]any{"sub": "alice"})
-		store.lost = true
+		store.LoseAnswers(1)
 		refusedLogout(t, s, deliver(logout, token), "temporarily_unavailable")
 		if resp := deliver(logout, token); resp.StatusCode != http.StatusOK {
 			t.Errorf("tried again: %d", resp.StatusCode)
@@ -53,7 +52,7 @@ func TestALogoutWhoseMarkWasNotConfirmedMayBeTriedAgain(t *testing.T) {
 			t.Errorf("the login is answered %d", resp.StatusCode)
 		}
 		// What has been used stays so, also where a replay meets the same fault.
-		store.lost = true
+		store.LoseAnswers(1)
 		refusedLogout(t, s, deliver(logout, token), "temporarily_unavailable")
 		refusedLogout(t, s, deliver(logout, token), "invalid_request")
 	})
@@ -85,21 +84,6 @@ func TestALogoutTokenIsGoodOnceForAsLongAsItIsGood(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A lossyStore loses the answer of a Swap.
-type lossyStore struct {
-	refresh.MemoryStore
-	lost bool
-}
-
-func (l *lossyStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	done, err := l.MemoryStore.Swap(ctx, key, old, new, ttl)
-	if l.lost {
-		l.lost = false
-		return false, errors.New("test: the answer is lost")
-	}
-	return done, err
 }
 
 // Of a provider with many tenants the Flow has a name that no token has.

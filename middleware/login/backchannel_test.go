@@ -18,6 +18,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // revoking gives the site's Auth revocations; it has not been used yet.
@@ -251,8 +252,8 @@ func TestBackChannelWithOnLogoutAlone(t *testing.T) {
 
 // What could not be done is not to be taken for done, nor for refused.
 func TestALogoutThatCannotBeCarriedOutMayBeTriedAgain(t *testing.T) {
-	for name, broken := range map[string]func(*bool) func(*login.Flow){
-		"the keys are out of reach": func(down *bool) func(*login.Flow) {
+	for name, broken := range map[string]func(down *bool, store *refreshtest.FaultyStore) func(*login.Flow){
+		"the keys are out of reach": func(down *bool, _ *refreshtest.FaultyStore) func(*login.Flow) {
 			return func(f *login.Flow) {
 				f.LogoutTokens = middleware.VerifierFunc(func(context.Context, string) (*verify.Token, error) {
 					if *down {
@@ -265,30 +266,33 @@ func TestALogoutThatCannotBeCarriedOutMayBeTriedAgain(t *testing.T) {
 				})
 			}
 		},
-		"the store for used tokens is down": func(down *bool) func(*login.Flow) {
-			return func(f *login.Flow) { f.Store = &brokenStore{down: down} }
+		"the store for used tokens is down": func(_ *bool, store *refreshtest.FaultyStore) func(*login.Flow) {
+			return func(f *login.Flow) { f.Store = store }
 		},
-		"the store of the revocations is down": func(down *bool) func(*login.Flow) {
+		"the store of the revocations is down": func(_ *bool, store *refreshtest.FaultyStore) func(*login.Flow) {
 			return func(f *login.Flow) {
-				f.Auth.Revocations.Store, f.Store = &brokenStore{down: down}, new(refresh.MemoryStore)
+				f.Auth.Revocations.Store, f.Store = store, new(refresh.MemoryStore)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				down := true
-				s, b := newSite(t, revoking, broken(&down)), newBrowser()
+				var down bool
+				store := new(refreshtest.FaultyStore)
+				setDown := func(is bool) { down = is; store.SetDown(is) }
+				setDown(true)
+				s, b := newSite(t, revoking, broken(&down, store)), newBrowser()
 				logout := s.flow.BackChannel()
-				down = false
+				setDown(false)
 				b.signIn(t, s)
-				down = true
+				setDown(true)
 				token := s.provider.LogoutToken(map[string]any{"sub": "alice"})
 				resp := deliver(logout, token)
 				if resp.Header.Get("Retry-After") == "" {
 					t.Error("nothing says that it may be tried again")
 				}
 				refusedLogout(t, s, resp, "temporarily_unavailable")
-				down = false
+				setDown(false)
 				if resp := deliver(logout, token); resp.StatusCode != http.StatusOK {
 					t.Errorf("tried again: %d", resp.StatusCode)
 				}
@@ -303,8 +307,9 @@ func TestALogoutThatCannotBeCarriedOutMayBeTriedAgain(t *testing.T) {
 // What a logout by sid will miss is told when it comes about.
 func TestASessionThatCannotBeNotedIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := true
-		s, b := newSite(t, revoking, withoutSid, func(f *login.Flow) { f.Store = &brokenStore{down: &down} }), newBrowser()
+		store := new(refreshtest.FaultyStore)
+		store.SetDown(true)
+		s, b := newSite(t, revoking, withoutSid, func(f *login.Flow) { f.Store = store }), newBrowser()
 		b.signIn(t, s) // which goes on without
 		var told []error
 		for _, e := range s.events {
@@ -312,27 +317,8 @@ func TestASessionThatCannotBeNotedIsTold(t *testing.T) {
 				told = append(told, e.Err)
 			}
 		}
-		if len(told) != 1 || !strings.Contains(told[0].Error(), "test: down") {
+		if len(told) != 1 || !errors.Is(told[0], refreshtest.ErrStoreDown) {
 			t.Errorf("told %v, want one failure of the store", told)
 		}
 	})
-}
-
-type brokenStore struct {
-	refresh.MemoryStore
-	down *bool
-}
-
-func (b *brokenStore) Get(ctx context.Context, key string) ([]byte, error) {
-	if *b.down {
-		return nil, errors.New("test: down")
-	}
-	return b.MemoryStore.Get(ctx, key)
-}
-
-func (b *brokenStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	if *b.down {
-		return false, errors.New("test: down")
-	}
-	return b.MemoryStore.Swap(ctx, key, old, new, ttl)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/login"
-	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
@@ -100,7 +99,18 @@ func TestCallbacksAtOnceAreOneExchange(t *testing.T) {
 func TestCallbacksAtOnceBeginOneLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var kept *sessions.Sessions
-		store := &slowStore{}
+		store := new(refreshtest.FaultyStore)
+		store.Intercept(func(ctx context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+			if c.Swap { // it takes its time to write
+				select {
+				case <-time.After(200 * time.Millisecond):
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			_, err := do()
+			return err
+		})
 		s, b := newSite(t, func(f *login.Flow) {
 			kept = &sessions.Sessions{Refresher: f.Client, Store: store}
 			f.Auth.Refresher = kept
@@ -129,18 +139,6 @@ func TestCallbacksAtOnceBeginOneLogin(t *testing.T) {
 			t.Errorf("after a refresh: %d, %d logins revoked at the provider", resp.StatusCode, s.provider.Stats().Revoked)
 		}
 	})
-}
-
-// A slowStore takes its time to write.
-type slowStore struct{ refresh.MemoryStore }
-
-func (s *slowStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	select {
-	case <-time.After(200 * time.Millisecond):
-		return s.MemoryStore.Swap(ctx, key, old, new, ttl)
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
 }
 
 func TestAUserWhoReloadsASlowCallbackIsSignedIn(t *testing.T) {
