@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
@@ -16,8 +15,9 @@ import (
 func TestPromise01OneRefreshForAThousandCallers(t *testing.T) {
 	for _, spread := range []time.Duration{0, 100 * time.Millisecond, time.Hour} {
 		t.Run(spread.String(), func(t *testing.T) {
-			p := &strict{delay: 30 * time.Millisecond}
-			coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+			coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+				p := &strict{delay: 30 * time.Millisecond}
+				c.Refresher = p
 				var wg sync.WaitGroup
 				for i := range 1000 {
 					wg.Go(func() {
@@ -33,8 +33,9 @@ func TestPromise01OneRefreshForAThousandCallers(t *testing.T) {
 }
 
 func TestAResultIsRememberedUntilItHasArrivedAndGraceBeyond(t *testing.T) {
-	p := &strict{}
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{}
+		c.Refresher = p
 		mustRefresh(t, c, start("u"), generation("u", 1))
 		<-time.After(23 * time.Hour) // the lid was closed
 		mustRefresh(t, c, start("u"), generation("u", 1))
@@ -52,8 +53,9 @@ func TestAResultIsRememberedUntilItHasArrivedAndGraceBeyond(t *testing.T) {
 }
 
 func TestAResultIsForgottenAfterKeep(t *testing.T) {
-	p := &strict{}
-	coordinated(t, &refresh.Coordinator{Refresher: p, Keep: time.Hour}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{}
+		c.Refresher, c.Keep = p, time.Hour
 		mustRefresh(t, c, start("u"), generation("u", 1))
 		<-time.After(time.Hour)
 		if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
@@ -64,8 +66,9 @@ func TestAResultIsForgottenAfterKeep(t *testing.T) {
 }
 
 func TestPresentingTheNewRefreshTokenIsArrivalToo(t *testing.T) {
-	p := &strict{}
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{}
+		c.Refresher = p
 		mustRefresh(t, c, start("u"), generation("u", 1))
 		<-time.After(time.Hour)
 		mustRefresh(t, c, generation("u", 1), generation("u", 2))
@@ -81,8 +84,9 @@ func TestPresentingTheNewRefreshTokenIsArrivalToo(t *testing.T) {
 }
 
 func TestPresentingOldTokensAgainAndAgainNeverForks(t *testing.T) {
-	p := &strict{}
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{}
+		c.Refresher = p
 		for n := range 50 {
 			mustRefresh(t, c, generation("u", n), generation("u", n+1))
 			for back := range min(n, 3) {
@@ -95,11 +99,12 @@ func TestPresentingOldTokensAgainAndAgainNeverForks(t *testing.T) {
 }
 
 func TestAProviderThatDoesNotRotateIsAskedOncePerAccessToken(t *testing.T) {
-	var calls atomic.Int64
-	p := refresh.Func(func(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
-		return refresh.Tokens{Access: fmt.Sprint("access-", calls.Add(1))}, nil
-	})
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		var calls atomic.Int64
+		p := refresh.Func(func(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+			return refresh.Tokens{Access: fmt.Sprint("access-", calls.Add(1))}, nil
+		})
+		c.Refresher = p
 		first := refresh.Tokens{Access: "access-0", Refresh: "constant", ID: "id", RefreshExpiry: time.Now().Add(time.Hour)}
 		for range 3 {
 			got, err := c.Refresh(t.Context(), first)
@@ -121,8 +126,9 @@ func TestAProviderThatDoesNotRotateIsAskedOncePerAccessToken(t *testing.T) {
 }
 
 func TestPromise03ARefreshOutlivesItsRequest(t *testing.T) {
-	p := &strict{delay: time.Second}
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{delay: time.Second}
+		c.Refresher = p
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-time.After(100 * time.Millisecond); cancel() }()
 		if _, err := c.Refresh(ctx, start("u")); !errors.Is(err, context.Canceled) || errors.Is(err, refresh.ErrDenied) {
@@ -135,8 +141,9 @@ func TestPromise03ARefreshOutlivesItsRequest(t *testing.T) {
 }
 
 func TestAnAnswerAfterTheCallersPatienceIsNotLost(t *testing.T) {
-	p := &strict{delay: 7 * time.Second}
-	coordinated(t, &refresh.Coordinator{Refresher: p, Timeout: 5 * time.Second}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{delay: 7 * time.Second}
+		c.Refresher, c.Timeout = p, 5*time.Second
 		begin := time.Now()
 		_, err := c.Refresh(t.Context(), start("u"))
 		if err == nil || errors.Is(err, refresh.ErrDenied) || time.Since(begin) != 5*time.Second {
@@ -148,8 +155,9 @@ func TestAnAnswerAfterTheCallersPatienceIsNotLost(t *testing.T) {
 }
 
 func TestAProviderThatNeverAnswersCostsTimeoutAndNoGoroutine(t *testing.T) {
-	p := &strict{delay: 24 * time.Hour}
-	coordinated(t, &refresh.Coordinator{Refresher: p, Timeout: 2 * time.Second}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{delay: 24 * time.Hour}
+		c.Refresher, c.Timeout = p, 2*time.Second
 		begin := time.Now()
 		if _, err := c.Refresh(t.Context(), start("u")); err == nil || time.Since(begin) != 2*time.Second {
 			t.Errorf("%v after %v", err, time.Since(begin))
@@ -161,8 +169,9 @@ func TestAProviderThatNeverAnswersCostsTimeoutAndNoGoroutine(t *testing.T) {
 }
 
 func TestPromise02TemporaryErrorsAreNotRemembered(t *testing.T) {
-	p := &strict{}
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{}
+		c.Refresher = p
 		p.setFail(errors.New("502"))
 		if _, err := c.Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
 			t.Fatalf("got %v, want a temporary error", err)
@@ -173,8 +182,9 @@ func TestPromise02TemporaryErrorsAreNotRemembered(t *testing.T) {
 }
 
 func TestARefusalIsSharedBriefly(t *testing.T) {
-	p := &strict{}
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{}
+		c.Refresher = p
 		p.setFail(fmt.Errorf("%w: invalid_grant", refresh.ErrDenied))
 		for range 20 {
 			if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
@@ -189,22 +199,25 @@ func TestARefusalIsSharedBriefly(t *testing.T) {
 }
 
 func TestAFloodOfMadeUpTokensDoesNotPushResultsOut(t *testing.T) {
-	p := &strict{}
-	c := &refresh.Coordinator{Refresher: p}
-	mustRefresh(t, c, start("good"), generation("good", 1))
-	p.setFail(fmt.Errorf("%w: invalid_grant", refresh.ErrDenied))
-	for i := range 5000 {
-		if _, err := c.Refresh(t.Context(), start(fmt.Sprint("made-up-", i))); !errors.Is(err, refresh.ErrDenied) {
-			t.Fatal(err)
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{}
+		c.Refresher = p
+		mustRefresh(t, c, start("good"), generation("good", 1))
+		p.setFail(fmt.Errorf("%w: invalid_grant", refresh.ErrDenied))
+		for i := range 5000 {
+			if _, err := c.Refresh(t.Context(), start(fmt.Sprint("made-up-", i))); !errors.Is(err, refresh.ErrDenied) {
+				t.Fatal(err)
+			}
 		}
-	}
-	p.setFail(nil)
-	mustRefresh(t, c, start("good"), generation("good", 1))
+		p.setFail(nil)
+		mustRefresh(t, c, start("good"), generation("good", 1))
+	})
 }
 
 func TestARenewalKnowsTheNewest(t *testing.T) {
-	p := &strict{}
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{}
+		c.Refresher = p
 		slow, err := c.Renew(t.Context(), start("u"))
 		if err != nil {
 			t.Fatal(err)
@@ -233,8 +246,9 @@ func TestARenewalKnowsTheNewest(t *testing.T) {
 }
 
 func TestAPanicInTheRefresherIsAProvidersBadMinute(t *testing.T) {
-	panics := refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) { panic("secret") })
-	coordinated(t, &refresh.Coordinator{Refresher: panics}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		panics := refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) { panic("secret") })
+		c.Refresher = panics
 		_, err := c.Refresh(t.Context(), start("u"))
 		if err == nil || errors.Is(err, refresh.ErrDenied) || err.Error() != "refresh: the Refresher panicked" {
 			t.Errorf("got %v", err)
@@ -243,61 +257,74 @@ func TestAPanicInTheRefresherIsAProvidersBadMinute(t *testing.T) {
 }
 
 func TestWhatACoordinatorRefusesAtOnce(t *testing.T) {
-	if _, err := (&refresh.Coordinator{}).Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
-		t.Errorf("without a Refresher: %v", err)
-	}
-	c := &refresh.Coordinator{Refresher: &strict{}}
-	if _, err := c.Refresh(t.Context(), refresh.Tokens{Access: "a"}); !errors.Is(err, refresh.ErrDenied) {
-		t.Errorf("without a refresh token: %v", err)
-	}
-	empty := refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) { return refresh.Tokens{}, nil })
-	if _, err := (&refresh.Coordinator{Refresher: empty}).Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
-		t.Errorf("a Refresher that returns nothing: %v", err)
-	}
-	mustRefresh(t, c, start("u"), generation("u", 1))
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
-	mustRefresh(t, c, start("u"), generation("u", 1)) // what is known needs no provider
-	if _, err := c.Refresh(t.Context(), start("v")); err == nil || errors.Is(err, refresh.ErrDenied) {
-		t.Errorf("after Close: %v", err)
-	}
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		if _, err := c.Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
+			t.Errorf("without a Refresher: %v", err)
+		}
+	})
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		c.Refresher = &strict{}
+		if _, err := c.Refresh(t.Context(), refresh.Tokens{Access: "a"}); !errors.Is(err, refresh.ErrDenied) {
+			t.Errorf("without a refresh token: %v", err)
+		}
+	})
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		c.Refresher = refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) { return refresh.Tokens{}, nil })
+		if _, err := c.Refresh(t.Context(), start("u")); err == nil || errors.Is(err, refresh.ErrDenied) {
+			t.Errorf("a Refresher that returns nothing: %v", err)
+		}
+	})
+}
+
+func TestAClosedCoordinatorBeginsNoCall(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		c.Refresher = &strict{}
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Refresh(t.Context(), start("v")); err == nil || errors.Is(err, refresh.ErrDenied) {
+			t.Errorf("after Close: %v", err)
+		}
+	})
+}
+
+// With a Store a closed Coordinator gives nothing: whether what it knows is the
+// newest, the Store would have to be asked, and that is a call.
+func TestAClosedCoordinatorGivesWhatItKnows(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		c.Refresher = &strict{}
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		mustRefresh(t, c, start("u"), generation("u", 1)) // what is known needs no provider
+	}, noStore)
 }
 
 // An app may keep its refresh token alone. What it gets is not an access token
 // whose time is over, as long as the provider tells that time.
 func TestWhoHasNoAccessTokenGetsNoneThatIsOver(t *testing.T) {
-	for name, store := range map[string]refresh.Store{"one process": nil, "with a store": new(refresh.MemoryStore)} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := new(strict)
-				c := &refresh.Coordinator{Store: store, Refresher: refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
-					next, err := p.Refresh(ctx, old)
-					next.Expiry = time.Now().Add(5 * time.Minute)
-					return next, err
-				})}
-				must := func(old, want int) {
-					got, err := c.Refresh(t.Context(), refresh.Tokens{Refresh: generation("u", old).Refresh})
-					if err != nil || got.Refresh != generation("u", want).Refresh || !time.Now().Before(got.Expiry) {
-						t.Fatalf("generation %d gave %s, %v, %v; want generation %d", old, got.Refresh, got.Expiry, err, want)
-					}
-				}
-				must(0, 1)
-				must(0, 1) // the answer was lost
-				p.expect(t, 1, 0)
-				<-time.After(5 * time.Minute)
-				must(1, 2)
-				must(1, 2)
-				p.expect(t, 2, 0)
-				<-time.After(5 * time.Minute)
-				must(1, 3) // the answer was lost, and what it brought is over
-				p.expect(t, 3, 0)
-				if err := c.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-		})
-	}
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := new(strict)
+		c.Refresher = fiveMinutes(p)
+		must := func(old, want int) {
+			got, err := c.Refresh(t.Context(), refresh.Tokens{Refresh: generation("u", old).Refresh})
+			if err != nil || got.Refresh != generation("u", want).Refresh || !time.Now().Before(got.Expiry) {
+				t.Fatalf("generation %d gave %s, %v, %v; want generation %d", old, got.Refresh, got.Expiry, err, want)
+			}
+		}
+		must(0, 1)
+		must(0, 1) // the answer was lost
+		p.expect(t, 1, 0)
+		<-time.After(5 * time.Minute)
+		must(1, 2)
+		must(1, 2)
+		p.expect(t, 2, 0)
+		<-time.After(5 * time.Minute)
+		must(1, 3) // the answer was lost, and what it brought is over
+		p.expect(t, 3, 0)
+	})
 }
 
 func BenchmarkPresented(b *testing.B) {

@@ -49,23 +49,37 @@ func (l *log) want(t *testing.T, lines ...string) {
 	l.lines = nil
 }
 
+// askTogether has n callers ask at once with the same tokens.
+func askTogether(t *testing.T, c *refresh.Coordinator, n int) {
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() { _, _ = c.Refresh(t.Context(), start("u")) })
+	}
+	wg.Wait()
+	synctest.Wait()
+}
+
+// With a Store a remembered answer is a call that others have answered, one
+// for those who ask at once, and an event: outcome=shared.
+func TestARememberedAnswerIsNoEvent(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		l := new(log)
+		c.Refresher = &strict{delay: 50 * time.Millisecond}
+		c.Observe = l.observe
+		askTogether(t, c, 20)
+		l.want(t, "level=DEBUG msg=called outcome=exchanged waiters=20 took_ms=50")
+		askTogether(t, c, 20)
+		l.want(t)
+	}, noStore)
+}
+
 func TestEventsTellWhatACallHasComeTo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
 		l := new(log)
 		p := &strict{delay: 50 * time.Millisecond}
-		c := &refresh.Coordinator{Refresher: p, Observe: l.observe}
-		ask := func(n int) {
-			var wg sync.WaitGroup
-			for range n {
-				wg.Go(func() { _, _ = c.Refresh(t.Context(), start("u")) })
-			}
-			wg.Wait()
-			synctest.Wait()
-		}
-		ask(20)
+		c.Refresher, c.Observe = p, l.observe
+		askTogether(t, c, 20)
 		l.want(t, "level=DEBUG msg=called outcome=exchanged waiters=20 took_ms=50")
-		ask(20)
-		l.want(t) // it is remembered
 
 		fail := func(err error) { p.fail.Store(&err) }
 		fail(errors.New("test: down"))
@@ -137,9 +151,10 @@ func TestAStoreThatPanicsEndsNoProgram(t *testing.T) {
 }
 
 func TestAPanicWhereNobodyWaitsEndsNoProgram(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
 		p := careless{&strict{delay: time.Second}}
-		c := &refresh.Coordinator{Refresher: p, Observe: func(context.Context, refresh.Event) { panic("test: Observe") }}
+		c.Refresher = p
+		c.Observe = func(context.Context, refresh.Event) { panic("test: Observe") }
 		mustRefresh(t, c, start("u"), generation("u", 1))
 		c.Presented(generation("u", 1).Access) // Arrived
 		go func() { _, _ = c.Refresh(t.Context(), generation("u", 1)) }()

@@ -106,15 +106,48 @@ func mustRefresh(t *testing.T, c *refresh.Coordinator, old, want refresh.Tokens)
 	}
 }
 
-// coordinated runs f in virtual time with a coordinator over p.
-func coordinated(t *testing.T, c *refresh.Coordinator, f func(t *testing.T, c *refresh.Coordinator)) {
+// A storage is what a Coordinator under test has for a Store.
+type storage string
+
+const (
+	noStore     storage = "no store"
+	memoryStore storage = "a memory store"
+)
+
+// open returns a new Store of that kind.
+func (s storage) open() refresh.Store {
+	if s == memoryStore {
+		return new(refresh.MemoryStore)
+	}
+	return nil
+}
+
+// eachStorage runs f in virtual time without a Store and with a MemoryStore. A
+// test for which these differ names the one that it is for in only, with a
+// comment that tells the difference.
+func eachStorage(t *testing.T, f func(t *testing.T, s storage), only ...storage) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	if only == nil {
+		only = []storage{noStore, memoryStore}
+	}
+	for _, s := range only {
+		t.Run(string(s), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { f(t, s) })
+		})
+	}
+}
+
+// coordinated is eachStorage for tests of one Coordinator. Its fields but the
+// Store are up to f, before it is used.
+func coordinated(t *testing.T, f func(t *testing.T, c *refresh.Coordinator), only ...storage) {
+	t.Helper()
+	eachStorage(t, func(t *testing.T, s storage) {
+		c := &refresh.Coordinator{Store: s.open()}
 		f(t, c)
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-	})
+	}, only...)
 }
 
 // replicated runs f in virtual time with n replicas over one store.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
@@ -14,32 +13,22 @@ import (
 // The answer was lost, the browser was away, and the provider's grace is over
 // when it comes back.
 func TestPromise02ALostAnswerIsFetchedAgain(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		lose   int
-		shared bool
-	}{
-		{"the first answer was lost", 1, false},
-		{"three answers were lost", 3, false},
-		{"the first answer was lost, and replicas share a store", 1, true},
-		{"three answers were lost, and replicas share a store", 3, true},
+	for name, lose := range map[string]int{
+		"the first answer was lost": 1,
+		"three answers were lost":   3,
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := &forgiving{grace: 10 * time.Second, lose: c.lose, err: errLost}
-				replica := &refresh.Coordinator{Refresher: p}
-				if c.shared {
-					replica.Store = new(refresh.MemoryStore)
-				}
-				defer replica.Close()
-				if _, err := replica.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrNoAnswer) {
+		t.Run(name, func(t *testing.T) {
+			coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+				p := &forgiving{grace: 10 * time.Second, lose: lose, err: errLost}
+				c.Refresher = p
+				if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrNoAnswer) {
 					t.Fatalf("got %v, want the lost answer", err)
 				}
 				<-time.After(time.Hour)
-				mustRefresh(t, replica, start("u"), generation("u", 1))
+				mustRefresh(t, c, start("u"), generation("u", 1))
 				p.mu.Lock()
 				defer p.mu.Unlock()
-				if len(p.calls) != c.lose+1 || p.stole {
+				if len(p.calls) != lose+1 || p.stole {
 					t.Errorf("the provider was asked at %v, taken for theft: %t", p.calls, p.stole)
 				}
 			})
@@ -48,7 +37,7 @@ func TestPromise02ALostAnswerIsFetchedAgain(t *testing.T) {
 }
 
 func TestALostAnswerIsNotAskedForWithoutNeed(t *testing.T) {
-	for _, c := range []struct {
+	for _, tt := range []struct {
 		name  string
 		err   error
 		after func(t *testing.T, c *refresh.Coordinator)
@@ -74,22 +63,21 @@ func TestALostAnswerIsNotAskedForWithoutNeed(t *testing.T) {
 			}
 		}, 24},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := &forgiving{grace: time.Minute, lose: 1000, err: c.err}
-				replica := &refresh.Coordinator{Refresher: p}
-				defer replica.Close()
-				if _, err := replica.Refresh(t.Context(), start("u")); err == nil {
+		t.Run(tt.name, func(t *testing.T) {
+			coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+				p := &forgiving{grace: time.Minute, lose: 1000, err: tt.err}
+				c.Refresher = p
+				if _, err := c.Refresh(t.Context(), start("u")); err == nil {
 					t.Fatal("got tokens")
 				}
-				if c.after != nil {
-					c.after(t, replica)
+				if tt.after != nil {
+					tt.after(t, c)
 				}
 				<-time.After(time.Minute)
 				p.mu.Lock()
 				defer p.mu.Unlock()
-				if len(p.calls) != c.calls {
-					t.Errorf("the provider was asked %d times, want %d", len(p.calls), c.calls)
+				if len(p.calls) != tt.calls {
+					t.Errorf("the provider was asked %d times, want %d", len(p.calls), tt.calls)
 				}
 			})
 		})
@@ -99,14 +87,15 @@ func TestALostAnswerIsNotAskedForWithoutNeed(t *testing.T) {
 // After a restart a late request with old tokens gets, from a provider with
 // grace, tokens that this process knows as replaced already.
 func TestPromise05WhatComesLateIsNotTheNewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	eachStorage(t, func(t *testing.T, kind storage) {
+		store := kind.open()
 		p := &forgiving{grace: time.Minute}
-		before := &refresh.Coordinator{Refresher: p}
+		before := &refresh.Coordinator{Refresher: p, Store: store}
 		mustRefresh(t, before, start("u"), generation("u", 1))
 		if err := before.Close(); err != nil {
 			t.Fatal(err)
 		}
-		after := &refresh.Coordinator{Refresher: p}
+		after := &refresh.Coordinator{Refresher: p, Store: store}
 		defer after.Close()
 		mustRefresh(t, after, generation("u", 1), generation("u", 2))
 		mustRefresh(t, after, start("u"), generation("u", 2))

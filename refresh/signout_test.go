@@ -10,8 +10,9 @@ import (
 )
 
 func TestPromise05LogoutWins(t *testing.T) {
-	p := &strict{after: time.Second}
-	coordinated(t, &refresh.Coordinator{Refresher: p}, func(t *testing.T, c *refresh.Coordinator) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &strict{after: time.Second}
+		c.Refresher = p
 		for _, tt := range []struct {
 			name   string
 			before int // refreshes before the one in flight

@@ -3,7 +3,6 @@ package refresh_test
 import (
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
@@ -40,42 +39,33 @@ func TestARefreshTokenAloneLeadsOnWhileNothingArrives(t *testing.T) {
 			})
 		})
 	}
-	t.Run("one process", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := new(strict)
-			c := &refresh.Coordinator{Refresher: fiveMinutes(p)}
-			alone(t, c, 1)
-			<-time.After(6 * time.Minute)
-			alone(t, c, 2)
-			<-time.After(time.Minute)
-			alone(t, c, 2)
-			p.expect(t, 2, 0)
-		})
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := new(strict)
+		c.Refresher = fiveMinutes(p)
+		alone(t, c, 1)
+		<-time.After(6 * time.Minute)
+		alone(t, c, 2)
+		<-time.After(time.Minute)
+		alone(t, c, 2)
+		p.expect(t, 2, 0)
 	})
 }
 
 func TestARefreshTokenAloneIsAskedForAgain(t *testing.T) {
-	for name, store := range map[string]refresh.Store{"one process": nil, "with a store": new(refresh.MemoryStore)} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := new(strict)
-				c := &refresh.Coordinator{Refresher: fiveMinutes(p), Store: store}
-				old := refresh.Tokens{Refresh: start("u").Refresh}
-				if _, err := c.Refresh(t.Context(), old); err != nil {
-					t.Fatal(err)
-				}
-				<-time.After(6 * time.Minute)
-				p.setFail(refresh.ErrNoAnswer)
-				if _, err := c.Refresh(t.Context(), old); !errors.Is(err, refresh.ErrNoAnswer) {
-					t.Fatal(err)
-				}
-				p.setFail(nil)
-				<-time.After(2 * time.Second)
-				p.expect(t, 3, 0) // the third in nobody's name
-				if err := c.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-		})
-	}
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := new(strict)
+		c.Refresher = fiveMinutes(p)
+		old := refresh.Tokens{Refresh: start("u").Refresh}
+		if _, err := c.Refresh(t.Context(), old); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(6 * time.Minute)
+		p.setFail(refresh.ErrNoAnswer)
+		if _, err := c.Refresh(t.Context(), old); !errors.Is(err, refresh.ErrNoAnswer) {
+			t.Fatal(err)
+		}
+		p.setFail(nil)
+		<-time.After(2 * time.Second)
+		p.expect(t, 3, 0) // the third in nobody's name
+	})
 }
