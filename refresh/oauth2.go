@@ -80,12 +80,12 @@ func (o *OAuth2) Validate() error {
 		return errors.New("refresh: OAuth2.Timeout is negative")
 	}
 	if o.TokenURL != "" {
-		if err := endpoint.Check(o.TokenURL); err != nil {
+		if _, err := discovery.ParseURL(o.TokenURL); err != nil {
 			return fmt.Errorf("refresh: OAuth2.TokenURL %w", err)
 		}
 	}
 	if o.RevokeURL != "" {
-		if err := endpoint.Check(o.RevokeURL); err != nil {
+		if _, err := discovery.ParseURL(o.RevokeURL); err != nil {
 			return fmt.Errorf("refresh: OAuth2.RevokeURL %w", err)
 		}
 	}

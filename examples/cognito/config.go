@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/tokenlife/tokenlife/cookies"
+	"github.com/tokenlife/tokenlife/refresh/discovery"
 )
 
 // A config is the environment, read.
@@ -63,7 +63,7 @@ func readConfig(getenv func(string) string, local bool) (config, error) {
 		}
 	}
 	if c.publicURL != "" {
-		if u, err := url.Parse(c.publicURL); err != nil || u.Host == "" || u.Path != "" || u.User != nil {
+		if u, err := discovery.ParseURL(c.publicURL); err != nil || u.Path != "" || u.RawQuery != "" {
 			return config{}, fmt.Errorf("cognito: PUBLIC_URL must be an origin like https://shop.example")
 		}
 	}

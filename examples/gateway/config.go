@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
+	"github.com/tokenlife/tokenlife/refresh/discovery"
 )
 
 // A config is the environment, read and checked.
@@ -141,17 +142,18 @@ func (c *config) readPublicURL(e *environment) {
 	if raw == "" {
 		return
 	}
-	u, err := url.Parse(raw)
+	u, err := discovery.ParseInsecureURL(raw)
+	_, insecure := discovery.ParseURL(raw)
 	switch {
-	case err != nil || u.Hostname() == "" || !isPort(u.Port()) || u.User != nil || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(raw, "?#"):
+	case err != nil:
+		e.wrong("PUBLIC_URL", err.Error()+": it must be an origin such as https://www.example.com")
+	case strings.Trim(u.Path, "/") != "" || strings.Contains(raw, "?"):
 		e.wrong("PUBLIC_URL", "is not an origin such as https://www.example.com")
-	case u.Scheme != "http" && u.Scheme != "https":
-		e.wrong("PUBLIC_URL", "must be an https or http URL")
 	case u.Scheme == "http" && c.tls != nil:
 		e.wrong("PUBLIC_URL", "is http, but TLS_CERT is set")
 	case u.Scheme == "https" && c.insecureHTTP:
 		e.wrong("INSECURE_HTTP", "is set, but PUBLIC_URL is https")
-	case u.Scheme == "http" && !c.insecureHTTP && !isLoopback(u.Hostname()):
+	case insecure != nil && !c.insecureHTTP:
 		e.wrong("PUBLIC_URL", "is http and not on this machine: browsers would drop the cookies. Use https, or INSECURE_HTTP=1 for development")
 	default:
 		c.publicURL = origin(u)
@@ -179,10 +181,11 @@ func (c *config) settlePublicURL(addr net.Addr) error {
 	if c.tls != nil {
 		u.Scheme = "https"
 	}
+	_, insecure := discovery.ParseURL(u.String())
 	switch {
 	case u.Scheme == "https" && c.insecureHTTP:
 		return errors.New("gateway: INSECURE_HTTP is set, but TLS_CERT as well")
-	case u.Scheme == "http" && !c.insecureHTTP && !isLoopback(host):
+	case insecure != nil && !c.insecureHTTP:
 		return errors.New("gateway: PUBLIC_URL is empty, and http on LISTEN is not on this machine: browsers would drop the cookies")
 	}
 	c.publicURL = origin(u)

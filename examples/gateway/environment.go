@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/discovery"
 )
 
 // An environment reads variables and keeps the first mistake.
@@ -72,27 +72,21 @@ func (e *environment) provider(name string, required bool) string {
 		}
 		return ""
 	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Hostname() == "" || !isPort(u.Port()):
-		e.wrong(name, "is not an absolute URL")
-	case u.User != nil || strings.Contains(raw, "#"):
-		e.wrong(name, "must have neither a user name nor a fragment")
-	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
-		e.wrong(name, "must be https; http is for hosts on this machine only")
+	if _, err := discovery.ParseURL(raw); err != nil {
+		e.wrong(name, err.Error())
 	}
 	return raw
 }
 
 func (e *environment) upstream(name string) *url.URL {
 	raw := e.required(name)
-	u, err := url.Parse(raw)
+	u, err := discovery.ParseInsecureURL(raw)
 	switch {
-	case err != nil || u.Hostname() == "" || !isPort(u.Port()) || u.Scheme != "http" && u.Scheme != "https":
-		e.wrong(name, "is not an http or https URL such as http://127.0.0.1:3000")
+	case err != nil:
+		e.wrong(name, err.Error()+": it must be an http or https URL such as http://127.0.0.1:3000")
 		return nil
-	case u.User != nil || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(raw, "?#"):
-		e.wrong(name, "must have no user name, path, query or fragment: paths are passed on as they are")
+	case strings.Trim(u.Path, "/") != "" || strings.Contains(raw, "?"):
+		e.wrong(name, "must have no path or query: paths are passed on as they are")
 	}
 	return u
 }
@@ -102,9 +96,8 @@ func (e *environment) origins(name string) []string {
 	all := e.list(name, ",")
 	protection := http.NewCrossOriginProtection()
 	for i, o := range all {
-		u, err := url.Parse(o)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isPort(u.Port()) ||
-			strings.Contains(u.Host, "*") || protection.AddTrustedOrigin(o) != nil {
+		u, err := discovery.ParseInsecureURL(o)
+		if err != nil || strings.Contains(u.Host, "*") || protection.AddTrustedOrigin(o) != nil {
 			e.wrong(name, "must be origins such as https://app.example.com")
 			return nil
 		}
@@ -185,19 +178,4 @@ func asBrowsersWrite(u *url.URL) string {
 		return strings.TrimSuffix(origin(u), ":443")
 	}
 	return strings.TrimSuffix(origin(u), ":80")
-}
-
-// isPort tells whether a URL can have this port; empty is the usual one.
-func isPort(port string) bool {
-	n, err := strconv.ParseUint(port, 10, 16)
-	return port == "" || err == nil && n > 0
-}
-
-// isLoopback tells whether host, without a port, can only be this machine.
-func isLoopback(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsLoopback()
-	}
-	host = strings.ToLower(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/discovery"
 )
 
 // Failed is the kind of the event that Auth.Observe gets when a sign-in did
@@ -168,33 +167,37 @@ func (f *Flow) setUp() error {
 }
 
 func (f *Flow) setUpURLs() error {
-	discovery := f.Client.Discovery
+	provider := f.Client.Discovery
 	f.issuer = f.Issuer
-	if f.issuer == "" && discovery != nil {
-		f.issuer = discovery.Issuer
+	if f.issuer == "" && provider != nil {
+		f.issuer = provider.Issuer
 	}
 	switch {
 	case f.issuer == "":
 		return errors.New("login: Flow.Issuer is empty, and Client.Discovery is nil")
-	case discovery != nil && discovery.Issuer != f.issuer:
+	case provider != nil && provider.Issuer != f.issuer:
 		return errors.New("login: Flow.Issuer is not that of Client.Discovery")
-	case f.AuthURL == "" && discovery == nil:
+	case f.AuthURL == "" && provider == nil:
 		return errors.New("login: Flow.AuthURL is empty, and Client.Discovery is nil")
 	case f.RedirectURL == "":
 		return errors.New("login: Flow.RedirectURL is empty")
 	}
+	ownURL := discovery.ParseURL
+	if f.Auth.Cookies.InsecureHTTP {
+		ownURL = discovery.ParseInsecureURL
+	}
 	for _, field := range []struct {
 		name, url string
-		http      bool
+		parse     func(string) (*url.URL, error)
 	}{
-		{"AuthURL", f.AuthURL, false},
-		{"EndSessionURL", f.EndSessionURL, false},
-		{"RedirectURL", f.RedirectURL, f.Auth.Cookies.InsecureHTTP},
+		{"AuthURL", f.AuthURL, discovery.ParseURL},
+		{"EndSessionURL", f.EndSessionURL, discovery.ParseURL},
+		{"RedirectURL", f.RedirectURL, ownURL},
 	} {
 		if field.url == "" {
 			continue
 		}
-		u, err := parseURL(field.url, field.http)
+		u, err := field.parse(field.url)
 		if err != nil {
 			return fmt.Errorf("login: Flow.%s %w", field.name, err)
 		}
@@ -214,31 +217,6 @@ func (f *Flow) setUpURLs() error {
 // ownParameters may come once only (RFC 6749, section 3.1).
 var ownParameters = []string{
 	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
-}
-
-// parseURL reads a URL that a browser is sent to with something worth keeping
-// from others. Its error follows the name of a field.
-func parseURL(raw string, plain bool) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Hostname() == "":
-		return nil, errors.New("is not an absolute URL")
-	case u.User != nil:
-		return nil, errors.New("contains a user name or password")
-	case strings.Contains(raw, "#"):
-		return nil, errors.New("contains a fragment")
-	case u.Scheme == "https", u.Scheme == "http" && (plain || isLoopback(u.Hostname())):
-		return u, nil
-	}
-	return nil, errors.New("must be https; http is for loopback hosts only")
-}
-
-func isLoopback(host string) bool {
-	host = strings.ToLower(host)
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsLoopback()
-	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 func (f *Flow) mustBeValid() {

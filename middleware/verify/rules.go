@@ -3,11 +3,12 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/discovery"
 )
 
 const defaultLeeway = 30 * time.Second
@@ -38,11 +39,11 @@ func (i Issuer) rules() (*rules, error) {
 	case i.KeysURL != "" && i.Keys != nil:
 		return fail("KeysURL and Keys", "are both set")
 	case i.KeysURL != "":
-		if err := checkURL(i.KeysURL); err != nil {
+		if _, err := discovery.ParseURL(i.KeysURL); err != nil {
 			return fail("KeysURL", err.Error())
 		}
 	case i.Keys == nil:
-		if err := checkURL(i.URL); err != nil {
+		if _, err := discovery.ParseURL(i.URL); err != nil {
 			return fail("URL", err.Error()+", and neither KeysURL nor Keys is set")
 		}
 	}
@@ -138,36 +139,13 @@ func (r *rules) isFor(aud []byte) bool {
 	return found
 }
 
-// checkURL refuses what keys must not be fetched from.
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.Opaque != "":
-		return errors.New("is not a URL with a host")
-	case u.User != nil:
-		return errors.New("holds a user name or password")
-	case u.Fragment != "":
-		return errors.New("has a fragment")
-	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	}
-	return errors.New("is neither https nor http on a loopback host")
-}
-
-func isLoopback(host string) bool {
-	host = strings.ToLower(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-// printable is an issuer's URL as an error may show it: without a password
-// that somebody has left in it.
+// printable is an issuer's URL as an error may show it: without a user name or
+// password that somebody has left in it.
 func printable(issuer string) string {
-	if u, err := url.Parse(issuer); err == nil {
-		return u.Redacted()
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" && strings.Contains(issuer, "@") {
+		return "(not a URL)"
 	}
-	return "(not a URL)"
+	u.User = nil
+	return u.String()
 }

@@ -67,7 +67,7 @@ func (s *source) document(ctx context.Context, old *snapshot) (document, error) 
 		if m.JWKSURI == "" {
 			return document{}, errors.New("discovery: the document names no jwks_uri")
 		}
-		if err := checkURL(m.JWKSURI); err != nil {
+		if _, err := discovery.ParseURL(m.JWKSURI); err != nil {
 			return document{}, fmt.Errorf("discovery: jwks_uri %w", err)
 		}
 		keysURL = m.JWKSURI

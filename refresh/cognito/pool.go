@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/discovery"
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
@@ -64,7 +65,7 @@ func (p *Pool) Validate() error {
 		return errors.New("cognito: Pool.Timeout is negative")
 	}
 	if p.Endpoint != "" {
-		if err := endpoint.Check(p.Endpoint); err != nil {
+		if _, err := discovery.ParseURL(p.Endpoint); err != nil {
 			return fmt.Errorf("cognito: Pool.Endpoint %w", err)
 		}
 	}

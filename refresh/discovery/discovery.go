@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
 const (
@@ -70,7 +68,7 @@ func (p *Provider) Validate() error {
 	if p.Issuer == "" {
 		return errors.New("discovery: Issuer is empty")
 	}
-	if err := endpoint.Check(p.Issuer); err != nil {
+	if _, err := ParseURL(p.Issuer); err != nil {
 		return fmt.Errorf("discovery: Issuer %w", err)
 	}
 	if strings.Contains(p.Issuer, "?") {

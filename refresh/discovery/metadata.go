@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-
-	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
 // Metadata is what a provider says of itself: the members that this module
@@ -50,6 +48,8 @@ func parse(issuer string, body []byte) (*Metadata, error) {
 	if m.Issuer != issuer {
 		return nil, fmt.Errorf("the document is for another issuer, %.200q", m.Issuer)
 	}
+	at, err := url.Parse(issuer)
+	insecure := err == nil && at.Scheme == "http"
 	for _, e := range []struct{ name, url string }{
 		{"authorization_endpoint", m.AuthorizationEndpoint},
 		{"token_endpoint", m.TokenEndpoint},
@@ -60,22 +60,15 @@ func parse(issuer string, body []byte) (*Metadata, error) {
 		if e.url == "" {
 			continue
 		}
-		if err := endpoint.Check(e.url); err != nil {
+		u, err := ParseURL(e.url)
+		if err != nil {
 			return nil, fmt.Errorf("%s %w", e.name, err)
 		}
 		// An issuer out on the network has no business with plain http on
 		// this machine.
-		if scheme(e.url) == "http" && scheme(issuer) != "http" {
+		if u.Scheme == "http" && !insecure {
 			return nil, fmt.Errorf("%s must be https", e.name)
 		}
 	}
 	return m, nil
-}
-
-func scheme(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme
 }
