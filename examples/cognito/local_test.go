@@ -12,7 +12,7 @@ import (
 	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/examples/internal/browser"
 	"github.com/tokenlife/tokenlife/examples/internal/cognitolocal"
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 

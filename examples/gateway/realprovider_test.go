@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/tokenlife/tokenlife/cookies"
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 	"github.com/tokenlife/tokenlife/examples/internal/oidcprovider"
 )
 

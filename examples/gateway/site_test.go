@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )

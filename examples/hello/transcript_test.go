@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 	"github.com/tokenlife/tokenlife/examples/internal/need"
 	"github.com/tokenlife/tokenlife/examples/internal/program"
 )

@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 
 	"github.com/tokenlife/tokenlife/examples/internal/chromium"
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 	"github.com/tokenlife/tokenlife/refresh/local"
 )
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/examples/internal/chromium"
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 )
 
 func testCookies(t *testing.T, b *chromium.Browser) {

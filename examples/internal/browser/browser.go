@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 )
 
 // A Browser is one user's browser. Its methods may be called from several

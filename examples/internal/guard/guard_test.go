@@ -1,6 +1,6 @@
 // Package guard has tests alone: of the repository as a whole, and not of what
-// any one package does. They hold what the packages export, what the modules
-// depend on, and which commands and links the README files have.
+// any one package does. CONTRIBUTING.md lists what they hold. Package leak below
+// it searches what a run of all tests has written for secrets.
 //
 // The go command keeps the results of tests, and does not see that a file of
 // another module has changed: -count 1 makes sure.

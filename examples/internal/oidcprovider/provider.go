@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 	"github.com/tokenlife/tokenlife/examples/internal/need"
 )
 

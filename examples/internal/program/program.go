@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tokenlife/tokenlife/examples/internal/leak"
+	"github.com/tokenlife/tokenlife/examples/internal/guard/leak"
 )
 
 // Build builds the program in the folder dir, relative to the test's, and

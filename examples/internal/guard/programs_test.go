@@ -1,11 +1,9 @@
-// Package docprogram has a test alone: of the programs that the comments of the
-// other packages show.
-package docprogram
+package guard
 
 import (
 	"encoding/json"
 	"fmt"
-	"go/doc/comment"
+	doccomment "go/doc/comment"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -17,8 +15,6 @@ import (
 	"strings"
 	"testing"
 )
-
-const root = "../../.." // of the repository
 
 // Who comes to a package for the first time copies the program of its comment:
 // so every package shows one, and it builds as it stands, or passes where it is a
@@ -64,14 +60,14 @@ func TestEveryPackageShowsAWholeProgramThatBuilds(t *testing.T) {
 	}
 	// This compiles as go build does, and spares the linking, which would tell
 	// nothing more.
-	run(t, append([]string{"list", "-export", "-f", "{{with .Error}}{{.}}{{end}}", "-overlay", file}, folders...)...)
+	runGo(t, append([]string{"list", "-export", "-f", "{{with .Error}}{{.}}{{end}}", "-overlay", file}, folders...)...)
 	for _, test := range tests {
-		run(t, "test", test)
+		runGo(t, "test", test)
 	}
 }
 
-// run runs the go command.
-func run(t *testing.T, args ...string) {
+// runGo runs the go command in this folder.
+func runGo(t *testing.T, args ...string) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Errorf("go %s: %v\n%s", args[0], err, out)
@@ -104,9 +100,9 @@ and as a test:
 // programs returns the code of a package's comment that begins with a package
 // clause.
 func programs(text string) (whole []string) {
-	var p comment.Parser
+	var p doccomment.Parser
 	for _, block := range p.Parse(text).Content {
-		if code, ok := block.(*comment.Code); ok && strings.HasPrefix(code.Text, "package ") {
+		if code, ok := block.(*doccomment.Code); ok && strings.HasPrefix(code.Text, "package ") {
 			whole = append(whole, code.Text)
 		}
 	}
@@ -128,7 +124,7 @@ func packageComments(t *testing.T) map[string]string {
 		}
 		folder = filepath.ToSlash(folder)
 		if d.IsDir() {
-			return skip(folder)
+			return skipFolder(folder)
 		}
 		if !strings.HasSuffix(folder, ".go") || strings.HasSuffix(folder, "_test.go") {
 			return nil
@@ -151,8 +147,8 @@ func packageComments(t *testing.T) map[string]string {
 	return comments
 }
 
-// skip leaves out folders without packages for others.
-func skip(folder string) error {
+// skipFolder leaves out folders without packages for others.
+func skipFolder(folder string) error {
 	switch name := filepath.Base(filepath.FromSlash(folder)); {
 	case folder == ".":
 		return nil
