@@ -32,7 +32,18 @@ func (p *Policy) mark(access string, expiry, now time.Time) (value string, age i
 		ahead = defaultAhead
 	}
 	value = strconv.FormatInt(min(expiry.Unix(), maxUnix), 10) + "." + digest("generation", access)
-	return value, seconds(left - max(0, min(ahead, left/4)))
+	return value, seconds(DueAt(now, expiry, ahead).Sub(now))
+}
+
+// DueAt returns when an access token is due to be exchanged: ahead of its expiry,
+// but never by more than a quarter of its life. That is the expiry itself where ahead
+// is negative or the time of issue is not known, and the zero time for a token
+// without an expiry.
+func DueAt(issued, expiry time.Time, ahead time.Duration) time.Time {
+	if issued.IsZero() || expiry.IsZero() {
+		return expiry
+	}
+	return expiry.Add(-max(0, min(ahead, expiry.Sub(issued)/4)))
 }
 
 // seconds returns an age that deletes nothing and that browsers accept.

@@ -119,8 +119,10 @@ type Auth struct {
 	replay      int
 	grace       time.Duration  // of the coordinator
 	background  sync.WaitGroup // refreshes beside handlers
-	earlyAfter  atomic.Int64   // Unix nanoseconds: until then none is begun; 0: they are
-	chanceAfter atomic.Int64   // Unix nanoseconds: until then an unusable token has no second chance
+
+	backoffUntil atomic.Int64 // Unix nanoseconds: until then none of them is begun; 0: they are
+	chanceAfter  atomic.Int64 // Unix nanoseconds: until then an unusable token has no second chance
+
 	crossOrigin *http.CrossOriginProtection
 	challenges  challenges
 }
@@ -203,114 +205,4 @@ func (a *Auth) Close() error {
 		return a.coordinator.Close()
 	}
 	return nil
-}
-
-// Require lets requests with a good access token pass to next, which finds it
-// with [FromContext], and refuses all others.
-//
-// A login in cookies whose access token has ended is refreshed first, and next
-// sees a request as if it had come with the new tokens. The new cookies are
-// added when next writes its header. Require panics if a is not valid, as
-// [Auth.Validate] tells.
-func (a *Auth) Require(next http.Handler) http.Handler {
-	return a.handler(next, func(v *visit, err error) error { return err })
-}
-
-// Optional lets requests without a login pass as well; [FromContext] tells the
-// one from the other. A login is kept alive as by Require. Refused are only
-// requests that claim something false: a bearer token that is not good, a
-// malformed header, a cross-origin request on cookies.
-func (a *Auth) Optional(next http.Handler) http.Handler {
-	return a.handler(next, func(v *visit, err error) error {
-		if v.bearer || isStatus(err, http.StatusBadRequest, http.StatusForbidden) {
-			return err
-		}
-		return nil
-	})
-}
-
-// RequireScope is Require for handlers that need all of the given scopes (RFC
-// 6750 section 3.1): it answers 403 where one is missing. It panics if no scope
-// is given.
-func (a *Auth) RequireScope(scopes ...string) func(next http.Handler) http.Handler {
-	if len(scopes) == 0 {
-		panic(errors.New("middleware: RequireScope without a scope"))
-	}
-	return func(next http.Handler) http.Handler {
-		return a.handler(next, func(v *visit, err error) error {
-			if err != nil {
-				return err
-			}
-			return a.needScopes(v.token, scopes)
-		})
-	}
-}
-
-// RequireGroup is Require for handlers whose users must be members of all of the
-// given groups, as [verify.Issuer.GroupsClaim] tells them: it answers 403 where
-// one is missing. It panics if no group is given.
-func (a *Auth) RequireGroup(groups ...string) func(next http.Handler) http.Handler {
-	if len(groups) == 0 {
-		panic(errors.New("middleware: RequireGroup without a group"))
-	}
-	return func(next http.Handler) http.Handler {
-		return a.handler(next, func(v *visit, err error) error {
-			if err != nil {
-				return err
-			}
-			return a.needGroups(v.token, groups)
-		})
-	}
-}
-
-// handler is the way of a request through a: what it comes to, whether that is
-// enough, and what the browser must learn of it.
-func (a *Auth) handler(next http.Handler, enough func(*visit, error) error) http.Handler {
-	a.mustBeValid()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{Context: r.Context()}
-		err := a.visit(r, v)
-		v.dead = isDead(err)
-		h := next
-		if err := enough(v, err); err != nil {
-			h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) })
-		} else if v.token != nil {
-			a.observeToken(Verified, v)
-		}
-		if v.renewal == nil && v.early == nil && !v.dead && !a.mayReplay(r, v) {
-			h.ServeHTTP(w, a.pass(r, v, nil)) // the browser has nothing to learn
-			return
-		}
-		a.serve(w, r, v, h)
-	})
-}
-
-// Check decides as Require does, without a handler: it returns the request to
-// go on with, or a [*Refusal] to answer with. Cookies, renewed or cleared, are
-// set on w at once, so nothing may have been written yet.
-func (a *Auth) Check(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
-	if err := a.Validate(); err != nil {
-		return nil, err
-	}
-	v := &visit{Context: r.Context()}
-	err := a.visit(r, v)
-	if v.early != nil { // there is no later moment
-		if v.early.join(v) == nil {
-			a.carry(w, r, v.early.visit)
-		}
-		v.early.leave()
-	}
-	if v.renewal != nil {
-		a.carry(w, r, v)
-		v.renewal.Release()
-	}
-	if isDead(err) {
-		a.policy.Clear(w, r)
-	}
-	if err != nil {
-		a.observeRefusal(v.Context, err)
-		return nil, err
-	}
-	a.observeToken(Verified, v)
-	return a.pass(r, v, nil), nil
 }

@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 )
@@ -15,65 +14,35 @@ func (a *Auth) Refresh() http.Handler {
 	a.mustBeValid()
 	return onlyPost(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w.Header())
-		v := &visit{Context: r.Context()}
-		if err := a.refreshNow(r, v); err != nil {
-			if isDead(err) {
-				a.policy.Clear(w, r)
-			}
-			a.refuse(w, r, a.refusal(err))
+		d := &decision{Context: r.Context()}
+		err := a.decide(r, d, asked)
+		a.writeCookies(w, r, d)
+		if err != nil {
+			a.refuse(w, r, err)
 			return
 		}
-		a.carry(w, r, v)
-		v.renewal.Release()
 		w.WriteHeader(http.StatusNoContent)
 	})
-}
-
-// refreshNow exchanges the tokens of r's cookies, due or not.
-func (a *Auth) refreshNow(r *http.Request, v *visit) error {
-	old, unreadable := a.policy.Read(r)
-	if len(r.Header["Authorization"]) > 0 {
-		// A bearer token decides alone, and there is nothing to refresh it with.
-		if raw, err := bearerToken(r.Header); raw != "" || err != nil {
-			return errors.Join(errNoCredential, err)
-		}
-	}
-	if old.Refresh == "" || a.coordinator == nil {
-		return errors.Join(errNoCredential, unreadable)
-	}
-	if err := a.sameOrigin(r); err != nil {
-		return err
-	}
-	was, err := a.whose(v, old)
-	if err != nil {
-		return err
-	}
-	return a.renew(v, old, was, "asked")
 }
 
 // Session returns the handler that tells a page, by GET, whether it is signed
 // in: {"authenticated":true,"subject":"…","expires_in":1234}, with the seconds
 // that the access token has left. It keeps the login alive as Optional does.
 func (a *Auth) Session() http.Handler {
-	type session struct {
+	type answer struct {
 		Authenticated bool   `json:"authenticated"`
 		Subject       string `json:"subject,omitempty"`
 		ExpiresIn     int    `json:"expires_in"`
 	}
 	return a.handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w.Header())
-		var s session
+		var s answer
 		if t, ok := FromContext(r.Context()); ok {
-			s = session{true, t.Subject, seconds(time.Until(t.Expiry))}
+			s = answer{true, t.Subject, seconds(time.Until(t.Expiry))}
 		}
 		w.Header()["Content-Type"] = []string{"application/json"}
 		_ = json.NewEncoder(w).Encode(s)
-	}), func(_ *visit, err error) error {
-		if isStatus(err, http.StatusUnauthorized) {
-			return nil
-		}
-		return err
-	})
+	}), session, nil)
 }
 
 // Logout returns the handler that signs out, by POST: see [Auth.SignOut]. A
@@ -122,3 +91,6 @@ func onlyPost(h http.HandlerFunc) http.Handler {
 		h(w, r)
 	})
 }
+
+// seconds is a duration in whole seconds, at least zero.
+func seconds(d time.Duration) int { return max(0, int(d/time.Second)) }

@@ -129,15 +129,15 @@ func (a *Auth) observe(ctx context.Context, e Event) {
 }
 
 // observeToken tells what the request of a good token has come to.
-func (a *Auth) observeToken(kind Kind, v *visit) {
+func (a *Auth) observeToken(kind Kind, d *decision) {
 	if a.Observe == nil {
 		return
 	}
-	e := Event{Kind: kind, Bearer: v.bearer}
-	if v.token != nil {
-		e.Issuer, e.Subject = v.token.Issuer, v.token.Subject
+	e := Event{Kind: kind, Bearer: d.bearer}
+	if d.token != nil {
+		e.Issuer, e.Subject = d.token.Issuer, d.token.Subject
 	}
-	a.observe(v.Context, e)
+	a.observe(d.Context, e)
 }
 
 func (a *Auth) observeRefusal(ctx context.Context, err error) {
@@ -147,14 +147,14 @@ func (a *Auth) observeRefusal(ctx context.Context, err error) {
 }
 
 // observeRenewal tells how a refresh went for one request.
-func (a *Auth) observeRenewal(v *visit, was *verify.Token, cause string, took time.Duration, err error) {
+func (a *Auth) observeRenewal(d *decision, was *verify.Token, cause string, took time.Duration, err error) {
 	if a.Observe == nil {
 		return
 	}
 	e := Event{Kind: Refreshed, Err: err, Cause: cause, Took: took}
 	switch {
 	case err == nil:
-		was, e.Remembered = v.token, v.renewal.Remembered
+		was, e.Remembered = d.token, d.renewal.Remembered
 	case errors.Is(err, refresh.ErrDenied):
 		e.Kind = Ended
 	case errors.Is(err, errOtherSubject):
@@ -165,12 +165,18 @@ func (a *Auth) observeRenewal(v *visit, was *verify.Token, cause string, took ti
 	if was != nil {
 		e.Issuer, e.Subject = was.Issuer, was.Subject
 	}
-	a.observe(v.Context, e)
+	a.observe(d.Context, e)
 }
 
 // causeOf names why a login is refreshed, from what was said of its access token.
-func causeOf(err error) string {
+func causeOf(m mode, err error) string {
 	switch {
+	case m == passive:
+		return "marker"
+	case m == asked:
+		return "asked"
+	case m == again:
+		return "answer"
 	case err == nil:
 		return "due"
 	case errors.Is(err, verify.ErrExpired):

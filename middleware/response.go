@@ -18,16 +18,16 @@ type response struct {
 	http.ResponseWriter
 	auth *Auth
 	r    *http.Request // as the client sent it
-	v    *visit
-	body *tape // of r; nil if it has none
+	d    *decision
+	body *replayBody // of r; nil if it has none
 
-	settled bool        // the final header is out, or about to be
-	again   bool        // a 401 has been held back: what follows of this run is dropped
-	second  bool        // this is the run after that, or there is none
-	begin   time.Time   // of the first run
-	before  http.Header // the header as the handler found it, for the second run
+	committed  bool        // the final header is out, or about to be
+	discarding bool        // a 401 has been held back: what follows of this run is dropped
+	lastRun    bool        // no 401 is held back
+	started    time.Time   // the first run
+	header     http.Header // as the handler found it, for the second run
 
-	taken hijackable
+	hijacker hijackable
 }
 
 // hijackable is a response over a connection that can be taken over.
@@ -36,13 +36,13 @@ type hijackable struct{ *response }
 // writer returns rw with the abilities of what it wraps.
 func (rw *response) writer() http.ResponseWriter {
 	if canHijack(rw.ResponseWriter) {
-		rw.taken.response = rw
-		return &rw.taken
+		rw.hijacker.response = rw
+		return &rw.hijacker
 	}
 	return rw
 }
 
-// canHijack tells whether http.ResponseController finds a Hijacker in w. If rw were
+// canHijack reports whether http.ResponseController finds a Hijacker in w. If rw were
 // none, it would find it past rw, and no cookies would be written.
 func canHijack(w http.ResponseWriter) bool {
 	for {
@@ -57,82 +57,62 @@ func canHijack(w http.ResponseWriter) bool {
 	}
 }
 
-// settle is called once, at the last moment to set a header.
-func (rw *response) settle() {
-	if rw.settled {
+// commit is called once, at the last moment to set a header.
+func (rw *response) commit() {
+	if rw.committed {
 		return
 	}
-	rw.settled = true
-	v := rw.v
-	if v.early != nil && v.early.join(v) == nil {
-		v = v.early.visit
-	}
-	switch {
-	case v.dead:
-		rw.auth.policy.Clear(rw.ResponseWriter, rw.r)
-	case v.renewal != nil:
-		rw.auth.carry(rw.ResponseWriter, rw.r, v)
-	}
-	rw.release() // a stream may go on for hours
-}
-
-// release lets go of the renewal: nothing more is asked of it.
-func (rw *response) release() {
-	if rw.v.renewal != nil {
-		rw.v.renewal.Release()
-	}
-	if rw.v.early != nil {
-		rw.v.early.leave()
-	}
+	rw.committed = true
+	rw.auth.writeCookies(rw.ResponseWriter, rw.r, rw.d) // and releases: a stream may go on for hours
 }
 
 // finish is called when the handler has returned, or has panicked. From then on
 // rw is transparent.
 func (rw *response) finish(returned bool) {
 	if returned {
-		rw.settle()
+		rw.commit()
 	}
-	rw.settled, rw.again = true, false
-	rw.release()
+	rw.committed, rw.discarding = true, false
+	rw.d.release()
 }
 
 func (rw *response) WriteHeader(status int) {
 	switch {
-	case rw.again:
+	case rw.discarding:
 		return
 	case status < 200 && status != http.StatusSwitchingProtocols:
 		// Informational headers come before the final one; 101 is final.
-	case status == http.StatusUnauthorized && !rw.settled && rw.renewAfter401():
-		rw.again = true
+	case status == http.StatusUnauthorized && !rw.committed && rw.exchangeAfter401():
+		rw.discarding = true
 		return
 	default:
-		rw.settle()
+		rw.commit()
 	}
 	rw.ResponseWriter.WriteHeader(status)
 }
 
 func (rw *response) Write(p []byte) (int, error) {
-	if rw.again {
+	if rw.discarding {
 		return len(p), nil
 	}
-	rw.settle()
+	rw.commit()
 	return rw.ResponseWriter.Write(p)
 }
 
 func (rw *response) WriteString(s string) (int, error) {
-	if rw.again {
+	if rw.discarding {
 		return len(s), nil
 	}
-	rw.settle()
+	rw.commit()
 	return io.WriteString(rw.ResponseWriter, s)
 }
 
 // ReadFrom keeps the way open for sendfile.
 func (rw *response) ReadFrom(r io.Reader) (int64, error) {
-	if rw.again {
+	if rw.discarding {
 		return io.Copy(io.Discard, r)
 	}
-	rw.settle()
+	rw.commit()
 	return io.Copy(rw.ResponseWriter, r)
 }
 
@@ -140,10 +120,10 @@ func (rw *response) ReadFrom(r io.Reader) (int64, error) {
 func (rw *response) Flush() { _ = rw.FlushError() }
 
 func (rw *response) FlushError() error {
-	if rw.again {
+	if rw.discarding {
 		return nil
 	}
-	rw.settle()
+	rw.commit()
 	return http.NewResponseController(rw.ResponseWriter).Flush()
 }
 
@@ -153,9 +133,9 @@ func (rw *response) Unwrap() http.ResponseWriter { return rw.ResponseWriter }
 // Hijack lets the handler write the header itself, from w.Header() if it is any
 // good: the cookies are there.
 func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if h.again {
+	if h.discarding {
 		return nil, nil, http.ErrNotSupported
 	}
-	h.settle()
+	h.commit()
 	return http.NewResponseController(h.ResponseWriter).Hijack()
 }

@@ -129,18 +129,18 @@ func (v *Revocations) Check(ctx context.Context, t *verify.Token) error {
 	return v.list().Check(ctx, t)
 }
 
-// revoked reports whether t, a good token, has been revoked, as far as is
+// checkRevoked returns an error if t, a good token, has been revoked, as far as is
 // remembered.
-func (a *Auth) revoked(ctx context.Context, t *verify.Token) error {
+func (a *Auth) checkRevoked(ctx context.Context, t *verify.Token) error {
 	if a.Revocations == nil {
 		return nil
 	}
-	return a.onlyRevoked(ctx, a.Revocations.Check(ctx, t))
+	return a.revokedOnly(ctx, a.Revocations.Check(ctx, t))
 }
 
-// onlyRevoked returns err if it says that something is revoked. A store that
+// revokedOnly returns err if it says that something is revoked. A store that
 // could not tell ends no login.
-func (a *Auth) onlyRevoked(ctx context.Context, err error) error {
+func (a *Auth) revokedOnly(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -153,7 +153,7 @@ func (a *Auth) onlyRevoked(ctx context.Context, err error) error {
 	return nil
 }
 
-// over tells, around an exchange of tokens, whether the login has been revoked:
+// checkExchange tells, around an exchange of tokens, whether the login has been revoked:
 // was is the token that is exchanged and is the one that it is exchanged for,
 // and either may be nil.
 //
@@ -162,7 +162,7 @@ func (a *Auth) onlyRevoked(ctx context.Context, err error) error {
 // cut-off may have come while the provider was asked. A refresh that comes
 // without its old token, or with one that the issuer has not signed, cannot
 // show that its login is younger than a cut-off, and does not get past one.
-func (a *Auth) over(ctx context.Context, was, is *verify.Token) error {
+func (a *Auth) checkExchange(ctx context.Context, was, is *verify.Token) error {
 	if a.Revocations == nil {
 		return nil
 	}
@@ -174,14 +174,14 @@ func (a *Auth) over(ctx context.Context, was, is *verify.Token) error {
 		// What has just been read for the old token holds for the new one.
 		anew := t == was || was == nil || was.Session != is.Session
 		cutOff, err := a.Revocations.list().CheckAnew(ctx, t, anew)
-		err = a.onlyRevoked(ctx, err)
+		err = a.revokedOnly(ctx, err)
 		if t == is && err != nil {
 			// Its issuer's clock may be behind, as it was for the old one.
 			if was == nil {
 				return err
 			}
-			if at := a.Revocations.list().SparedAt(was); at != 0 && a.proven(ctx, was) == nil {
-				err = a.onlyRevoked(ctx, a.Revocations.list().Spare(ctx, is, at))
+			if at := a.Revocations.list().SparedAt(was); at != 0 && a.provenIssue(ctx, was) == nil {
+				err = a.revokedOnly(ctx, a.Revocations.list().Spare(ctx, is, at))
 			}
 			return err
 		}
@@ -195,12 +195,12 @@ func (a *Auth) over(ctx context.Context, was, is *verify.Token) error {
 	if latest.IsZero() {
 		return nil
 	}
-	return a.proven(ctx, was)
+	return a.provenIssue(ctx, was)
 }
 
-// proven reports whether what was says of itself is to be believed: a token that
+// provenIssue reports whether what was says of itself is to be believed: a token that
 // has not expired has been verified as a whole, one that has was only read.
-func (a *Auth) proven(ctx context.Context, was *verify.Token) error {
+func (a *Auth) provenIssue(ctx context.Context, was *verify.Token) error {
 	if was == nil {
 		return revocation.ErrLogin
 	}
@@ -237,16 +237,4 @@ func (a *Auth) revokeAccess(ctx context.Context, t refresh.Tokens) error {
 	// has been told. A provider's session may outlast this sign-out, and what the
 	// user gets by signing in again has the same name: whole seconds spare it.
 	return a.Revocations.list().RevokeTokens(ctx, token, time.Now().Truncate(time.Second))
-}
-
-// lookAside is what Renew knows of a revoked login, whose handler does not ask.
-func (a *Auth) lookAside(v *visit, old refresh.Tokens) error {
-	if a.Revocations == nil {
-		return nil
-	}
-	was, err := a.whose(v, old)
-	if was == nil || err != nil {
-		return nil
-	}
-	return a.revoked(v.Context, was)
 }

@@ -38,7 +38,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
 	if a.Revocations != nil {
-		if err := a.onlyRevoked(r.Context(), a.Revocations.list().Admit(r.Context(), token)); err != nil {
+		if err := a.revokedOnly(r.Context(), a.Revocations.list().Admit(r.Context(), token)); err != nil {
 			return fmt.Errorf("middleware: sign-in: %w", err)
 		}
 	}
@@ -65,7 +65,7 @@ func (a *Auth) replace(r *http.Request, is *verify.Token, t refresh.Tokens) {
 	if a.coordinator == nil || old.Refresh == "" || old.Refresh == t.Refresh {
 		return
 	}
-	was, _ := a.whose(&visit{Context: r.Context()}, old)
+	was, _ := a.ownerToken(r.Context(), old)
 	if was == nil || sameSubject(was, is) == nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 		defer cancel()
