@@ -80,16 +80,17 @@ const (
 // handler finds the token: one allocation for both.
 type decision struct {
 	context.Context
-	token        *verify.Token // nil: no login
-	buf          verify.Token  // where token points to, where the Verifier can fill it
-	bearer       bool          // the Authorization header decided
-	passive      bool          // the handler authenticates by itself: it gets no token from us
-	forwardRaw   string        // the access token of the cookie, for such a handler
-	revoked      bool          // what the cookies hold is revoked: such a handler is not to see it
-	crossOrigin  bool          // another origin made the browser send it: such a handler gets nothing of the cookies from us
-	renewal      *refresh.Renewal
-	background   *backgroundRefresh // nil: none
-	clearCookies bool               // the login is over
+	token      *verify.Token // nil: no login
+	buf        verify.Token  // where token points to, where the Verifier can fill it
+	renewal    *refresh.Renewal
+	background *backgroundRefresh // nil: none
+	forwardRaw string             // the access token of the cookie, for a handler that authenticates by itself
+
+	bearer       bool // the Authorization header decided
+	passive      bool // the handler authenticates by itself: it gets no token from us
+	revoked      bool // what the cookies hold is revoked: such a handler is not to see it
+	crossOrigin  bool // another origin made the browser send it: such a handler gets nothing of the cookies from us
+	clearCookies bool // the login is over
 }
 
 // release lets go of the new tokens: nothing more is asked of them.
