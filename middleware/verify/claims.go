@@ -66,8 +66,7 @@ func (c *claims) parse(data []byte) error {
 			// that reports something, such as a back-channel logout.
 			c.isSecurityEventToken = value[0] == '{'
 		default:
-			if otherCase(name, "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "azp",
-				"scope", "scp", "token_use", "events", "nonce", "auth_time", "acr", "amr", "cnf", "sid") {
+			if isCasedClaim(name) {
 				reason = refusal("a registered claim in another case")
 				return false
 			}
@@ -84,6 +83,13 @@ func (c *claims) parse(data []byte) error {
 		return refusal("payload is not a plain JSON object")
 	}
 	return nil
+}
+
+// isCasedClaim reports whether name is a registered claim but for the case of
+// its letters: a reader that ignores case would take it for that claim.
+func isCasedClaim(name []byte) bool {
+	return otherCase(name, "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "azp",
+		"scope", "scp", "token_use", "events", "nonce", "auth_time", "acr", "amr", "cnf", "sid")
 }
 
 // session returns the provider's name for the login, or nothing.
