@@ -12,8 +12,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// What a browser gets is never kept by a cache on the way, and the marker tells
-// its scripts when to ask for more.
+// Caches on the way do not store the response. Scripts can read the marker, and
+// no other cookie.
 func ExamplePolicy_Write() {
 	login := refresh.Tokens{
 		Access:  "an-access-token",
@@ -46,8 +46,8 @@ func ExamplePolicy_ReadAccess() {
 	// Output: an-access-token <nil>
 }
 
-// With Keys, a cookie tells nothing to who reads it, and what somebody has put
-// together is not believed.
+// With Keys, cookies cannot be read on the client, and cookies that were made up
+// there are not accepted.
 func ExamplePolicy_sealed() {
 	keys, err := cookies.NewKeyRing(bytes.Repeat([]byte("k"), 32)) // 32 random bytes in earnest
 	if err != nil {
@@ -77,8 +77,8 @@ func ExamplePolicy_sealed() {
 	// "" true
 }
 
-// A key is replaced by putting a new one before it: what the old one has sealed
-// can be read until it is taken away.
+// To replace a key, put a new one before it. Values that the old key has sealed
+// can be read until it is removed.
 func ExamplePolicy_newKey() {
 	older, newer := bytes.Repeat([]byte("o"), 32), bytes.Repeat([]byte("n"), 32)
 	before, _ := cookies.NewKeyRing(older)

@@ -18,22 +18,22 @@ const (
 	keySize = 32
 	maxKeys = 8
 
-	// sealVersion is the first character of everything sealed. Another way of
-	// sealing will have another.
+	// sealVersion is the first character of every sealed value. It changes with
+	// the format.
 	sealVersion = "1"
 
-	// maxSealed bounds what Open looks at, in characters.
+	// maxSealed is the longest text that Open accepts, in characters.
 	maxSealed = 64 << 10
 )
 
-// A KeyRing seals small values, so that they can be given to a client who can
-// neither read nor change them. It uses AES-256-GCM with a nonce that is a keyed
-// hash of the name and the value (as in RFC 5297): what is the same is sealed
-// the same, so that answers under way together give a browser one and the same
-// cookie. The first key seals and all keys open, so a key is replaced by
-// putting the new one before it, and taking it away when nothing that it sealed
-// matters any more. One key should seal no more than four thousand million
-// values.
+// A KeyRing seals small values, so that a client can hold them and neither read
+// nor change them. It uses AES-256-GCM with a nonce that is a keyed hash of the
+// name and the value (as in RFC 5297). Equal values are therefore sealed alike,
+// so that concurrent responses to a browser set the same cookie.
+//
+// The first key seals and all keys open. To replace a key, put the new one
+// before it, and remove the old one when no value that it sealed is needed any
+// more. One key should seal no more than four thousand million values.
 //
 // A KeyRing does not change and may be used from several goroutines at once.
 // It prints as the number of its keys.
@@ -41,10 +41,11 @@ type KeyRing struct {
 	keys []sealingKey
 }
 
-// A sealingKey is what follows from one key: one for each purpose.
+// A sealingKey holds the keys that are derived from one key of the ring, one
+// for each purpose.
 type sealingKey struct {
 	aead  cipher.AEAD
-	nonce []byte // the key of the hash that gives nonces
+	nonce []byte // the key of the hash from which nonces are taken
 }
 
 func newSealingKey(key []byte) (k sealingKey, err error) {
@@ -63,8 +64,8 @@ func newSealingKey(key []byte) (k sealingKey, err error) {
 	return k, err
 }
 
-// nonceFor returns the nonce for a value under a name. The name's length goes
-// before it, so that no other name and value are hashed as the same bytes.
+// nonceFor returns the nonce for a value under a name. The length of the name
+// is hashed before it, so that no other name and value give the same bytes.
 func (k sealingKey) nonceFor(name string, plain []byte) []byte {
 	h := hmac.New(sha256.New, k.nonce)
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(name))))
@@ -109,16 +110,16 @@ func NewKeyRing(keys ...[]byte) (*KeyRing, error) {
 func (k *KeyRing) Seal(name string, plain []byte) string {
 	newest := k.keys[0]
 	nonce := newest.nonceFor(name, plain)
-	box := newest.aead.Seal(nonce, nonce, plain, additional(name)) // the nonce goes before
+	box := newest.aead.Seal(nonce, nonce, plain, additional(name)) // after the nonce
 	return sealVersion + base64.RawURLEncoding.EncodeToString(box)
 }
 
-// Open returns what was sealed under name by one of the keys. Its error says
-// neither what is wrong nor anything of the value.
+// Open returns the value that one of the keys has sealed under name. Its error
+// neither says what is wrong nor holds any part of the value.
 func (k *KeyRing) Open(name, sealed string) ([]byte, error) {
 	text, ok := strings.CutPrefix(sealed, sealVersion)
-	// The decoder passes over line breaks and, unless strict, over stray bits at
-	// the end: one value would have many texts.
+	// The decoder skips line breaks and, unless strict, ignores stray bits at
+	// the end. With either, one value would have many texts.
 	if !ok || len(text) > maxSealed || strings.ContainsAny(text, "\r\n") {
 		return nil, errNotOpened
 	}

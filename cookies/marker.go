@@ -10,18 +10,18 @@ import (
 const (
 	defaultAhead = 30 * time.Second
 
-	// signedOut is the marker's value when there is no login and scripts need
-	// not ask for one.
+	// signedOut is the marker's value after a sign-out. Scripts that see it do
+	// not ask for a refresh.
 	signedOut = "0"
 
-	// maxUnix is the last second of the year 9999, beyond which a time has no
-	// usual notation.
+	// maxUnix is the last second of the year 9999. Later times have no usual
+	// notation.
 	maxUnix = 253402300799
 )
 
 // mark returns the marker's value for a token and its Max-Age in seconds. The
-// value is empty where there is no time to tell, because the expiry is not
-// known or has passed: then there is no marker, and a script asks.
+// value is empty if the expiry is not known or has passed. Then no marker is
+// set, and a script that finds none asks for a refresh.
 func (p *Policy) mark(access string, expiry, now time.Time) (value string, age int) {
 	left := expiry.Sub(now)
 	if expiry.IsZero() || left <= 0 {
@@ -46,21 +46,22 @@ func DueAt(issued, expiry time.Time, ahead time.Duration) time.Time {
 	return expiry.Add(-max(0, min(ahead, expiry.Sub(issued)/4)))
 }
 
-// seconds returns an age that deletes nothing and that browsers accept.
+// seconds returns d as a Max-Age: at least one second, as zero would delete the
+// cookie, and at most what browsers accept.
 func seconds(d time.Duration) int {
 	return int(min(max(d, time.Second), maxAge) / time.Second)
 }
 
-// Marker returns what the marker in a request says: when the access token ends,
-// or the zero time where the last answer ended the login. It returns false
-// where the marker is absent, malformed, or there are two. Like everything that
-// a script can write, the marker is a hint and proves nothing.
+// Marker reads the marker of a request and returns the expiry of the access
+// token, or the zero time after a sign-out. It returns false if the marker is
+// absent, malformed, or there are two. Scripts can write the marker, so it is a
+// hint and proves nothing.
 func (p Policy) Marker(r *http.Request) (expiry time.Time, ok bool) {
 	n := p.names()
-	var c carried
+	var c parsed
 	c.scan(&n, r.Header["Cookie"])
 	m := &c[marker]
-	if !m.present.has(whole) || m.twice.has(whole) {
+	if !m.present.has(whole) || m.duplicate.has(whole) {
 		return time.Time{}, false
 	}
 	if m.value == signedOut {

@@ -14,9 +14,9 @@ const (
 )
 
 // A slot is a place where a cookie's value can be: whole under the cookie's own
-// name, or a piece of it under name.0 to name.9. Write uses as many pieces as
-// MaxTotal allows; a slot exists for every digit, so that whatever looks like a
-// piece of ours is removed along with the others.
+// name, or a piece of it under name.0 to name.9. Write uses no more pieces than
+// MaxTotal allows. There is a slot for every digit all the same, so that each
+// cookie with the name of a piece is removed along with the others.
 type slot int
 
 const (
@@ -31,47 +31,47 @@ type slotSet uint16
 func (s slotSet) has(i slot) bool { return s&(1<<i) != 0 }
 func (s *slotSet) add(i slot)     { *s |= 1 << i }
 
-// names knows the names of a policy's cookies and finds a cookie by its name
-// without putting the name together.
+// names holds the parts of the names of a policy's cookies. It finds a cookie
+// by its name without allocating.
 type names struct {
-	shield, refreshShield string // __Host-, __Secure- or nothing
-	rest                  string // what Prefix has after that
-	size                  [kinds]int
+	prefix, refreshPrefix string     // __Host-, __Secure- or nothing
+	infix                 string     // the rest of Policy.Prefix
+	size                  [kinds]int // the length of each name
 }
 
 func (p *Policy) names() names {
-	n := names{shield: hostPrefix, rest: p.Prefix}
+	n := names{prefix: hostPrefix, infix: p.Prefix}
 	if p.Domain != "" {
-		n.shield = securePrefix
+		n.prefix = securePrefix
 	}
-	for _, shield := range []string{hostPrefix, securePrefix} {
-		if rest, ok := strings.CutPrefix(p.Prefix, shield); ok {
-			n.shield, n.rest = shield, rest
+	for _, prefix := range []string{hostPrefix, securePrefix} {
+		if rest, ok := strings.CutPrefix(p.Prefix, prefix); ok {
+			n.prefix, n.infix = prefix, rest
 		}
 	}
-	n.refreshShield = n.shield
+	n.refreshPrefix = n.prefix
 	if p.hidesRefresh() {
-		n.refreshShield = securePrefix
+		n.refreshPrefix = securePrefix
 	}
 	if p.InsecureHTTP {
-		n.shield, n.refreshShield = "", ""
+		n.prefix, n.refreshPrefix = "", ""
 	}
 	for k := range kinds {
-		shield, rest, base := n.parts(k)
-		n.size[k] = len(shield) + len(rest) + len(base)
+		prefix, infix, base := n.parts(k)
+		n.size[k] = len(prefix) + len(infix) + len(base)
 	}
 	return n
 }
 
-// parts returns the three parts of a cookie's name.
-func (n *names) parts(k kind) (shield, rest, base string) {
+// parts returns the three parts of a cookie's name, in their order.
+func (n *names) parts(k kind) (prefix, infix, base string) {
 	switch k {
 	case accessToken:
-		return n.shield, n.rest, Access
+		return n.prefix, n.infix, Access
 	case refreshToken:
-		return n.refreshShield, n.rest, Refresh
+		return n.refreshPrefix, n.infix, Refresh
 	case idToken:
-		return n.shield, n.rest, ID
+		return n.prefix, n.infix, ID
 	default:
 		return "", "", Life
 	}
@@ -79,14 +79,14 @@ func (n *names) parts(k kind) (shield, rest, base string) {
 
 // name returns the name of a cookie at a slot.
 func (n *names) name(k kind, at slot) string {
-	shield, rest, base := n.parts(k)
+	prefix, infix, base := n.parts(k)
 	if at == whole {
-		return shield + rest + base
+		return prefix + infix + base
 	}
-	return shield + rest + base + "." + string(rune('0'+at-firstPiece))
+	return prefix + infix + base + "." + string(rune('0'+at-firstPiece))
 }
 
-// find returns which of the policy's cookies has the name, if any.
+// find returns the cookie of the policy that has the name, if one has.
 func (n *names) find(name string) (k kind, at slot, ok bool) {
 	if dot := len(name) - 2; dot > 0 && name[dot] == '.' && '0' <= name[dot+1] && name[dot+1] <= '9' {
 		at = firstPiece + slot(name[dot+1]-'0')
@@ -96,8 +96,8 @@ func (n *names) find(name string) (k kind, at slot, ok bool) {
 		if len(name) != n.size[k] {
 			continue
 		}
-		shield, rest, base := n.parts(k)
-		if name[:len(shield)] == shield && name[len(shield):len(shield)+len(rest)] == rest && name[len(shield)+len(rest):] == base {
+		prefix, infix, base := n.parts(k)
+		if name[:len(prefix)] == prefix && name[len(prefix):len(prefix)+len(infix)] == infix && name[len(prefix)+len(infix):] == base {
 			// The marker is never split.
 			return k, at, k != marker || at == whole
 		}

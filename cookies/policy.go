@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The names of the cookies, as they follow the policy's prefix. [Life], the
-// marker, never has a prefix.
+// The names of the cookies, without the policy's prefix. [Life], the name of
+// the marker, never has a prefix.
 const (
 	Access  = "accessToken"  // the access token, HttpOnly
 	Refresh = "refreshToken" // the refresh token, HttpOnly
@@ -17,16 +17,16 @@ const (
 	Life    = "tokenLife"    // the marker: when the access token ends; scripts can read it
 )
 
-// MaxTotal is the most that the cookies of one login may come to: the bytes of
-// all their names and values, after encoding, sealing and splitting. Servers
-// and proxies commonly refuse a request whose header is larger than this.
+// MaxTotal limits the cookies of one login, in bytes: the sum of all their
+// names and values, after encoding, sealing and splitting. Servers and proxies
+// commonly refuse a request with a larger header.
 const MaxTotal = 16 << 10
 
-// maxPair is what browsers store of one cookie: name and value together
-// (RFC 6265, section 6.1). A larger one they drop without a word.
+// maxPair limits one cookie, name and value together, in bytes (RFC 6265,
+// section 6.1). Browsers silently drop a larger one.
 const maxPair = 4096
 
-// maxAge is how long browsers keep a cookie at most, whatever it asks for.
+// maxAge is the longest that browsers keep a cookie, whatever its Max-Age.
 const maxAge = 400 * 24 * time.Hour
 
 const (
@@ -43,10 +43,10 @@ const (
 // called from several goroutines at once. All copies that serve one site, in
 // every replica, must be equal.
 type Policy struct {
-	// Prefix comes before the names of all cookies but the marker's. It begins
-	// with "__Host-" or "__Secure-", for which browsers enforce what the names
-	// promise, and may go on to tell several applications on one host apart, as
-	// in "__Host-shop-". Default: "__Host-", or "__Secure-" when Domain is set.
+	// Prefix begins the names of all cookies but the marker's. It begins with
+	// "__Host-" or "__Secure-", whose rules browsers enforce. More can follow,
+	// to tell several applications on one host apart, as in "__Host-shop-".
+	// Default: "__Host-", or "__Secure-" when Domain is set.
 	Prefix string
 
 	// Domain shares the cookies with every host below this domain, each of
@@ -55,10 +55,10 @@ type Policy struct {
 	Domain string
 
 	// RefreshPath narrows the refresh cookie to requests at and below this
-	// path, so that the token travels less often. In return only those requests
-	// can renew or revoke a login: what refreshes and what signs out must both
-	// be below it. And that one cookie is called __Secure- instead of
-	// __Host-. Default: "/".
+	// path, so that the token travels less often. Only those requests can then
+	// refresh or revoke a login, so the endpoints that refresh and sign out
+	// must both be below it. The name of the refresh cookie begins with
+	// __Secure- instead of __Host-. Default: "/".
 	RefreshPath string
 
 	// SameSite is the attribute of that name. With http.SameSiteStrictMode a
@@ -67,36 +67,38 @@ type Policy struct {
 	// Default: http.SameSiteLaxMode.
 	SameSite http.SameSite
 
-	// Keys seals the tokens, so that a cookie tells nothing to who reads it on
-	// the client, and cannot be put together there. Cookies written before Keys
-	// was set are not believed afterwards. Default: unsealed.
+	// Keys seals the tokens, so that they can be neither read nor made up on
+	// the client. Cookies written before Keys was set are not accepted
+	// afterwards. Default: unsealed.
 	Keys *KeyRing
 
-	// KeepID keeps the ID token in a cookie of its own, for a sign-out at the
-	// provider that wants it as a hint. Default: it is not kept.
+	// KeepID keeps the ID token in a cookie of its own, for providers that want
+	// it as a hint at a sign-out. Default: it is not kept.
 	KeepID bool
 
-	// Lifetime is for how long after a Write the browser keeps a login that can
-	// be refreshed and whose RefreshExpiry is not known. It is a lid on what
-	// the browser stores, not on the login, which goes on with every Write.
-	// At least one second; more than 400 days count as 400 days, the browsers'
-	// own maximum. Default: 400 days, so that the end of a cookie does not end
-	// a login which the provider still honours.
+	// Lifetime is how long after a Write the browser keeps the cookies of a
+	// login that can be refreshed, if RefreshExpiry is not known. It limits the
+	// cookies and not the login: every Write begins it anew. At least one
+	// second; more than 400 days count as 400 days, the browsers' own maximum.
+	// Default: 400 days, so that a cookie does not end before a login that the
+	// provider still honours.
 	Lifetime time.Duration
 
 	// Ahead is how long before the access token's expiry the marker ends, so
-	// that scripts ask for a new token in time; never more than a quarter of
-	// the remaining life. Default: 30 seconds; negative: not before the expiry.
+	// that scripts ask for a refresh in time. It is at most a quarter of the
+	// token's remaining life. Default: 30 seconds; negative: not before the
+	// expiry.
 	Ahead time.Duration
 
-	// InsecureHTTP leaves out Secure and the __Host- or __Secure- of the names,
-	// for development on plain http where the browser insists. Default: off.
+	// InsecureHTTP leaves out the Secure attribute and the __Host- or __Secure-
+	// of the names, for development on plain http with browsers that refuse
+	// such cookies there. Default: off.
 	InsecureHTTP bool
 }
 
 // Validate returns an error that names the first field with a value that
 // cannot work. [Policy.Write], [Policy.Read] and [Policy.Replace] return the
-// same error; it is better had when a program starts.
+// same error. Call Validate at the start of a program to see it there.
 func (p Policy) Validate() error {
 	if err := p.validateNames(); err != nil {
 		return err
@@ -119,7 +121,7 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// validateNames checks what decides where a cookie belongs.
+// validateNames checks Prefix, Domain and RefreshPath.
 func (p Policy) validateNames() error {
 	switch {
 	case p.Prefix == "":
@@ -138,8 +140,8 @@ func (p Policy) validateNames() error {
 	if p.RefreshPath == "" || p.RefreshPath == "/" {
 		return nil
 	}
-	// A browser compares the attribute with the path as it stands in the URL,
-	// where none of these bytes can occur.
+	// A browser compares the attribute with the escaped path of the URL, in
+	// which none of these bytes can occur.
 	if p.RefreshPath[0] != '/' || len(p.RefreshPath) > 1024 || strings.ContainsAny(p.RefreshPath, " ?#") ||
 		(&http.Cookie{Name: Life, Path: p.RefreshPath}).Valid() != nil {
 		return errors.New("cookies: Policy.RefreshPath: not the path of a URL, beginning with a slash")
@@ -151,12 +153,12 @@ func (p Policy) validateNames() error {
 // that the browser has.
 func (p *Policy) hidesRefresh() bool { return p.RefreshPath != "" && p.RefreshPath != "/" }
 
-// keeps reports whether a login has this cookie under the policy.
+// keeps reports whether the policy writes this cookie for a login.
 func (p *Policy) keeps(k kind) bool { return k != idToken || p.KeepID }
 
-// setCookie returns a Set-Cookie line. An age of zero stands for a cookie that
-// ends with the browser's session, a negative one deletes it. The age is always
-// sent as Max-Age, which does not depend on the client's clock.
+// setCookie returns a Set-Cookie line. With an age of zero the cookie ends with
+// the browser's session; a negative age deletes it. The age is always sent as
+// Max-Age, which does not depend on the client's clock.
 func (p *Policy) setCookie(k kind, name, value string, age int) string {
 	c := http.Cookie{
 		Name: name, Value: value, Path: "/", Domain: p.Domain, MaxAge: age,

@@ -10,17 +10,17 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// carried is what a request carries of our cookies.
-type carried [kinds]struct {
-	value          string            // under the cookie's own name
-	pieces         [maxPieces]string // under name.0, name.1, …
-	present, twice slotSet
+// parsed holds the cookies of a login that a request has.
+type parsed [kinds]struct {
+	value              string            // under the cookie's own name
+	pieces             [maxPieces]string // under name.0, name.1, …
+	present, duplicate slotSet
 }
 
-// scan notes every cookie of ours in the lines of a Cookie header. It passes
-// over each byte a fixed number of times and allocates nothing, so that the
-// header of a hostile client costs no more than its length.
-func (c *carried) scan(n *names, lines []string) {
+// scan stores every cookie of ours in the lines of a Cookie header. It reads
+// each byte a fixed number of times and allocates nothing, so that the header
+// of a hostile client costs no more than its length.
+func (c *parsed) scan(n *names, lines []string) {
 	for _, line := range lines {
 		for more := true; more; {
 			var part string
@@ -31,11 +31,11 @@ func (c *carried) scan(n *names, lines []string) {
 				continue
 			}
 			if !exact {
-				value = "" // counts as a cookie of this name, and is not believed
+				value = "" // present, but with a value that is never accepted
 			}
 			f := &c[k]
 			if f.present.has(at) {
-				f.twice.add(at)
+				f.duplicate.add(at)
 			}
 			f.present.add(at)
 			switch i := int(at - firstPiece); {
@@ -48,7 +48,8 @@ func (c *carried) scan(n *names, lines []string) {
 	}
 }
 
-// cutPart cuts the first part, up to a semicolon, off a line of a Cookie header.
+// cutPart cuts the first part, up to a semicolon, off a line of a Cookie
+// header.
 func cutPart(line string) (part, rest string, more bool) {
 	if i := strings.IndexByte(line, ';'); i >= 0 {
 		return line[:i], line[i+1:], true
@@ -56,10 +57,10 @@ func cutPart(line string) (part, rest string, more bool) {
 	return line, "", false
 }
 
-// cutPair returns the name and the value in a part of a Cookie header. Blanks
-// between the name and the equals sign come from no browser, but what reads the
-// request after us may overlook them: exact is false then, and where there is
-// no equals sign.
+// cutPair returns the name and the value in a part of a Cookie header. No
+// browser sends blanks between the name and the equals sign, but a server
+// behind this one may ignore them. Then exact is false, as it is without an
+// equals sign.
 func cutPair(part string) (name, value string, exact bool) {
 	part = textproto.TrimString(part)
 	name, value, exact = strings.Cut(part, "=")
@@ -69,21 +70,21 @@ func cutPair(part string) (name, value string, exact bool) {
 	return name, value, exact
 }
 
-// Read returns the tokens in a request's cookies. What is absent is empty, and
-// so are the times: the marker could tell one, but grants nothing.
+// Read returns the tokens in a request's cookies. A token is empty if its
+// cookie is absent, and the times are always zero: the marker has one, but
+// anybody can write it.
 //
-// The error, where there is one, names each cookie that is there and cannot be
-// believed: two cookies of one name, a value that Write does not write, pieces
-// that do not belong together, a seal that does not open. It holds no values,
-// and the tokens of the other cookies are returned beside it. Believed means
-// well-formed: only a verifier can tell what a token is worth.
+// The error names each cookie that is present and not well-formed: two cookies
+// of one name, a value that Write does not write, pieces that do not belong
+// together, a seal that does not open. It holds no values, and the tokens of
+// the other cookies are returned beside it. The tokens are not verified.
 //
 // Unsealed cookies in one piece are read without allocating.
 func (p Policy) Read(r *http.Request) (refresh.Tokens, error) {
 	var t refresh.Tokens
-	var c carried
+	var c parsed
 	n := p.names()
-	if err := p.look(&n, &c, r); err != nil {
+	if err := p.parse(&n, &c, r); err != nil {
 		return t, err
 	}
 	var bad [3]error
@@ -95,14 +96,14 @@ func (p Policy) Read(r *http.Request) (refresh.Tokens, error) {
 	return t, errors.Join(bad[:]...)
 }
 
-// ReadAccess returns the access token alone, as [Policy.Read] does, for requests
-// that need no other: it neither opens nor checks the rest. It also leaves it to
-// the verifier, who must look at each byte anyway, to refuse an unsealed token
-// with bytes that Write would have encoded.
+// ReadAccess returns the access token as [Policy.Read] does, for requests that
+// need no other token. It neither opens nor checks the other cookies. It does
+// not refuse an unsealed token for bytes that Write would have encoded: the
+// verifier reads each byte anyway and refuses them.
 func (p Policy) ReadAccess(r *http.Request) (string, error) {
-	var c carried
+	var c parsed
 	n := p.names()
-	if err := p.look(&n, &c, r); err != nil {
+	if err := p.parse(&n, &c, r); err != nil {
 		return "", err
 	}
 	return p.token(&n, &c, accessToken, func(value string) (string, bool) {
@@ -113,8 +114,8 @@ func (p Policy) ReadAccess(r *http.Request) (string, error) {
 	})
 }
 
-// look notes what a request carries.
-func (p *Policy) look(n *names, c *carried, r *http.Request) error {
+// parse validates the policy and reads the cookies of a request into c.
+func (p *Policy) parse(n *names, c *parsed, r *http.Request) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
@@ -122,22 +123,23 @@ func (p *Policy) look(n *names, c *carried, r *http.Request) error {
 	return nil
 }
 
-// token returns the token in one of the cookies. Unless sealed it is decoded.
-func (p *Policy) token(n *names, c *carried, k kind, decode func(string) (string, bool)) (string, error) {
+// token returns the token in one of the cookies, opened if the policy seals,
+// and decoded by decode otherwise.
+func (p *Policy) token(n *names, c *parsed, k kind, decode func(string) (string, bool)) (string, error) {
 	f := &c[k]
 	value := f.value
 	switch {
 	case f.present.has(whole):
-		// A cookie that is whole decides alone. Pieces beside it are left over
-		// from a time when the token was longer.
-		if f.twice.has(whole) {
+		// A whole cookie counts alone. Pieces beside it are left over from an
+		// earlier, longer token.
+		if f.duplicate.has(whole) {
 			return "", unbelieved(n, k, "came twice")
 		}
 		if n.size[k]+len(value) > maxPair {
 			return "", unbelieved(n, k, "is longer than a browser stores")
 		}
 	case f.present.has(firstPiece):
-		if f.twice != 0 {
+		if f.duplicate != 0 {
 			return "", unbelieved(n, k, "came twice in part")
 		}
 		var ok bool
@@ -145,7 +147,7 @@ func (p *Policy) token(n *names, c *carried, k kind, decode func(string) (string
 			return "", unbelieved(n, k, "is in pieces that do not belong together")
 		}
 	default:
-		// Without a first piece others say nothing.
+		// Other pieces without the first one count as no cookie.
 		return "", nil
 	}
 	if p.Keys != nil {

@@ -107,7 +107,8 @@ func TestReadNamesEveryBadCookieAndNoValue(t *testing.T) {
 	}
 }
 
-// pieces returns the name=value pairs of one long token, as a browser sends them.
+// pieces returns the name=value pairs of one long token, as a browser sends
+// them.
 func pieces(t *testing.T, p cookies.Policy, token string) []string {
 	t.Helper()
 	h := http.Header{}

@@ -7,15 +7,15 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// Replace changes the header of a request into what the browser would have sent
-// after a [Policy.Write] of t: our cookies are taken out, and those of t put at
-// the end. All other cookies stay as they are. Where RefreshPath is set, the
-// refresh cookie is put in only if the request had one.
+// Replace changes the header of a request to the one that the browser would
+// have sent after a [Policy.Write] of t. It removes the policy's cookies and
+// appends those of t. All other cookies stay as they are. If RefreshPath is
+// set, the refresh cookie is added only if the request had one.
 //
-// An error, one of those of Write, leaves the header as it was.
+// Its errors are those of Write. They leave the header as it was.
 func (p Policy) Replace(h http.Header, t refresh.Tokens) error {
 	n := p.names()
-	login, err := p.bake(&n, t)
+	login, err := p.encodeLogin(&n, t)
 	if err != nil {
 		return err
 	}
@@ -41,9 +41,9 @@ func (p Policy) Replace(h http.Header, t refresh.Tokens) error {
 	return nil
 }
 
-// Strip takes our cookies, the marker included, out of the header of a request
-// that is passed on to who has no use for them. All other cookies stay as they
-// are; a Cookie header of which nothing is left is deleted.
+// Strip removes the policy's cookies, the marker included, from the header of a
+// request before it is forwarded to a server that does not need them. All other
+// cookies stay as they are. A Cookie header that becomes empty is deleted.
 func (p Policy) Strip(h http.Header) {
 	n := p.names()
 	lines, _ := p.without(&n, h["Cookie"])
@@ -54,8 +54,9 @@ func (p Policy) Strip(h http.Header) {
 	h["Cookie"] = lines
 }
 
-// without returns the lines of a Cookie header less our cookies, in a slice of
-// its own, since copies of a request share theirs. It also says what it left out.
+// without returns the lines of a Cookie header without our cookies, and which
+// cookies it removed. The lines are in a new slice, as copies of a request
+// share the old one.
 func (p *Policy) without(n *names, header []string) (lines []string, removed [kinds]slotSet) {
 	lines = make([]string, 0, len(header)+1)
 	for _, line := range header {

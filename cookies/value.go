@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// isPlain holds the bytes that stand for themselves in an unsealed cookie. These
-// are the bytes of a bearer token (RFC 6750, section 2.1), among them all those
-// of a JWT. A token of any other bytes is percent-encoded.
+// isPlain holds the bytes that an unsealed cookie has as they are. These are
+// the bytes of a bearer token (RFC 6750, section 2.1), among them all those of
+// a JWT. All other bytes are percent-encoded.
 var isPlain = [256]bool{
 	'-': true, '.': true, '_': true, '~': true, '+': true, '/': true, '=': true,
 	'0': true, '1': true, '2': true, '3': true, '4': true,
@@ -24,7 +24,8 @@ var isPlain = [256]bool{
 
 const upperHex = "0123456789ABCDEF"
 
-// encode writes a token in bytes that a cookie can have.
+// encode percent-encodes a token, so that it has only bytes that a cookie can
+// have.
 func encode(token string) string {
 	odd := 0
 	for i := range len(token) {
@@ -47,8 +48,8 @@ func encode(token string) string {
 	return b.String()
 }
 
-// decode undoes encode. It accepts exactly what encode writes, so that a token
-// has one form only.
+// decode is the inverse of encode. It accepts only what encode returns, so that
+// a token has one form in a cookie.
 func decode(value string) (token string, ok bool) {
 	i := 0
 	for i < len(value) && isPlain[value[i]] {
@@ -79,7 +80,7 @@ func decode(value string) (token string, ok bool) {
 }
 
 const (
-	// maxPieces is as many full cookies as MaxTotal has room for.
+	// maxPieces is the number of full cookies within MaxTotal.
 	maxPieces = MaxTotal / maxPair
 
 	// A first piece begins with the number of pieces and the digest of the
@@ -89,8 +90,9 @@ const (
 	digestSize = 8
 )
 
-// split cuts a value that is too long for one cookie into pieces that are not:
-// at most [maxPieces] of them, unless the value is over MaxTotal by itself.
+// split cuts a value that is too long for one cookie into pieces that fit.
+// There are at most maxPieces of them, unless the value alone is longer than
+// MaxTotal.
 func split(name, value string) []string {
 	room := maxPair - len(name) - len(".0")
 	n := (pieceHead + len(value) + room - 1) / room
@@ -104,8 +106,8 @@ func split(name, value string) []string {
 	return pieces
 }
 
-// join puts pieces together again. The digest tells pieces of two generations
-// apart: a mixture of two refresh tokens, sent to a provider, could end the
+// join joins pieces again. The digest keeps pieces of two tokens from being
+// joined: a provider that is sent a mixture of two refresh tokens could end the
 // login.
 func join(pieces *[maxPieces]string) (value string, ok bool) {
 	head := pieces[0]
@@ -116,13 +118,13 @@ func join(pieces *[maxPieces]string) (value string, ok bool) {
 	if n < 2 || n > maxPieces {
 		return "", false
 	}
-	// A piece that is missing is empty here, and missing in the digest.
+	// A missing piece is empty here, so that the digest does not match.
 	value = head[pieceHead:] + strings.Join(pieces[1:n], "")
 	return value, len(value) <= MaxTotal && digest("pieces", value) == head[2:pieceHead-1]
 }
 
-// digest returns a short hash that tells values apart and tells nothing about
-// them. Digests for different uses have nothing in common.
+// digest returns a short hash of a value, from which the value cannot be found.
+// Digests of one value for different uses are unrelated.
 func digest(use, value string) string {
 	sum := sha256.Sum256([]byte("tokenlife " + use + "\x00" + value))
 	return base64.RawURLEncoding.EncodeToString(sum[:digestSize*3/4])

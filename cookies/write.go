@@ -10,16 +10,16 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// A baked cookie has its name, its value and its age in seconds.
-type baked struct {
+// A loginCookie is one cookie of a login; age is in seconds.
+type loginCookie struct {
 	kind        kind
 	slot        slot
 	name, value string
 	age         int
 }
 
-// bake turns the tokens of a login into cookies, or says why that cannot be.
-func (p *Policy) bake(n *names, t refresh.Tokens) ([]baked, error) {
+// encodeLogin returns the cookies for the tokens of a login.
+func (p *Policy) encodeLogin(n *names, t refresh.Tokens) ([]loginCookie, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
@@ -28,10 +28,10 @@ func (p *Policy) bake(n *names, t refresh.Tokens) ([]baked, error) {
 	}
 	now := time.Now()
 	age := p.loginAge(t, now)
-	out := make([]baked, 0, 4)
+	out := make([]loginCookie, 0, 4)
 	total := 0
 	add := func(k kind, at slot, value string, age int) {
-		c := baked{k, at, n.name(k, at), value, age}
+		c := loginCookie{k, at, n.name(k, at), value, age}
 		total += len(c.name) + len(c.value)
 		out = append(out, c)
 	}
@@ -65,8 +65,8 @@ func (p *Policy) bake(n *names, t refresh.Tokens) ([]baked, error) {
 	return out, nil
 }
 
-// loginAge returns for how long the cookies of a login are kept, in seconds:
-// until nothing in them can be used any more.
+// loginAge returns how long the browser is to keep the cookies of a login, in
+// seconds: until none of its tokens can be used any more.
 func (p *Policy) loginAge(t refresh.Tokens, now time.Time) int {
 	age := p.Lifetime
 	if age == 0 {
@@ -85,33 +85,34 @@ func (p *Policy) loginAge(t refresh.Tokens, now time.Time) int {
 }
 
 // Write sets the cookies of a login on a response to r, which is the request as
-// the browser sent it, or nil where there is none. It must be called before the
+// the browser sent it, or nil if there is none. It must be called before the
 // header is sent.
 //
 // All cookies of a login, the access token's included, live as long as the
-// login: until RefreshExpiry, or for Lifetime where that is not known, or as
-// long as the access token where there is no refresh token. The access cookie
-// outlives the token in it on purpose: at a refresh it tells whose login this
-// was. The marker alone ends before the access token does. Where Expiry is zero
-// or has passed there is nothing to schedule, and the marker is deleted.
+// login: until RefreshExpiry, or for Lifetime if that is not known, or as long
+// as the access token if there is no refresh token. The access cookie is meant
+// to outlive its token: at a refresh it says whose login this is. Only the
+// marker ends before the access token does. If Expiry is zero or has passed,
+// the marker is deleted.
 //
-// Cookies of a former login that t has none of are deleted, as are pieces that
-// are no longer needed, in so far as r has them. Without r, or for a refresh
-// cookie that RefreshPath hides, those are deleted that would be mistaken for a
-// part of this login. Set-Cookie lines of the same names that w already has are
-// replaced, all others stay. Cache-Control becomes "private, no-store", and
-// what would overrule that for a shared cache is removed.
+// Cookies of r that this login does not have, pieces included, are deleted. The
+// browser may have cookies that r does not show, if r is nil or RefreshPath
+// hides the refresh cookie. Of those Write deletes the ones that a later Read
+// would take for a part of this login. Set-Cookie lines that w already has for
+// the same names are replaced; all others stay. Cache-Control becomes "private,
+// no-store", and header fields that would overrule it for a shared cache are
+// removed.
 //
-// An error leaves w as it was: an invalid policy, no access token, or more than
-// [MaxTotal] bytes.
+// Write fails for an invalid policy, without an access token, and if the
+// cookies have more than [MaxTotal] bytes. It leaves w as it was then.
 func (p Policy) Write(w http.ResponseWriter, r *http.Request, t refresh.Tokens) error {
 	n := p.names()
-	login, err := p.bake(&n, t)
+	login, err := p.encodeLogin(&n, t)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
-	lines, stale := p.survey(&n, h, r)
+	lines, stale := p.existing(&n, h, r)
 	var written [kinds]slotSet
 	for _, c := range login {
 		lines = append(lines, p.setCookie(c.kind, c.name, c.value, c.age))
@@ -123,32 +124,34 @@ func (p Policy) Write(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 			stale[k].add(whole)
 		case !p.unseen(k, r) || written[k].has(whole):
 		case written[k] != 0:
-			stale[k].add(whole) // it would be believed before the pieces
+			stale[k].add(whole) // Read would use it instead of the pieces
 		default:
 			stale[k].add(whole)
 			stale[k].add(firstPiece)
 		}
 		stale[k] &^= written[k]
 	}
-	p.put(&n, h, lines, stale)
+	p.set(&n, h, lines, stale)
 	return nil
 }
 
-// Clear ends a login in the browser: it deletes the cookies of ours that r has,
-// with all their pieces, and those set on w before. Without r, or for a refresh
-// cookie that RefreshPath hides, it deletes the names that a login begins with.
-// The marker becomes "0" until the browser ends, which tells scripts in every
-// tab that asking for a new token is of no use. Cache-Control is set as by
+// Clear ends a login in the browser. It deletes the policy's cookies that r
+// has, with all their pieces, and those set on w before. For cookies that r
+// does not show (r is nil, or RefreshPath hides the refresh cookie) it deletes
+// the whole cookie and its first piece, without which there is no token. The
+// marker becomes "0" until the browser is closed, by which scripts in every tab
+// know that they need not ask for a refresh. Cache-Control is set as by
 // [Policy.Write].
 //
-// An invalid policy has never written a cookie and clears none.
+// Clear does nothing if the policy is invalid, as that has never written a
+// cookie.
 func (p Policy) Clear(w http.ResponseWriter, r *http.Request) {
 	if p.Validate() != nil {
 		return
 	}
 	n := p.names()
 	h := w.Header()
-	lines, stale := p.survey(&n, h, r)
+	lines, stale := p.existing(&n, h, r)
 	for k := range kinds {
 		if k != marker && p.unseen(k, r) {
 			stale[k].add(whole)
@@ -157,14 +160,14 @@ func (p Policy) Clear(w http.ResponseWriter, r *http.Request) {
 	}
 	stale[marker] = 0
 	lines = append(lines, p.setCookie(marker, Life, signedOut, 0))
-	p.put(&n, h, lines, stale)
+	p.set(&n, h, lines, stale)
 }
 
-// survey returns the Set-Cookie lines of others in a response's header, and
-// which of our cookies the browser has or was about to get.
-func (p *Policy) survey(n *names, h http.Header, r *http.Request) (others []string, ours [kinds]slotSet) {
+// existing returns the Set-Cookie lines of a response's header that are not
+// ours, and which of our cookies the browser has or the header sets.
+func (p *Policy) existing(n *names, h http.Header, r *http.Request) (others []string, ours [kinds]slotSet) {
 	if r != nil {
-		var c carried
+		var c parsed
 		c.scan(n, r.Header["Cookie"])
 		for k := range kinds {
 			ours[k] = c[k].present
@@ -187,9 +190,9 @@ func (p *Policy) unseen(k kind, r *http.Request) bool {
 	return p.keeps(k) && (r == nil || k == refreshToken && p.hidesRefresh())
 }
 
-// put sets the lines, and one for each cookie to be deleted, on a header that
-// no cache will keep.
-func (p *Policy) put(n *names, h http.Header, lines []string, stale [kinds]slotSet) {
+// set sets the lines, and one more for each stale cookie to delete it, and
+// keeps caches from storing the response.
+func (p *Policy) set(n *names, h http.Header, lines []string, stale [kinds]slotSet) {
 	for k := range kinds {
 		for at := range slots {
 			if stale[k].has(at) {

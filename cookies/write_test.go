@@ -316,7 +316,8 @@ func TestWriteRemovesWhatTheFormerLoginLeaves(t *testing.T) {
 	}
 }
 
-// piecesDigest is what the first piece of a value has after the number of pieces.
+// piecesDigest is what the first piece of a value has after the number of
+// pieces.
 func piecesDigest(value string) string {
 	sum := sha256.Sum256([]byte("tokenlife pieces\x00" + value))
 	return base64.RawURLEncoding.EncodeToString(sum[:6])
