@@ -46,8 +46,8 @@ func ExamplePolicy_ReadAccess() {
 	// Output: an-access-token <nil>
 }
 
-// With Keys, cookies cannot be read on the client, and cookies that were made up
-// there are not accepted.
+// With Keys, cookies cannot be read on the client, and cookies that were made
+// up there are not accepted.
 func ExamplePolicy_sealed() {
 	keys, err := cookies.NewKeyRing(bytes.Repeat([]byte("k"), 32)) // 32 random bytes in earnest
 	if err != nil {
