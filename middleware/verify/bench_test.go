@@ -104,7 +104,7 @@ func BenchmarkVerify(b *testing.B) {
 			for b.Loop() {
 				// Forgotten again, it is as new: what goes into the memory
 				// each time is part of the price.
-				j.memory.tokens.Purge()
+				j.cache.tokens.Purge()
 				if _, err := j.Verify(context.Background(), raw); err != nil {
 					b.Fatal(err)
 				}
@@ -250,7 +250,7 @@ func BenchmarkParts(b *testing.B) {
 		name string
 		do   func()
 	}{
-		{"digest", func() { digest(raw, numbered{}) }},
+		{"digest", func() { digest(raw, numberedHeader{}) }},
 		{"base64-payload", func() { payload, _ = decodeSegment(payload, p.payload) }},
 		{"header", func() { var h header; h.parse(head) }},
 		{"claims", func() { var c claims; c.parse(payload) }},

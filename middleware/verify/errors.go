@@ -27,8 +27,8 @@ func (r refusal) Error() string { return "verify: token refused: " + string(r) }
 func (r refusal) Unwrap() error { return ErrInvalid }
 
 const (
-	errIssuer  = refusal("of another issuer")
-	errNotSeen = refusal("no key of this ID")
+	errIssuer     = refusal("of another issuer")
+	errUnknownKey = refusal("no key of this ID")
 )
 
 // unknown is the error of a verification that could not be decided.

@@ -15,7 +15,7 @@ func (j *JWT) VerifyExpired(ctx context.Context, raw string) (*Token, error) {
 	if !errors.Is(err, ErrExpired) {
 		return t, err
 	}
-	if m := j.memory.find(raw); m != nil && m.key.live.Load() {
+	if m := j.cache.find(raw); m != nil && m.key.live.Load() {
 		return t, nil // whatever is remembered has been good
 	}
 	if err := j.verifySignature(ctx, raw); err != nil {
@@ -50,7 +50,7 @@ func (j *JWT) verifySignature(ctx context.Context, raw string) error {
 	if err := c.parse(b.payload); err != nil {
 		return err
 	}
-	t, err := j.tenant(ctx, c.iss)
+	t, err := j.active(ctx, c.iss)
 	switch {
 	case err != nil:
 		return err
@@ -62,7 +62,7 @@ func (j *JWT) verifySignature(ctx context.Context, raw string) error {
 	case err != nil:
 		return unknown(t.keys.issuer, err)
 	case k == nil:
-		return errNotSeen
+		return errUnknownKey
 	}
 	return k.verify(&h, p.signed, b.signature)
 }

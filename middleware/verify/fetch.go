@@ -41,16 +41,16 @@ func newClient(ctx context.Context, base *http.Client) *http.Client {
 		t.DisableKeepAlives = true
 		transport = t
 	}
-	return &http.Client{Transport: until{ctx, transport}, CheckRedirect: checkRedirect}
+	return &http.Client{Transport: boundTransport{ctx, transport}, CheckRedirect: checkRedirect}
 }
 
-// An until is a transport whose requests end with a context, whoever makes them.
-type until struct {
+// An boundTransport is a transport whose requests end with a context, whoever makes them.
+type boundTransport struct {
 	ctx  context.Context
 	next http.RoundTripper
 }
 
-func (u until) RoundTrip(r *http.Request) (*http.Response, error) {
+func (u boundTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	stop := context.AfterFunc(u.ctx, cancel)
 	response, err := u.next.RoundTrip(r.WithContext(ctx))
@@ -59,16 +59,16 @@ func (u until) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	response.Body = &closeThen{response.Body, func() { stop(); cancel() }}
+	response.Body = &cancelOnClose{response.Body, func() { stop(); cancel() }}
 	return response, nil
 }
 
-type closeThen struct {
+type cancelOnClose struct {
 	io.ReadCloser
 	then func()
 }
 
-func (c *closeThen) Close() error {
+func (c *cancelOnClose) Close() error {
 	defer c.then()
 	return c.ReadCloser.Close()
 }

@@ -28,7 +28,7 @@ func (s *keySet) start(at time.Duration) {
 		case err == nil:
 			next.loaded = at
 			s.replace(next)
-			s.quiet.Store(int64(at + s.kidGap))
+			s.kidGapUntil.Store(int64(at + s.kidGap))
 		}
 		f.err = err
 		s.flight, s.failure = nil, err

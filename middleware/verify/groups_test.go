@@ -97,7 +97,7 @@ func TestTheSessionIsTheSidOrCognitosOriginJTI(t *testing.T) {
 }
 
 func TestARememberedTokenOfNoGroupKeepsItsSize(t *testing.T) {
-	if size := unsafe.Sizeof(remembered{}); size > 64 {
+	if size := unsafe.Sizeof(cachedToken{}); size > 64 {
 		t.Errorf("a remembered token takes %d bytes, want 64", size)
 	}
 }

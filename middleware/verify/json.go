@@ -60,11 +60,11 @@ func text(value []byte) ([]byte, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return nil, false
 	}
-	return decoded(value[1 : len(value)-1])
+	return unescape(value[1 : len(value)-1])
 }
 
-// decoded returns what stands between two quotes without its escapes.
-func decoded(inner []byte) ([]byte, bool) {
+// unescape returns what stands between two quotes without its escapes.
+func unescape(inner []byte) ([]byte, bool) {
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return inner, true
 	}
@@ -135,7 +135,7 @@ func (s *scanner) object(depth int, visit func(name, value []byte) bool) bool {
 		if !ok {
 			return false
 		}
-		name, ok := decoded(inner)
+		name, ok := unescape(inner)
 		if !ok || !seen.add(name) {
 			return false
 		}

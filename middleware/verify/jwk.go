@@ -168,20 +168,20 @@ func parseJWK(data []byte) (jwkset.JWK, bool) {
 		}
 		return true
 	})
-	if !ok || !sound(&m) {
+	if !ok || !isSound(&m) {
 		return jwkset.JWK{}, false
 	}
 	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 	return jwk, err == nil
 }
 
-// sound looks at what jwkset does not: whether type, curve and algorithm fit
+// isSound looks at what jwkset does not: whether type, curve and algorithm fit
 // together, and whether the key is strong enough. That a point is on its curve
 // is for jwkset to see.
-func sound(m *jwkset.JWKMarshal) bool {
+func isSound(m *jwkset.JWKMarshal) bool {
 	switch m.KTY {
 	case jwkset.KtyRSA:
-		if m.CRV != "" || m.X != "" || m.Y != "" || !soundRSA(m.N, m.E) {
+		if m.CRV != "" || m.X != "" || m.Y != "" || !isSoundRSA(m.N, m.E) {
 			return false
 		}
 	case jwkset.KtyEC, jwkset.KtyOKP:
@@ -197,7 +197,7 @@ func sound(m *jwkset.JWKMarshal) bool {
 	return false
 }
 
-func soundRSA(modulus, exponent string) bool {
+func isSoundRSA(modulus, exponent string) bool {
 	n, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(modulus, "="))
 	if err != nil {
 		return false

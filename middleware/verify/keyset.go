@@ -10,7 +10,7 @@ import (
 
 const (
 	retryEmpty = time.Second            // pause after a failure while there is no key
-	patience   = 250 * time.Millisecond // wait for a provider that failed before
+	failedWait = 250 * time.Millisecond // wait for a provider that failed before
 	maxWaiters = 16 << 10               // requests that wait for one fetch
 
 	never = time.Duration(-1 << 62)
@@ -41,9 +41,9 @@ type keySet struct {
 	cancel context.CancelFunc
 	group  *sync.WaitGroup // of fetches; the owner waits for it
 
-	current atomic.Pointer[snapshot] // nil: no keys yet
-	due     atomic.Int64             // before this, current is fresh and needs no look at mu
-	quiet   atomic.Int64             // before this, an unknown key ID is refused without a look at mu
+	current     atomic.Pointer[snapshot] // nil: no keys yet
+	due         atomic.Int64             // before this, current is fresh and needs no look at mu
+	kidGapUntil atomic.Int64             // before this, an unknown key ID is refused without a look at mu
 
 	mu      sync.Mutex
 	flight  *flight       // nil: no fetch is running
@@ -62,7 +62,7 @@ func newKeySet(ctx context.Context, group *sync.WaitGroup, issuer string, l *lim
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.started = never
 	s.due.Store(int64(never))
-	s.quiet.Store(int64(never))
+	s.kidGapUntil.Store(int64(never))
 	return s
 }
 
@@ -182,7 +182,7 @@ func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	if s.failure == nil {
 		return 0
 	}
-	if limit := s.started + patience - at; limit > 0 {
+	if limit := s.started + failedWait - at; limit > 0 {
 		return limit
 	}
 	return -1
@@ -195,7 +195,7 @@ func (s *keySet) replace(next *snapshot) {
 	old := s.current.Load()
 	for id, k := range next.keys {
 		switch {
-		case old == nil || old.keys[id] == nil || next.anew:
+		case old == nil || old.keys[id] == nil || next.renewed:
 			k.set = s
 		case old.keys[id] == k: // the set is unchanged: others are reading k
 		case old.keys[id].same(k):
@@ -235,7 +235,7 @@ func (s *keySet) stop() {
 	defer s.mu.Unlock()
 	s.closed = true
 	s.schedule()
-	s.quiet.Store(int64(never))
+	s.kidGapUntil.Store(int64(never))
 	if have := s.current.Load(); have != nil {
 		for _, k := range have.keys {
 			k.live.Store(false)

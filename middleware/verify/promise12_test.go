@@ -82,11 +82,11 @@ func TestPromise12AKeySetThatIsPushedOutTakesItsFetchWithIt(t *testing.T) {
 		j.KeySets = 1
 		defer j.Close()
 		at := func(tenant string) string { return s.token(map[string]any{"iss": tenantURL(tenant)}) }
-		remembered := at("one")
-		want(t, j, remembered, "accepted")
+		cached := at("one")
+		want(t, j, cached, "accepted")
 		p.set(hang)
 		time.Sleep(defaultMaxAge * 3 / 4)
-		want(t, j, remembered, "accepted") // starts a fetch beside the request
+		want(t, j, cached, "accepted") // starts a fetch beside the request
 		synctest.Wait()
 		fetching := p.count()
 		p.serve(jwks(s))
@@ -96,7 +96,7 @@ func TestPromise12AKeySetThatIsPushedOutTakesItsFetchWithIt(t *testing.T) {
 		if d := time.Since(before); d != 0 || fetching != 2 {
 			t.Errorf("%d fetches before, and it took %v", fetching, d)
 		}
-		want(t, j, remembered, "accepted") // with a set fetched anew
+		want(t, j, cached, "accepted") // with a set fetched anew
 		if p.count() != fetching+2 {
 			t.Errorf("%d fetches, want %d", p.count(), fetching+2)
 		}

@@ -19,7 +19,7 @@ type recents [recentSlots]atomic.Pointer[recent]
 
 type recent struct {
 	raw  string
-	r    *remembered
+	r    *cachedToken
 	used atomic.Bool // since another token asked for the slot
 }
 
@@ -34,7 +34,7 @@ func (s *recents) slot(raw string) *atomic.Pointer[recent] {
 }
 
 // find returns what is remembered of a token, or nil.
-func find(slot *atomic.Pointer[recent], raw string) *remembered {
+func find(slot *atomic.Pointer[recent], raw string) *cachedToken {
 	e := slot.Load()
 	if e == nil || e.raw != raw {
 		return nil
@@ -45,10 +45,10 @@ func find(slot *atomic.Pointer[recent], raw string) *remembered {
 	return e.r
 }
 
-// note puts a remembered token into its slot if it has come several times, and
+// admit puts a remembered token into its slot if it has come several times, and
 // if the one that is there has not come since it was last asked to go. So users
 // that come once push nobody out, and cost no copy.
-func note(slot *atomic.Pointer[recent], raw string, r *remembered) {
+func admit(slot *atomic.Pointer[recent], raw string, r *cachedToken) {
 	if r.seen.Add(1)%4 != 0 {
 		return
 	}

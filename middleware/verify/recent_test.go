@@ -13,7 +13,7 @@ func TestATokenInUseIsKnownByAllOfItsBytes(t *testing.T) {
 	for range 20 {
 		want(t, j, good, "accepted")
 	}
-	if find(j.memory.recent.slot(good), good) == nil {
+	if find(j.cache.recent.slot(good), good) == nil {
 		t.Fatal("a token in use is not among the recent ones")
 	}
 	for i := 0; i < len(good)-8; i += 7 { // the end decides where it is looked for
@@ -56,7 +56,7 @@ func TestUsersThatComeOncePushNobodyInUseOut(t *testing.T) {
 			want(t, j, good, "accepted")
 		}
 	}
-	if find(j.memory.recent.slot(good), good) == nil {
+	if find(j.cache.recent.slot(good), good) == nil {
 		t.Error("a token in use was pushed out by tokens that came once")
 	}
 }

@@ -5,7 +5,7 @@ import "time"
 // A snapshot is the keys as they were at one time. It does not change.
 type snapshot struct {
 	keys     map[string]*key
-	anew     bool // keys that were there before count as new ones
+	renewed  bool // keys that were there before count as new ones
 	url      string
 	etag     string
 	loaded   time.Duration // when the fetch that confirmed it began

@@ -84,11 +84,11 @@ type JWT struct {
 
 	limits  limits
 	client  *http.Client
-	memory  *memory // nil: nothing is remembered
+	cache   *cache // nil: nothing is remembered
 	issuers []*rules
-	fixed   map[string]*tenant // by iss
-	only    *tenant            // the fixed one, where there is no other and no Lookup
-	guests  *lru.Cache[string, *tenant]
+	static  map[string]*activeIssuer // by iss
+	single  *activeIssuer            // the fixed one, where there is no other and no Lookup
+	dynamic *lru.Cache[string, *activeIssuer]
 	lookups singleflight.Group
 }
 
@@ -153,7 +153,7 @@ func (j *JWT) verifyAt(ctx context.Context, raw string, now time.Time, t *Token)
 		*t = Token{}
 		return refusal("too long")
 	}
-	if m := j.memory.find(raw); m != nil {
+	if m := j.cache.find(raw); m != nil {
 		if done, err := m.verify(ctx, raw, now, t); done {
 			return err
 		}
@@ -164,7 +164,7 @@ func (j *JWT) verifyAt(ctx context.Context, raw string, now time.Time, t *Token)
 
 // verify decides on a remembered token. It reports false where that takes a
 // closer look: its key may have left the set.
-func (m *remembered) verify(ctx context.Context, raw string, now time.Time, t *Token) (done bool, err error) {
+func (m *cachedToken) verify(ctx context.Context, raw string, now time.Time, t *Token) (done bool, err error) {
 	if now.Add(-m.shared.rules.leeway).Unix() >= m.exp {
 		m.token(raw, t)
 		return true, ErrExpired
@@ -195,21 +195,21 @@ func (j *JWT) setUp() {
 	j.ctx, j.cancel = context.WithCancel(context.Background())
 	j.client = newClient(j.ctx, j.Client)
 	if j.CacheTokens >= 0 {
-		j.memory = newMemory(orDefault(j.CacheTokens, defaultTokens))
+		j.cache = newCache(orDefault(j.CacheTokens, defaultTokens))
 	}
-	j.fixed = make(map[string]*tenant)
+	j.static = make(map[string]*activeIssuer)
 	for _, r := range j.issuers {
-		t := j.newTenant(r)
-		j.fixed[r.URL] = t
+		t := j.newStatic(r)
+		j.static[r.URL] = t
 		for _, alias := range r.aliases {
-			j.fixed[alias] = t
+			j.static[alias] = t
 		}
 		if len(j.issuers) == 1 && j.Lookup == nil {
-			j.only = t
+			j.single = t
 		}
 	}
 	// An error can only say that the size is not positive.
-	j.guests, _ = lru.NewWithEvict(orDefault(j.KeySets, defaultKeySets), func(_ string, t *tenant) { t.keys.stop() })
+	j.dynamic, _ = lru.NewWithEvict(orDefault(j.KeySets, defaultKeySets), func(_ string, t *activeIssuer) { t.keys.stop() })
 }
 
 func orDefault[T int | time.Duration](value, fallback T) T {
@@ -226,10 +226,10 @@ func (j *JWT) Close() error {
 	j.mu.Lock()
 	j.cancel()
 	j.mu.Unlock()
-	for _, t := range j.fixed {
+	for _, t := range j.static {
 		t.keys.stop()
 	}
-	j.guests.Purge()
+	j.dynamic.Purge()
 	j.group.Wait()
 	return nil
 }

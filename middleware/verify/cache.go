@@ -18,33 +18,33 @@ const (
 	maxShared  = 1024 // distinct combinations of issuer, client, audience and scope
 )
 
-// A memory remembers tokens that have been verified. Refused tokens are not in
+// A cache remembers tokens that have been verified. Refused tokens are not in
 // it: they can push nothing out.
 //
 // A token is known again by every byte of it: by its first segment, which is
 // compared as it stands, as there are few of them; and by the SHA-256 of the
 // rest. A first segment that is not known cannot be a remembered token's, which
 // makes the refusal of made-up headers cheap.
-type memory struct {
-	tokens *lru.Cache[[sha256.Size]byte, *remembered]
+type cache struct {
+	tokens *lru.Cache[[sha256.Size]byte, *cachedToken]
 	shared *lru.Cache[string, *shared]
 
 	recent  recents
 	headers atomic.Pointer[map[string]int32] // first segments, numbered from 1
-	last    atomic.Pointer[numbered]         // the latest of them, which most tokens have
+	last    atomic.Pointer[numberedHeader]   // the latest of them, which most tokens have
 	mu      sync.Mutex                       // serialises changes of headers
 }
 
-// A numbered is a first segment and its number. The number 0 stands for all
+// A numberedHeader is a first segment and its number. The number 0 stands for all
 // those that came when there was no room for more.
-type numbered struct {
+type numberedHeader struct {
 	header string
 	number int32
 }
 
-// A remembered is what is kept of a token. At 100,000 of them every byte counts:
+// A cachedToken is what is kept of a token. At 100,000 of them every byte counts:
 // what many tokens have in common is kept once, and the payload not at all.
-type remembered struct {
+type cachedToken struct {
 	names    string // sub, then the session, then jti
 	subject  int32  // the length of sub
 	session  int32  // the length of the session's name
@@ -64,14 +64,14 @@ type shared struct {
 	hasIssuedAt      bool
 }
 
-// newMemory returns a memory for size tokens, or nil for none.
-func newMemory(size int) *memory {
+// newCache returns a memory for size tokens, or nil for none.
+func newCache(size int) *cache {
 	if size <= 0 {
 		return nil
 	}
-	m := new(memory)
+	m := new(cache)
 	// An error can only say that the size is not positive.
-	m.tokens, _ = lru.New[[sha256.Size]byte, *remembered](size)
+	m.tokens, _ = lru.New[[sha256.Size]byte, *cachedToken](size)
 	m.shared, _ = lru.New[string, *shared](maxShared)
 	m.headers.Store(&map[string]int32{})
 	return m
@@ -79,7 +79,7 @@ func newMemory(size int) *memory {
 
 // digest returns the SHA-256 of a token, without its first segment if that has
 // a number.
-func digest(raw string, header numbered) [sha256.Size]byte {
+func digest(raw string, header numberedHeader) [sha256.Size]byte {
 	if header.number != 0 {
 		raw = raw[len(header.header):]
 	}
@@ -89,7 +89,7 @@ func digest(raw string, header numbered) [sha256.Size]byte {
 }
 
 // find returns what is remembered of a token, or nil.
-func (m *memory) find(raw string) *remembered {
+func (m *cache) find(raw string) *cachedToken {
 	if m == nil {
 		return nil
 	}
@@ -106,7 +106,7 @@ func (m *memory) find(raw string) *remembered {
 		return nil
 	}
 	if r, ok := m.tokens.Get(digest(raw, header)); ok && r.header == header.number {
-		note(slot, raw, r)
+		admit(slot, raw, r)
 		return r
 	}
 	return nil
@@ -114,17 +114,17 @@ func (m *memory) find(raw string) *remembered {
 
 // number returns the number of a first segment. It reports false if no token
 // with it can be remembered.
-func (m *memory) number(header string) (numbered, bool) {
+func (m *cache) number(header string) (numberedHeader, bool) {
 	if last := m.last.Load(); last != nil && last.header == header {
 		return *last, true
 	}
 	headers := *m.headers.Load()
 	number, ok := headers[header]
-	return numbered{header, number}, ok || len(headers) == maxHeaders
+	return numberedHeader{header, number}, ok || len(headers) == maxHeaders
 }
 
 // add remembers a token that has been verified.
-func (m *memory) add(raw, header string, r *remembered) {
+func (m *cache) add(raw, header string, r *cachedToken) {
 	if m == nil {
 		return
 	}
@@ -136,14 +136,14 @@ func (m *memory) add(raw, header string, r *remembered) {
 	m.tokens.Add(digest(raw, n), r)
 }
 
-func (m *memory) addHeader(header string) numbered {
+func (m *cache) addHeader(header string) numberedHeader {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n, ok := m.number(header); ok {
 		return n
 	}
 	headers := maps.Clone(*m.headers.Load())
-	n := &numbered{strings.Clone(header), int32(len(headers) + 1)} // cloned so as not to keep the whole token
+	n := &numberedHeader{strings.Clone(header), int32(len(headers) + 1)} // cloned so as not to keep the whole token
 	headers[n.header] = n.number
 	m.headers.Store(&headers)
 	m.last.Store(n)
@@ -151,7 +151,7 @@ func (m *memory) addHeader(header string) numbered {
 }
 
 // share returns what the token has in common with others, once for all of them.
-func (m *memory) share(r *rules, c *claims) *shared {
+func (m *cache) share(r *rules, c *claims) *shared {
 	if m == nil {
 		return newShared(r, c)
 	}
@@ -190,7 +190,7 @@ func newShared(r *rules, c *claims) *shared {
 }
 
 // token writes what is remembered into t, every field of it.
-func (m *remembered) token(raw string, t *Token) {
+func (m *cachedToken) token(raw string, t *Token) {
 	s := m.shared
 	t.Raw = raw
 	t.Issuer = s.rules.URL

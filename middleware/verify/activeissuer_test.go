@@ -146,12 +146,12 @@ func TestLeeway(t *testing.T) {
 func TestAnExpiredTokenOfAKeyThatIsGoneIsExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, j, p := newPair(t, "ES256")
-		remembered, unseen := old.token(nil), old.token(map[string]any{"jti": "2"})
-		want(t, j, remembered, "accepted")
+		cached, unseen := old.token(nil), old.token(map[string]any{"jti": "2"})
+		want(t, j, cached, "accepted")
 		p.serve(jwks(newSigner("ES256", "key-2")))
 		time.Sleep(2 * time.Hour)
 		want(t, j, newSigner("ES256", "key-3").token(nil), "refused")
-		want(t, j, remembered, "expired")
+		want(t, j, cached, "expired")
 		want(t, j, unseen, "expired")
 	})
 }
@@ -279,7 +279,7 @@ func TestARequestWhoseKeySetIsPushedOutStartsAgain(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() { want(t, j, s.token(map[string]any{"iss": tenantURL("one")}), "accepted") })
 		time.Sleep(500 * time.Millisecond)
-		j.guests.Purge() // as other tenants would do it one by one
+		j.dynamic.Purge() // as other tenants would do it one by one
 		group.Wait()
 		if p.count() != 2 {
 			t.Errorf("%d fetches, want one and one again", p.count())

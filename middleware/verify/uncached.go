@@ -28,8 +28,8 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 	if b.payload, ok = decodeSegment(b.payload, p.payload); !ok {
 		return refusal("payload is not base64url")
 	}
-	if j.only != nil && j.only.cannotKnow(&h, b.payload, now) {
-		return errNotSeen
+	if j.single != nil && j.single.isUnknownKid(&h, b.payload, now) {
+		return errUnknownKey
 	}
 	var c claims
 	if err := c.parse(b.payload); err != nil {
@@ -45,7 +45,7 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 	}
 	switch {
 	case errors.Is(err, ErrExpired):
-		m := c.remembered(k, newShared(r, &c))
+		m := c.cached(k, newShared(r, &c))
 		m.token(raw, t)
 		if err := r.check(t); err != nil {
 			return err
@@ -57,12 +57,12 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 	if err := k.verify(&h, p.signed, b.signature); err != nil {
 		return err
 	}
-	m := c.remembered(k, j.memory.share(r, &c))
+	m := c.cached(k, j.cache.share(r, &c))
 	m.token(raw, t)
 	if err := r.check(t); err != nil {
 		return err
 	}
-	j.memory.add(raw, p.header, m)
+	j.cache.add(raw, p.header, m)
 	return nil
 }
 
@@ -70,7 +70,7 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 // it names.
 func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (*rules, *key, error) {
 	for again := false; ; again = true {
-		t, err := j.tenant(ctx, c.iss)
+		t, err := j.active(ctx, c.iss)
 		switch {
 		case errors.Is(err, ErrInvalid):
 			return nil, nil, fmt.Errorf("%w: %w", errIssuer, err)
@@ -93,19 +93,19 @@ func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (
 		case err != nil:
 			return r, nil, unknown(t.keys.issuer, err)
 		case k == nil:
-			return r, nil, errNotSeen
+			return r, nil, errUnknownKey
 		}
 		return r, k, nil
 	}
 }
 
-// cannotKnow reports whether a token is to be refused because of the key that
+// isUnknownKid reports whether a token is to be refused because of the key that
 // it names, without a closer look: the keys are fresh and have no such key, and
 // have been fetched too recently to be fetched for it again. A token that may
 // be expired is looked at more closely, as its key may well be gone.
-func (t *tenant) cannotKnow(h *header, payload []byte, now time.Time) bool {
+func (t *activeIssuer) isUnknownKid(h *header, payload []byte, now time.Time) bool {
 	keys := t.keys
-	if !h.hasKid || !keys.fresh(now) || int64(now.Sub(keys.base)) >= keys.quiet.Load() {
+	if !h.hasKid || !keys.fresh(now) || int64(now.Sub(keys.base)) >= keys.kidGapUntil.Load() {
 		return false
 	}
 	if keys.current.Load().key(h) != nil {
@@ -127,12 +127,12 @@ func (r *rules) check(t *Token) error {
 	return nil
 }
 
-// remembered is what is kept of the claims.
-func (c *claims) remembered(k *key, s *shared) *remembered {
+// cached is what is kept of the claims.
+func (c *claims) cached(k *key, s *shared) *cachedToken {
 	session := c.session()
 	names := make([]byte, 0, 128)
 	names = append(append(append(names, c.sub...), session...), c.jti...)
-	return &remembered{
+	return &cachedToken{
 		names: string(names), subject: int32(len(c.sub)), session: int32(len(session)),
 		exp: c.exp, iat: c.iat, key: k, shared: s,
 	}

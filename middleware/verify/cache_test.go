@@ -52,9 +52,9 @@ func TestRefusedTokensPushNothingOut(t *testing.T) {
 		want(t, j, raw[:len(raw)-8]+"AAAAAAAA", "refused")
 		want(t, j, s.token(map[string]any{"exp": time.Now().Unix() - 60}), "expired")
 	}
-	if j.memory.tokens.Len() != 2 || j.memory.shared.Len() != 1 || len(*j.memory.headers.Load()) != 1 {
+	if j.cache.tokens.Len() != 2 || j.cache.shared.Len() != 1 || len(*j.cache.headers.Load()) != 1 {
 		t.Errorf("%d tokens, %d shared parts and %d headers, want 2, 1 and 1",
-			j.memory.tokens.Len(), j.memory.shared.Len(), len(*j.memory.headers.Load()))
+			j.cache.tokens.Len(), j.cache.shared.Len(), len(*j.cache.headers.Load()))
 	}
 }
 
@@ -89,7 +89,7 @@ func TestTokensWithMoreHeadersThanAreToldApartAreStillRemembered(t *testing.T) {
 	for _, raw := range tokens {
 		want(t, j, raw, "accepted")
 	}
-	if asked != 0 || len(*j.memory.headers.Load()) != maxHeaders {
+	if asked != 0 || len(*j.cache.headers.Load()) != maxHeaders {
 		t.Errorf("%d tokens were verified again", asked)
 	}
 }
@@ -221,10 +221,10 @@ func TestMemoryPerRememberedToken(t *testing.T) {
 		t.Skip("fills a memory of 100,000 tokens")
 	}
 	const n = 100_000
-	m := newMemory(n)
+	m := newCache(n)
 	_, j, _ := newPair(t, "RS256")
 	j.once.Do(j.setUp)
-	r, k := j.only.rules.Load(), new(key)
+	r, k := j.single.rules.Load(), new(key)
 	before := heap()
 	for i := range n {
 		// What a user pool's access token has in it; the signature does not
@@ -235,7 +235,7 @@ func TestMemoryPerRememberedToken(t *testing.T) {
 		if err := c.parse(payload); err != nil {
 			t.Fatal(err)
 		}
-		m.add(fmt.Sprint("header.", i, ".signature"), "header", c.remembered(k, m.share(r, &c)))
+		m.add(fmt.Sprint("header.", i, ".signature"), "header", c.cached(k, m.share(r, &c)))
 	}
 	each := float64(heap()-before) / n
 	runtime.KeepAlive(m)

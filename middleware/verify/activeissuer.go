@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// A tenant is one issuer in use: its rules and its keys.
-type tenant struct {
+// A activeIssuer is one issuer in use: its rules and its keys.
+type activeIssuer struct {
 	rules atomic.Pointer[rules]
 	keys  *keySet
 }
 
-// newTenant returns the tenant of an issuer that the configuration names.
-func (j *JWT) newTenant(r *rules) *tenant {
-	t := new(tenant)
+// newStatic returns the tenant of an issuer that the configuration names.
+func (j *JWT) newStatic(r *rules) *activeIssuer {
+	t := new(activeIssuer)
 	t.rules.Store(r)
 	from := newSource(r, j.client, &j.limits)
 	t.keys = newKeySet(j.ctx, &j.group, printable(r.URL), &j.limits, from.kidGap(), j.observed(printable(r.URL), from.load))
 	return t
 }
 
-// newGuest returns the tenant of an issuer that Lookup has accepted. Whether it
+// newDynamic returns the tenant of an issuer that Lookup has accepted. Whether it
 // still does is asked again when the keys are revalidated: what it says then
 // holds for all of the issuer's tokens, remembered or not.
-func (j *JWT) newGuest(url string, r *rules) *tenant {
-	t := new(tenant)
+func (j *JWT) newDynamic(url string, r *rules) *activeIssuer {
+	t := new(activeIssuer)
 	t.rules.Store(r)
 	from := newSource(r, j.client, &j.limits)
 	asked := time.Now()
@@ -37,7 +37,7 @@ func (j *JWT) newGuest(url string, r *rules) *tenant {
 		if again {
 			r, err := j.lookUp(ctx, url)
 			if errors.Is(err, ErrInvalid) {
-				j.guests.Remove(url) // which stops the set
+				j.dynamic.Remove(url) // which stops the set
 			}
 			if err != nil {
 				return nil, err
@@ -62,25 +62,25 @@ func (s *snapshot) renew() {
 	for id, k := range s.keys {
 		keys[id] = newKey(k.JWKMarshal, k.public)
 	}
-	s.keys, s.anew = keys, true
+	s.keys, s.renewed = keys, true
 }
 
-// tenant returns the tenant whose tokens have iss, or nil.
-func (j *JWT) tenant(ctx context.Context, iss []byte) (*tenant, error) {
-	if t := j.fixed[string(iss)]; t != nil {
+// active returns the active whose tokens have iss, or nil.
+func (j *JWT) active(ctx context.Context, iss []byte) (*activeIssuer, error) {
+	if t := j.static[string(iss)]; t != nil {
 		return t, nil
 	}
 	if j.Lookup == nil {
 		return nil, nil
 	}
 	url := string(iss)
-	if t, ok := j.guests.Get(url); ok {
+	if t, ok := j.dynamic.Get(url); ok {
 		return t, nil
 	}
 	// Asked beside the request, and once for all requests at a time: one that
 	// is given up takes no other with it.
 	answer := j.lookups.DoChan(url, func() (any, error) {
-		if t, ok := j.guests.Get(url); ok {
+		if t, ok := j.dynamic.Get(url); ok {
 			return t, nil
 		}
 		ctx, cancel := context.WithTimeout(j.ctx, j.limits.timeout)
@@ -89,13 +89,13 @@ func (j *JWT) tenant(ctx context.Context, iss []byte) (*tenant, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := j.newGuest(url, r)
+		t := j.newDynamic(url, r)
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		if j.ctx.Err() != nil {
 			return nil, errClosed
 		}
-		j.guests.Add(url, t)
+		j.dynamic.Add(url, t)
 		return t, nil
 	})
 	select {
@@ -105,7 +105,7 @@ func (j *JWT) tenant(ctx context.Context, iss []byte) (*tenant, error) {
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return r.Val.(*tenant), nil
+		return r.Val.(*activeIssuer), nil
 	}
 }
 
