@@ -22,8 +22,8 @@ func (j *JWT) newStatic(r *rules) *activeIssuer {
 	return t
 }
 
-// newDynamic returns the tenant of an issuer that Lookup has accepted. Whether it
-// still does is asked again when the keys are revalidated: what it says then
+// newDynamic returns the tenant of an issuer that Lookup has accepted. Whether
+// it still does is asked again when the keys are revalidated: what it says then
 // holds for all of the issuer's tokens, remembered or not.
 func (j *JWT) newDynamic(url string, r *rules) *activeIssuer {
 	t := new(activeIssuer)

@@ -15,8 +15,8 @@ type algorithm struct {
 	method jwt.SigningMethod
 }
 
-// algorithms are all that can be configured. HMAC is missing because a key set
-// that anybody may read cannot hold a secret, and "none" because it is none.
+// algorithms are all that can be configured. HMAC is missing because a public
+// key set cannot hold a secret, and "none" because it signs nothing.
 var algorithms = map[string]*algorithm{
 	"RS256": {1 << 0, "RSA", "", jwt.SigningMethodRS256},
 	"RS384": {1 << 1, "RSA", "", jwt.SigningMethodRS384},
@@ -30,8 +30,8 @@ var algorithms = map[string]*algorithm{
 	"EdDSA": {1 << 9, "OKP", "Ed25519", jwt.SigningMethodEdDSA},
 }
 
-// saltOfHashLength is m with the salt length that RFC 7518 section 3.5 demands;
-// golang-jwt by itself verifies any.
+// saltOfHashLength returns m for salts of the length that RFC 7518 section 3.5
+// requires. golang-jwt by itself accepts any length.
 func saltOfHashLength(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
 	return &jwt.SigningMethodRSAPSS{
 		SigningMethodRSA: m.SigningMethodRSA,

@@ -35,15 +35,16 @@ type cache struct {
 	mu      sync.Mutex                       // serialises changes of headers
 }
 
-// A numberedHeader is a first segment and its number. The number 0 stands for all
-// those that came when there was no room for more.
+// A numberedHeader is a first segment and its number. The number 0 stands for
+// all those that came when there was no room for more.
 type numberedHeader struct {
 	header string
 	number int32
 }
 
-// A cachedToken is what is kept of a token. At 100,000 of them every byte counts:
-// what many tokens have in common is kept once, and the payload not at all.
+// A cachedToken is what is kept of a token. At 100,000 of them every byte
+// counts: what many tokens have in common is kept once, and the payload not at
+// all.
 type cachedToken struct {
 	names    string // sub, then the session, then jti
 	subject  int32  // the length of sub
@@ -84,7 +85,8 @@ func digest(raw string, header numberedHeader) [sha256.Size]byte {
 		raw = raw[len(header.header):]
 	}
 	// Without unsafe raw would be copied for each request, at a tenth of the
-	// price of the sum itself. Sum256 reads what it is given, and keeps nothing.
+	// price of the sum itself. Sum256 reads what it is given, and keeps
+	// nothing.
 	return sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))
 }
 

@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
-// claims are what the payload of a token says, as far as this package looks at
-// it. The slices point into the buffer that the payload was decoded into.
+// claims are the claims of a token that this package reads. The slices point
+// into the buffer that the payload was decoded into.
 type claims struct {
 	iss, sub, jti, use   []byte
 	clientID, azp        []byte
 	sid, origin          []byte // origin is origin_jti, Cognito's name for a login
 	aud, scope, scp      []byte // undecoded: a string or an array of strings
-	groups               []byte // likewise; which claim they are, the issuer's rules say
+	groups               []byte // likewise: the claim that Issuer.GroupsClaim names
 	exp, nbf, iat        int64  // Unix seconds
 	hasExp, hasNbf       bool
 	hasIat, hasSub       bool
 	isSecurityEventToken bool
 }
 
-// The last second of the year 9999: no date is later, but one in milliseconds is.
+// maxDate is the last second of the year 9999. A date in milliseconds is later,
+// and refused.
 const maxDate = 253402300799
 
 // parse reads a decoded payload.
@@ -36,7 +37,7 @@ func (c *claims) parse(data []byte) error {
 			c.hasSub = len(c.sub) > 0
 		case "sid":
 			c.sid, ok = text(value)
-		case "origin_jti": // not a registered claim: what is no string is none
+		case "origin_jti": // not a registered claim: another type counts as absent
 			c.origin, _ = text(value)
 		case "jti":
 			c.jti, ok = text(value)
@@ -62,8 +63,8 @@ func (c *claims) parse(data []byte) error {
 			c.iat, ok = date(value)
 			c.hasIat = true
 		case "events":
-			// RFC 8417 section 2.2: an object, and the mark of a token
-			// that reports something, such as a back-channel logout.
+			// RFC 8417 section 2.2: an object, which only tokens have that
+			// report an event, such as a back-channel logout.
 			c.isSecurityEventToken = value[0] == '{'
 		default:
 			if isCasedClaim(name) {
@@ -100,7 +101,7 @@ func (c *claims) session() []byte {
 	return c.origin
 }
 
-// findGroups looks for the claim of this name in a payload that has been parsed.
+// findGroups stores the claim of this name, from a payload that parse accepted.
 func (c *claims) findGroups(payload []byte, claim string) {
 	if claim == "" {
 		return
@@ -113,14 +114,14 @@ func (c *claims) findGroups(payload []byte, claim string) {
 	})
 }
 
-// date reads a NumericDate (RFC 7519 section 2) that can be one: a number from
-// 1 to the end of the year 9999, the fraction dropped.
+// date reads a NumericDate (RFC 7519 section 2): a number from 1 to the end of
+// the year 9999, without its fraction.
 func date(value []byte) (int64, bool) {
 	var n int64
 	for _, c := range value {
 		if c < '0' || c > '9' || n > maxDate {
 			f, err := strconv.ParseFloat(string(value), 64)
-			// The comparison is also false for what is no number.
+			// The comparisons are false for NaN.
 			return int64(f), err == nil && f >= 1 && f <= maxDate
 		}
 		n = 10*n + int64(c-'0')
@@ -136,7 +137,8 @@ func isStrings(value []byte) bool {
 	return elements(value, func(element []byte) bool { return element[0] == '"' })
 }
 
-// stringsOf decodes a value that isStrings, splitting a string at its spaces if split is set.
+// stringsOf decodes a value for which isStrings is true. With split, it splits
+// each string at its spaces.
 func stringsOf(value []byte, split bool) []string {
 	var out []string
 	add := func(element []byte) bool {
@@ -163,8 +165,8 @@ func stringsOf(value []byte, split bool) []string {
 	return out
 }
 
-// judge decides on everything that the claims and the header say, before any
-// key is looked for. It returns ErrExpired only if nothing else is wrong.
+// judge checks the header and the claims against the rules, before any key is
+// looked for. It returns ErrExpired only if nothing else is wrong.
 func (r *rules) judge(h *header, c *claims, now time.Time) error {
 	leeway := r.leeway
 	switch {
@@ -194,10 +196,10 @@ func (r *rules) judge(h *header, c *claims, now time.Time) error {
 	return nil
 }
 
-// expHint finds what looks like exp in a payload without reading the rest of
-// it. Nothing is decided on it but which way is worth going.
+// expHint searches a payload for what looks like exp, without parsing the rest.
+// It may be wrong, so it only chooses between a cheap and a full check.
 func expHint(payload []byte) (exp int64, ok bool) {
-	// An x is rare in payloads, and the search is for the first byte.
+	// bytes.Index searches for the first byte first, and x is rare in payloads.
 	i := bytes.Index(payload, []byte(`xp":`))
 	if i < 2 || payload[i-1] != 'e' || payload[i-2] != '"' {
 		return 0, false

@@ -23,8 +23,8 @@ func exampleIssuer() verify.Issuer {
 	}
 }
 
-// Two issuers, such as one for customers and one for the staff. Keys are found by
-// discovery.
+// Two issuers, such as one for customers and one for the staff. Keys are found
+// by discovery.
 func ExampleNew() {
 	customers, staff := new(refreshtest.Provider), new(refreshtest.Provider) // stand for yours
 	for _, provider := range []*refreshtest.Provider{customers, staff} {

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// VerifyExpired is [JWT.Verify] for a token that may be past its expiry: a nil
-// error says that its issuer has signed it and that it is good or once was. It
-// is for who needs to believe what an old token says, such as when it was
-// issued; what it grants is over.
+// VerifyExpired is [JWT.Verify] for a token that may be past its expiry. It
+// also checks the signature of an expired token, and returns no error if the
+// token is good or was good until it expired. Use it to read a trusted claim of
+// an old token, such as the time of its issue, and not to grant anything.
 func (j *JWT) VerifyExpired(ctx context.Context, raw string) (*Token, error) {
 	t, err := j.Verify(ctx, raw)
 	if !errors.Is(err, ErrExpired) {
 		return t, err
 	}
 	if m := j.cache.find(raw); m != nil && m.key.live.Load() {
-		return t, nil // whatever is remembered has been good
+		return t, nil // a token is cached only after its signature was checked
 	}
 	if err := j.verifySignature(ctx, raw); err != nil {
 		return nil, err
@@ -24,8 +24,7 @@ func (j *JWT) VerifyExpired(ctx context.Context, raw string) (*Token, error) {
 	return t, nil
 }
 
-// verifySignature looks at the signature of a token of which everything else
-// has been looked at.
+// verifySignature checks the signature of a token, and nothing else.
 func (j *JWT) verifySignature(ctx context.Context, raw string) error {
 	b := buffers.Get().(*buffer)
 	defer buffers.Put(b)

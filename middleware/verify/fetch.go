@@ -19,19 +19,19 @@ const (
 	minLifetime  = time.Minute // of a key set, whatever its Cache-Control says
 )
 
-// A document is a JWKS document, or word that the last one is still good.
+// A document is a JWKS document, or says that the last one is unchanged.
 type document struct {
 	body      []byte
 	unchanged bool
-	url       string // where it came from
+	url       string // from which it was fetched
 	etag      string
-	maxAge    time.Duration // from Cache-Control; negative: it says nothing
+	maxAge    time.Duration // from Cache-Control; negative: not given
 }
 
-// newClient returns the client for key sets, whose requests end with ctx: it has
-// the transport of base and nothing else of it, so that no cookie jar or lax
-// redirect policy comes along. Without a base its connections do not outlive
-// the answer, as the next one is minutes away.
+// newClient returns the client for key sets, whose requests end with ctx. Of
+// base it uses only the transport, and no cookie jar or lax redirect policy.
+// Without a base its connections are closed after each response, as the next
+// request is minutes away.
 func newClient(ctx context.Context, base *http.Client) *http.Client {
 	transport := http.DefaultTransport
 	if base != nil && base.Transport != nil {
@@ -44,7 +44,8 @@ func newClient(ctx context.Context, base *http.Client) *http.Client {
 	return &http.Client{Transport: boundTransport{ctx, transport}, CheckRedirect: checkRedirect}
 }
 
-// An boundTransport is a transport whose requests end with a context, whoever makes them.
+// A boundTransport is a transport whose requests end with a context, whoever
+// makes them.
 type boundTransport struct {
 	ctx  context.Context
 	next http.RoundTripper
@@ -63,6 +64,7 @@ func (u boundTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// A cancelOnClose is a body that calls then after it is closed.
 type cancelOnClose struct {
 	io.ReadCloser
 	then func()
@@ -73,7 +75,8 @@ func (c *cancelOnClose) Close() error {
 	return c.ReadCloser.Close()
 }
 
-// checkRedirect keeps a fetch with the host that the configuration names.
+// checkRedirect follows redirects only on the host that the configuration
+// names.
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	switch from := via[0].URL; {
 	case len(via) > maxRedirects:
@@ -86,8 +89,8 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// fetch gets the document at keysURL. With the etag of an earlier one from the
-// same URL the answer may be that it is unchanged.
+// fetch gets the document at keysURL. With the etag of an earlier document from
+// the same URL, the result may be marked as unchanged and have no body.
 func fetch(ctx context.Context, client *http.Client, keysURL, etag string) (document, error) {
 	d := document{url: keysURL}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, keysURL, nil)
@@ -100,7 +103,7 @@ func fetch(ctx context.Context, client *http.Client, keysURL, etag string) (docu
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		// The URL in front of the error may have a query that is not for logs.
+		// A *url.Error begins with the URL, whose query may not be for logs.
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err
 		}
@@ -130,7 +133,8 @@ func fetch(ctx context.Context, client *http.Client, keysURL, etag string) (docu
 	return d, nil
 }
 
-// maxAge reads a Cache-Control field (RFC 9111 section 5.2.2).
+// maxAge returns the max-age of a Cache-Control field (RFC 9111 section 5.2.2),
+// 0 if it forbids caching, and -1 if it says neither.
 func maxAge(field string) time.Duration {
 	age := time.Duration(-1)
 	for directive := range strings.SplitSeq(field, ",") {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A flight is one fetch and all who wait for it.
+// A flight is one fetch and the requests that wait for it.
 type flight struct {
 	done    chan struct{}
 	err     error // set before done is closed
@@ -24,7 +24,7 @@ func (s *keySet) start(at time.Duration) {
 		defer s.mu.Unlock()
 		switch {
 		case s.closed:
-			err = errClosed // whatever that has made of the fetch
+			err = errClosed // the fetch was cancelled, whatever its own error
 		case err == nil:
 			next.loaded = at
 			s.replace(next)
@@ -37,13 +37,15 @@ func (s *keySet) start(at time.Duration) {
 	})
 }
 
-// join counts a request as one that waits. The lock of the set is held.
+// join counts one more waiting request and reports whether there is room for
+// it. mu is held.
 func (f *flight) join() bool {
 	f.waiters++
 	return f.waiters <= maxWaiters
 }
 
-// wait waits for the end of the fetch, at most for limit if that is not zero.
+// wait waits for the end of the fetch, and no longer than limit unless it is
+// zero.
 func (f *flight) wait(ctx context.Context, limit time.Duration) error {
 	var timeout <-chan time.Time
 	if limit > 0 {

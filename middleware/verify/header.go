@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// parts are the parts of a token in the compact serialisation of RFC 7515
-// section 7.1, as they stand.
+// parts are the undecoded parts of a token in the compact serialisation of RFC
+// 7515 section 7.1.
 type parts struct {
 	header, payload, signature string
 	signed                     string // header and payload, and the dot between them
 }
 
-// split takes a token apart, if it has three parts.
+// split splits a token into its parts. It reports false unless there are three.
 func split(raw string) (p parts, ok bool) {
 	first := strings.IndexByte(raw, '.')
 	if first < 0 {
@@ -29,18 +29,18 @@ func split(raw string) (p parts, ok bool) {
 	return p, strings.IndexByte(p.signature, '.') < 0
 }
 
-// strict is the one form of base64url that a token may have: without padding,
-// and with the unused bits of the last character at zero (RFC 7515 section 2).
-// As it is Go's decoder, line breaks have to be looked for beside it.
+// strict decodes base64url without padding, and with zero in the unused bits of
+// the last character (RFC 7515 section 2). It skips line breaks, as Go's
+// decoder does, so callers have to refuse those first.
 var strict = base64.RawURLEncoding.Strict()
 
-// decodeSegment decodes a part of a token into buf, growing it as need be.
+// decodeSegment decodes a part of a token into buf, and grows buf if necessary.
 func decodeSegment(buf []byte, segment string) ([]byte, bool) {
 	if strings.IndexByte(segment, '\n') >= 0 || strings.IndexByte(segment, '\r') >= 0 {
-		return buf[:0], false // which the decoder would skip
+		return buf[:0], false // the decoder would skip them
 	}
-	// The decoder wants bytes: the copy goes behind the place of the result, so
-	// that one buffer holds both and they do not overlap.
+	// The decoder reads a []byte. The copy is stored behind the result, so that
+	// one buffer holds both without overlap.
 	n := strict.DecodedLen(len(segment))
 	buf = slices.Grow(buf[:0], n+len(segment))
 	source := append(buf[n:n], segment...)
@@ -48,16 +48,17 @@ func decodeSegment(buf []byte, segment string) ([]byte, bool) {
 	return buf[:n], err == nil
 }
 
-// A header is what the JOSE header of a token (RFC 7515 section 4) says. Its
-// fields point into the buffer that it was decoded into.
+// A header holds the parameters of the JOSE header of a token (RFC 7515 section
+// 4) that this package reads. Its fields point into the buffer that it was
+// decoded into.
 //
-// jku, jwk, x5u and x5c are not among them: a token may say which key of its
-// issuer signed it, and cannot supply one.
+// jku, jwk, x5u and x5c are not among them: a token names the key of its issuer
+// that signed it, and cannot supply a key.
 type header struct {
 	alg    *algorithm
 	kid    []byte
 	hasKid bool
-	typ    []byte // without "application/"; empty where the header has none
+	typ    []byte // without "application/"; empty if the header has none
 }
 
 // parse reads a decoded header.
@@ -85,8 +86,8 @@ func (h *header) parse(data []byte) error {
 				h.typ = h.typ[12:]
 			}
 		case "crit", "b64":
-			// RFC 7515 section 4.1.11: an extension that is not understood
-			// must be refused; none is understood here.
+			// RFC 7515 section 4.1.11: a header with unknown extensions must
+			// be refused. This package knows none.
 			reason = refusal("header has extensions")
 		default:
 			ok = !otherCase(name, "alg", "kid", "typ", "crit", "b64")

@@ -6,29 +6,28 @@ import (
 	"time"
 )
 
-// An Issuer is one source of tokens, and the rules that its tokens keep to.
+// An Issuer is one source of tokens, and the rules for its tokens.
 type Issuer struct {
-	// URL is the issuer's identifier: what its tokens have as iss, letter by
-	// letter. Required.
+	// URL is the issuer's identifier: the exact iss of its tokens. Required.
 	URL string
 
-	// KeysURL is where the issuer publishes its key set (JWKS, RFC 7517):
-	// https, or http on a loopback host. Empty, and Keys nil: the issuer's
-	// discovery document says where (OpenID Connect Discovery 1.0, RFC 8414).
+	// KeysURL is the URL of the issuer's key set (JWKS, RFC 7517): https, or
+	// http on a loopback host. Default, if Keys is nil: the jwks_uri of the
+	// issuer's discovery document (OpenID Connect Discovery 1.0, RFC 8414).
 	KeysURL string
 
-	// Keys returns a JWKS document, instead of KeysURL, for keys at hand in
-	// the process. It is called as seldom as a URL would be fetched, but for
-	// an unknown key ID it may be called once a second; never twice at a time.
+	// Keys returns a JWKS document, for keys that the program has itself; it is
+	// set instead of KeysURL. It is called as often as a URL would be fetched,
+	// but for unknown key IDs up to once a second. Calls do not overlap.
 	Keys func(context.Context) ([]byte, error)
 
-	// Audience lists the names under which this service is known to the
-	// issuer: a token whose aud has none of them is refused. Required, unless
-	// SkipAudienceCheck is set.
+	// Audience lists the names by which the issuer knows this service. A token
+	// whose aud has none of them is refused. Required, unless SkipAudienceCheck
+	// is set.
 	Audience []string
 
-	// SkipAudienceCheck accepts the tokens that the issuer made for anybody.
-	// Set it only where Check looks at something that serves the same end.
+	// SkipAudienceCheck accepts tokens that the issuer made for any service.
+	// Set it only if Check compares another claim that names this service.
 	SkipAudienceCheck bool
 
 	// Algorithms lists the signature algorithms that are accepted: any of
@@ -37,40 +36,41 @@ type Issuer struct {
 	Algorithms []string
 
 	// Types lists the accepted values of the header's typ, without regard to
-	// case and to a leading "application/"; the empty string stands for a
-	// header without typ. Default: "JWT", "at+jwt" and "". Where the issuer
-	// marks its access tokens (RFC 9068 section 2.1), "at+jwt" alone keeps out
-	// ID tokens that were made for the same audience. With "logout+jwt" among
-	// them, security event tokens (RFC 8417) are accepted, and in those a sid
-	// does for a sub (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+	// case and to a leading "application/". The empty string stands for a
+	// header without typ. Default: "JWT", "at+jwt" and "".
+	//
+	// If the issuer marks its access tokens (RFC 9068 section 2.1), "at+jwt"
+	// alone refuses ID tokens for the same audience. With "logout+jwt" in the
+	// list, security event tokens (RFC 8417) are accepted, which may have a sid
+	// instead of a sub (OpenID Connect Back-Channel Logout 1.0 section 2.4).
 	Types []string
 
 	// GroupsClaim is the name of the claim that lists the groups of the
-	// subject, for [Token.Groups]: a member of the token itself, a string or an
-	// array of strings. A claim of another shape counts as none. Default: none.
+	// subject, for [Token.Groups]: a top-level claim, a string or an array of
+	// strings. A claim of another type counts as absent. Default: none.
 	GroupsClaim string
 
-	// Leeway is how far the clocks of the issuer and of this machine may be
-	// apart: a token is accepted until this long after its exp, and from this
-	// long before its nbf and iat. Default: 30 s; negative: none.
+	// Leeway is the accepted difference between the clocks of the issuer and of
+	// this machine: a token is accepted until this long after its exp, and from
+	// this long before its nbf and iat. Default: 30 s; negative: none.
 	Leeway time.Duration
 
-	// Check looks at what else a token must have; an error refuses it. It
-	// sees a token once, and its consent is remembered with the token. It
-	// sees expired tokens too, whose signature nobody has looked at: it
-	// decides, and does nothing else. It is called from several goroutines
-	// at once.
+	// Check refuses a token by an error, for rules that no other field has. It
+	// is called once for a token that is then cached. It is also called for
+	// expired tokens, whose signature has not been checked, so it must have no
+	// effect but its result. It is called from several goroutines at once.
+	// Default: nil.
 	Check func(*Token) error
 
 	aliases []string // other values of iss under which the same issuer signs
-	use     string   // what token_use has to be; empty: anything
+	use     string   // the required token_use; empty: any
 }
 
-// Cognito is the user pool of Amazon Cognito with the given ID in a region,
-// for access tokens made for the app client clientID. They carry no aud:
-// client_id is checked instead, and that token_use is access. Both forms of the
-// pool's issuer URL are accepted; [Token.Issuer] is always the cognito-idp one.
-// [Token.Groups] are the claim cognito:groups.
+// Cognito returns the Issuer for the access tokens of an Amazon Cognito user
+// pool, by its region and ID, that are made for the app client clientID. These
+// tokens have no aud; client_id is checked instead, and token_use has to be
+// access. Both forms of the pool's issuer URL are accepted, and [Token.Issuer]
+// is always the cognito-idp one. [Token.Groups] are from cognito:groups.
 func Cognito(region, poolID, clientID string) Issuer {
 	i := cognito(region, poolID, "access")
 	i.SkipAudienceCheck = true
@@ -84,8 +84,8 @@ func Cognito(region, poolID, clientID string) Issuer {
 }
 
 // CognitoID is [Cognito] for the pool's ID tokens: their aud has to be the app
-// client's ID, and token_use has to be id. An ID token tells a client who has
-// signed in; for requests to an API Cognito has access tokens.
+// client's ID, and token_use has to be id. ID tokens say to a client who has
+// signed in. For requests to an API use access tokens.
 func CognitoID(region, poolID, clientID string) Issuer {
 	i := cognito(region, poolID, "id")
 	i.Audience = []string{clientID}

@@ -37,7 +37,8 @@ type signer struct {
 	private  crypto.Signer
 }
 
-// Making an RSA key takes a second on a busy machine: there is one for all tests.
+// Making an RSA key takes a second on a busy machine: there is one for all
+// tests.
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -237,7 +238,8 @@ func verdict(j *JWT, raw string) (string, error) {
 	return "a contradiction", err
 }
 
-// want checks what Verify decides, and that its error keeps the token to itself.
+// want checks what Verify decides, and that its error keeps the token to
+// itself.
 func want(t *testing.T, j *JWT, raw, verdictWanted string) {
 	t.Helper()
 	got, err := verdict(j, raw)
@@ -249,8 +251,8 @@ func want(t *testing.T, j *JWT, raw, verdictWanted string) {
 	}
 }
 
-// silent fails if the error has 12 characters of the token in it, or of what the
-// token says beyond what is configured anyway.
+// silent fails if the error has 12 characters of the token in it, or of what
+// the token says beyond what is configured anyway.
 func silent(t *testing.T, err error, raw string) {
 	t.Helper()
 	text := err.Error()

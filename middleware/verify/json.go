@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// encoding/json takes the last of two equal members, matches names without
-// regard to case and mends broken UTF-8, so that two readers of one token can
-// see two tokens. This scanner refuses all that. It checks RFC 8259 in one pass
-// over the bytes, hands the members of the outermost object to its caller as
-// they stand, and keeps nothing.
+// encoding/json takes the last of two members with one name, matches names
+// without regard to case and replaces broken UTF-8. With it, two programs could
+// read different claims from one token. This scanner refuses such input. It
+// checks RFC 8259 in one pass, passes the undecoded members of the outermost
+// object to its caller, and allocates nothing for them.
 
 // maxDepth bounds how deep objects and arrays may nest.
 const maxDepth = 32
@@ -20,11 +20,11 @@ type scanner struct {
 	pos  int
 }
 
-// members calls visit for each member of the object that data holds, with the
-// decoded name and the undecoded value. It reports whether data is one JSON
-// object that is strictly well formed, and visit returned true throughout. Two
-// names that differ in case alone count as the same name here; further in, only
-// equal names do.
+// members calls visit for each member of the object in data, with the decoded
+// name and the undecoded value. It reports whether data is one strictly
+// well-formed JSON object and visit returned true for each member. An object
+// with a name twice is refused. In the outermost object, names that differ only
+// in case count as one name.
 func members(data []byte, visit func(name, value []byte) bool) bool {
 	s := scanner{data: data}
 	s.space()
@@ -35,8 +35,9 @@ func members(data []byte, visit func(name, value []byte) bool) bool {
 	return s.pos == len(s.data)
 }
 
-// elements calls visit for each element of value, an array that members has
-// already found well formed.
+// elements calls visit for each undecoded element of value, a value that
+// members has accepted. It reports whether value is an array and visit returned
+// true for each element.
 func elements(value []byte, visit func(element []byte) bool) bool {
 	s := scanner{data: value}
 	if s.peek() != '[' {
@@ -55,7 +56,7 @@ func elements(value []byte, visit func(element []byte) bool) bool {
 	return true
 }
 
-// text decodes a value that is a string.
+// text decodes a value that is a string. It reports false for other values.
 func text(value []byte) ([]byte, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return nil, false
@@ -63,7 +64,7 @@ func text(value []byte) ([]byte, bool) {
 	return unescape(value[1 : len(value)-1])
 }
 
-// unescape returns what stands between two quotes without its escapes.
+// unescape decodes the escapes in the text between two quotes.
 func unescape(inner []byte) ([]byte, bool) {
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return inner, true
@@ -77,7 +78,7 @@ func unescape(inner []byte) ([]byte, bool) {
 	return []byte(out), true
 }
 
-// peek returns the next byte, or 0 at the end: no value begins with it.
+// peek returns the next byte, or 0 at the end, with which no value begins.
 func (s *scanner) peek() byte {
 	if s.pos < len(s.data) {
 		return s.data[s.pos]
@@ -221,7 +222,7 @@ func (s *scanner) digits() bool {
 	return s.pos > start
 }
 
-// str returns what stands between the quotes, escapes and all.
+// str scans a string and returns the undecoded text between its quotes.
 func (s *scanner) str() (inner []byte, ok bool) {
 	data, start := s.data, s.pos+1
 	for i := start; i < len(data); {
@@ -250,9 +251,9 @@ func (s *scanner) str() (inner []byte, ok bool) {
 	return nil, false
 }
 
-// escape returns the length of the escape at the start of b, or 0. Half of a
-// surrogate pair is none: it stands for no character, so that readers differ in
-// what they make of it.
+// escape returns the length of the escape at the start of b, or 0 if there is
+// no valid one. Half of a surrogate pair is not valid: it stands for no
+// character, and programs differ in how they read it.
 func escape(b []byte) int {
 	if len(b) < 2 {
 		return 0

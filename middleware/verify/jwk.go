@@ -19,12 +19,12 @@ import (
 const (
 	maxKeys    = 100
 	minRSABits = 2048
-	maxRSABits = 8192 // what verifies with a longer one is slow enough to be an attack
+	maxRSABits = 8192 // verifying with a longer key is slow enough for an attack
 )
 
-// A key is a public key that an issuer publishes. As long as the issuer goes on
-// publishing it, it is the same *key: tokens that were verified with it are
-// good until live turns false.
+// A key is a public key of an issuer. While the issuer publishes the key, every
+// snapshot has the same *key. Cached tokens that were verified with it are good
+// until live becomes false.
 type key struct {
 	jwkset.JWKMarshal
 	public crypto.PublicKey
@@ -49,16 +49,16 @@ func (k *key) verify(h *header, signed string, signature []byte) error {
 	return nil
 }
 
-// same reports whether the two keys are one and may be used alike.
+// same reports whether the two are one public key for the same algorithm.
 func (k *key) same(other *key) bool {
 	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.ALG == other.ALG && public.Equal(other.public)
 }
 
-// parseKeys reads a JWKS document (RFC 7517 section 5): the usable keys by their
-// ID. A key that is malformed, weak, or not for verifying signatures is left
-// out and takes no other with it. Two different keys with one ID are both left
-// out, as nobody can tell which is meant. A document without usable keys is an
+// parseKeys reads a JWKS document (RFC 7517 section 5) and returns its usable
+// keys by their ID. It leaves out keys that are malformed, weak, or not for
+// verifying signatures, and both of two different keys with one ID, as a token
+// does not say which of them it means. A document without usable keys is an
 // error.
 func parseKeys(document []byte) (map[string]*key, error) {
 	var list []byte
@@ -93,9 +93,8 @@ func parseKeys(document []byte) (map[string]*key, error) {
 		return nil, errors.New("no usable key")
 	}
 
-	// What is left goes to jwkset's storage, and keyfunc says what a token that
-	// names a key is verified with. Asked once for every key, here, its lock is
-	// not in the way of any request.
+	// keyfunc returns the public key for a token, from jwkset's storage. It is
+	// asked here once for every key, so that no request waits for its lock.
 	store := jwkset.NewMemoryStorage()
 	if err := store.KeyReplaceAll(context.Background(), slices.Collect(maps.Values(usable))); err != nil {
 		return nil, err
@@ -122,7 +121,7 @@ func newKey(m jwkset.JWKMarshal, public crypto.PublicKey) *key {
 	return k
 }
 
-// sameKey reports whether two entries of a document are one key, listed twice.
+// sameKey reports whether two entries of a document are the same key.
 func sameKey(a, b jwkset.JWK) bool {
 	return newKey(a.Marshal(), a.Key()).same(newKey(b.Marshal(), b.Key()))
 }
@@ -163,7 +162,8 @@ func parseJWK(data []byte) (jwkset.JWK, bool) {
 				return ok
 			}) && verifies
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
-			// A secret that is published is nobody's.
+			// A private or symmetric key in a public document is known to
+			// everybody.
 			return false
 		}
 		return true
@@ -175,9 +175,9 @@ func parseJWK(data []byte) (jwkset.JWK, bool) {
 	return jwk, err == nil
 }
 
-// isSound looks at what jwkset does not: whether type, curve and algorithm fit
-// together, and whether the key is strong enough. That a point is on its curve
-// is for jwkset to see.
+// isSound reports whether type, curve and algorithm fit together and the key is
+// strong enough, which jwkset does not check. jwkset checks that a point is on
+// its curve.
 func isSound(m *jwkset.JWKMarshal) bool {
 	switch m.KTY {
 	case jwkset.KtyRSA:
@@ -216,9 +216,9 @@ func isSoundRSA(modulus, exponent string) bool {
 	return !isROCA(N)
 }
 
-// isROCA reports whether n has the mark of the keys that Infineon's library made
-// (CVE-2017-15361), which can be factored: modulo every small prime it is a
-// power of 65537. Of sound keys one in about 100 million has it.
+// isROCA reports whether n looks like the modulus of a key of Infineon's
+// library that can be factored (CVE-2017-15361): modulo every small prime it is
+// a power of 65537. The same holds for one in about 100 million sound keys.
 func isROCA(n *big.Int) bool {
 	var rest big.Int
 	for p := int64(3); p <= 167; p += 2 {

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	retryEmpty = time.Second            // pause after a failure while there is no key
-	failedWait = 250 * time.Millisecond // wait for a provider that failed before
+	retryEmpty = time.Second            // between fetches that fail while there is no key
+	failedWait = 250 * time.Millisecond // for a provider whose last fetch failed
 	maxWaiters = 16 << 10               // requests that wait for one fetch
 
 	never = time.Duration(-1 << 62)
@@ -24,17 +24,17 @@ var (
 	errPanic  = errors.New("what gives the keys panicked")
 )
 
-// A keySet is the keys of one issuer. It has no goroutine of its own: requests
-// that need newer keys than there are start a fetch, which runs beside them
-// with its own time limit, one at a time.
+// A keySet holds the keys of one issuer. It has no goroutine of its own. A
+// request that needs newer keys starts a fetch, which runs in the background
+// with its own time limit. There is one fetch at a time.
 //
-// Times are durations since base, on the monotonic clock: what the machine
-// believes about the date does not make keys older or younger.
+// Times are durations since base, on the monotonic clock, so that a change of
+// the machine's date makes no key older or younger.
 type keySet struct {
 	issuer string // for errors
 	load   loadFunc
 	limits *limits
-	kidGap time.Duration // between fetches for unknown key IDs
+	kidGap time.Duration // minimum between fetches for unknown key IDs
 
 	base   time.Time
 	ctx    context.Context // of fetches
@@ -48,12 +48,12 @@ type keySet struct {
 	mu      sync.Mutex
 	flight  *flight       // nil: no fetch is running
 	started time.Duration // of the last fetch
-	failure error         // of the last fetch; nil: it went well
+	failure error         // of the last fetch; nil: it succeeded
 	closed  bool
 }
 
-// A loadFunc gets the keys, given those that there are (nil at first). It is
-// called once at a time.
+// A loadFunc gets the keys. old are the present keys, or nil. Calls do not
+// overlap.
 type loadFunc func(ctx context.Context, old *snapshot) (*snapshot, error)
 
 // newKeySet returns an empty set whose fetches end with ctx and count in group.
@@ -66,16 +66,15 @@ func newKeySet(ctx context.Context, group *sync.WaitGroup, issuer string, l *lim
 	return s
 }
 
-// fresh reports whether the keys are so young that nothing needs to be done
-// about them. It takes no lock.
+// fresh reports whether the keys are so young that no fetch is due. It takes no
+// lock.
 func (s *keySet) fresh(now time.Time) bool {
 	return int64(now.Sub(s.base)) < s.due.Load()
 }
 
-// renew sees to it that the keys are as young as they have to be, and returns
-// them. From half their lifetime on it starts a fetch that nobody waits for;
-// beyond their lifetime it waits, and falls back on the old keys, until
-// MaxStale, only where that fetch fails.
+// renew returns keys that are young enough to be used. After half their
+// lifetime it starts a fetch in the background. After their lifetime it waits
+// for that fetch, and returns the old keys if it fails, until MaxStale.
 func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 	if s.fresh(now) {
 		return s.current.Load(), nil
@@ -125,8 +124,9 @@ func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 	return have, nil
 }
 
-// find returns the key that h names. For an ID that is not in the set it
-// fetches once per cool-down; at other times the answer is no, at once.
+// find returns the key that h names, or nil. For an ID that is not in the set
+// it fetches the set again, once per cool-down. Otherwise it returns nil at
+// once.
 func (s *keySet) find(ctx context.Context, now time.Time, h *header) (*key, error) {
 	have, err := s.renew(ctx, now)
 	if err != nil {
@@ -158,14 +158,15 @@ func (s *keySet) find(ctx context.Context, now time.Time, h *header) (*key, erro
 		}
 		return s.current.Load().key(h), nil
 	}
-	// The last fetch may have found a newer set than the one looked at above.
+	// A fetch may have replaced the set since it was searched above.
 	if k := s.current.Load().key(h); k != nil {
 		return k, nil
 	}
 	return nil, failure
 }
 
-// next returns when the keys are to be fetched again. mu is held.
+// next returns the time from which the keys are to be fetched again. mu is
+// held.
 func (s *keySet) next(have *snapshot, usable bool) time.Duration {
 	if !usable {
 		return s.started + min(retryEmpty, s.limits.cooldown)
@@ -174,10 +175,11 @@ func (s *keySet) next(have *snapshot, usable bool) time.Duration {
 	return max(have.loaded+half, s.started+min(s.limits.cooldown, half))
 }
 
-// waitLimit returns how long a request may wait for the fetch that is running
-// when it has other keys: 0 for as long as that takes, less for not at all. A
-// provider that has failed has let everyone wait once; it may answer at once
-// now, but while it does not, the old keys have to do. mu is held.
+// waitLimit returns how long a request that has old keys may wait for the
+// running fetch: 0 means until its end, and a negative value not at all. After
+// a failed fetch the limit is failedWait from the start of the next one: a
+// provider that works again answers within that, and while it does not,
+// requests use the old keys. mu is held.
 func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	if s.failure == nil {
 		return 0
@@ -188,16 +190,16 @@ func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	return -1
 }
 
-// replace puts next in the place of the current keys. A key that stays remains
-// the same *key; one that goes dies, and with it what is remembered of the
-// tokens that it signed. mu is held.
+// replace makes next the current keys. A key that is in both remains the same
+// *key. A key that is not in next is no longer live, which ends the cached
+// tokens that were verified with it. mu is held.
 func (s *keySet) replace(next *snapshot) {
 	old := s.current.Load()
 	for id, k := range next.keys {
 		switch {
 		case old == nil || old.keys[id] == nil || next.renewed:
 			k.set = s
-		case old.keys[id] == k: // the set is unchanged: others are reading k
+		case old.keys[id] == k: // unchanged; not written, as requests read it
 		case old.keys[id].same(k):
 			next.keys[id] = old.keys[id]
 		default:
@@ -215,7 +217,7 @@ func (s *keySet) replace(next *snapshot) {
 	}
 }
 
-// schedule sets due: the next time at which a request has to look at mu. mu is
+// schedule sets due, the next time at which a request has to take mu. mu is
 // held.
 func (s *keySet) schedule() {
 	have := s.current.Load()
@@ -229,7 +231,8 @@ func (s *keySet) schedule() {
 	}
 }
 
-// stop ends a running fetch, without waiting for its end, and all keys die.
+// stop cancels a running fetch, without waiting for its end. No key is live
+// afterwards.
 func (s *keySet) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,7 +29,8 @@ func (s *names) add(name []byte) bool {
 		mark <<= (uint(name[0]&0x1F) + uint(len(name))) & 63
 	}
 	if s.fold && !isASCII(name) {
-		// Beyond ASCII, letters of different lengths can be the same but for case.
+		// Beyond ASCII, letters of different lengths can be the same but for
+		// case.
 		mark = ^uint64(0)
 	}
 	if s.mask&mark != 0 {
@@ -92,8 +93,8 @@ func isPlain(name []byte) bool {
 	return true
 }
 
-// otherCase reports whether name is one of known, which are ASCII in lower case,
-// but for the case of its letters.
+// otherCase reports whether name is one of known, which are ASCII in lower
+// case, but for the case of its letters.
 func otherCase(name []byte, known ...string) bool {
 	if isPlain(name) {
 		return false

@@ -99,7 +99,8 @@ func TestPromise10ABadAnswerNeverShrinksTheSet(t *testing.T) {
 					want(t, j, raw, "accepted")
 					want(t, j, s.token(nil), "accepted")
 				}
-				// For a key that is not there it cannot be told, as the answer was none.
+				// For a key that is not there it cannot be told, as the answer
+				// was none.
 				want(t, j, newSigner("ES256", "key-2").token(nil), "unknown")
 				if p.count() < 10 {
 					t.Errorf("%d fetches: the bad answers were not even asked for", p.count())

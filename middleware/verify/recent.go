@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// recentSlots is how many tokens are known by their bytes: those that are in use
-// just now, since a page sends its requests all at once.
+// recentSlots is how many tokens are known by their bytes: those that are in
+// use just now, since a page sends its requests all at once.
 const recentSlots = 512
 
 // A recents is a small front of the memory: for the tokens in it not even the

@@ -17,8 +17,8 @@ const maxUnverified = 64 << 10
 //
 // It refuses what [JWT.Verify] refuses for its form: a token that is not three
 // segments, or whose payload is not base64url without padding, is no plain JSON
-// object, has a name twice, or has a registered claim in another case. Tokens of
-// more than 64 KiB are refused unread. Such an error wraps [ErrInvalid]; any
+// object, has a name twice, or has a registered claim in another case. Tokens
+// of more than 64 KiB are refused unread. Such an error wraps [ErrInvalid]; any
 // other says that the claims do not fit v. Claims of unexpected types are not
 // refused unless v wants another, and the header and the signature are not
 // decoded.

@@ -188,8 +188,8 @@ func TestJSONTestSuite(t *testing.T) {
 }
 
 func TestVectorsOfOurOwn(t *testing.T) {
-	// The same kinds of attack as in the published vectors, with keys made here,
-	// so that they run where the vectors are not.
+	// The same kinds of attack as in the published vectors, with keys made
+	// here, so that they run where the vectors are not.
 	good := newSigner("ES256", "key-1")
 	rsa := newSigner("RS256", "rsa")
 	raw := good.token(nil)

@@ -22,10 +22,10 @@ const (
 	defaultMaxStale = 72 * time.Hour
 )
 
-// A JWT verifies tokens that are signed JWTs (RFC 7519, RFC 9068). Make one with
-// [New], or set Lookup in a JWT of one's own, and share it: its methods can be
-// called from several goroutines at once. Its fields must not be changed after
-// the first call.
+// A JWT verifies tokens that are signed JWTs (RFC 7519, RFC 9068). Make one
+// with [New], or set Lookup in a JWT of one's own, and share it: its methods
+// can be called from several goroutines at once. Its fields must not be changed
+// after the first call.
 type JWT struct {
 	// Lookup finds issuers at run time, by the iss of a token that none of
 	// the fixed issuers made. It is asked before anything else is believed of
@@ -72,8 +72,8 @@ type JWT struct {
 	// Default: 1000.
 	KeySets int
 
-	// Observe is told of fetches of key sets, beside the requests. It must return
-	// soon. A panic of it is passed over. Default nil.
+	// Observe is told of fetches of key sets, beside the requests. It must
+	// return soon. A panic of it is passed over. Default nil.
 	Observe func(ctx context.Context, e Event)
 
 	once   sync.Once
@@ -98,9 +98,10 @@ type limits struct {
 	timeout, maxAge, cooldown, maxStale time.Duration
 }
 
-// New returns a JWT for the tokens of exactly these issuers. It fetches nothing:
-// keys are fetched when the first token of their issuer arrives, so a program
-// can start while its provider is down. An error names the field that is wrong.
+// New returns a JWT for the tokens of exactly these issuers. It fetches
+// nothing: keys are fetched when the first token of their issuer arrives, so a
+// program can start while its provider is down. An error names the field that
+// is wrong.
 func New(issuers ...Issuer) (*JWT, error) {
 	if len(issuers) == 0 {
 		return nil, errors.New("verify: New without an issuer")
