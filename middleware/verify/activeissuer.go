@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A activeIssuer is one issuer in use: its rules and its keys.
+// An activeIssuer is an issuer in use, with its rules and its keys.
 type activeIssuer struct {
 	rules atomic.Pointer[rules]
 	keys  *keySet
 }
 
-// newStatic returns the tenant of an issuer that the configuration names.
+// newStatic returns an issuer that was given to New.
 func (j *JWT) newStatic(r *rules) *activeIssuer {
 	t := new(activeIssuer)
 	t.rules.Store(r)
@@ -22,22 +22,22 @@ func (j *JWT) newStatic(r *rules) *activeIssuer {
 	return t
 }
 
-// newDynamic returns the tenant of an issuer that Lookup has accepted. Whether
-// it still does is asked again when the keys are revalidated: what it says then
-// holds for all of the issuer's tokens, remembered or not.
+// newDynamic returns an issuer that Lookup has accepted. Lookup is called again
+// when the keys are fetched again, and its new answer holds for all tokens of
+// the issuer, cached ones too.
 func (j *JWT) newDynamic(url string, r *rules) *activeIssuer {
 	t := new(activeIssuer)
 	t.rules.Store(r)
 	from := newSource(r, j.client, &j.limits)
 	asked := time.Now()
 	load := func(ctx context.Context, old *snapshot) (*snapshot, error) {
-		// Not for each unknown key ID, as the tokens that are remembered have
+		// Not for each unknown key ID, as all cached tokens of the issuer have
 		// to be verified again afterwards.
 		again := time.Since(asked) >= j.limits.maxAge/2
 		if again {
 			r, err := j.lookUp(ctx, url)
 			if errors.Is(err, ErrInvalid) {
-				j.dynamic.Remove(url) // which stops the set
+				j.dynamic.Remove(url) // stops the set too
 			}
 			if err != nil {
 				return nil, err
@@ -56,7 +56,8 @@ func (j *JWT) newDynamic(url string, r *rules) *activeIssuer {
 	return t
 }
 
-// renew makes new keys of those in s.
+// renew replaces the keys of s by copies, so that tokens that were cached with
+// the old ones are verified again.
 func (s *snapshot) renew() {
 	keys := make(map[string]*key, len(s.keys))
 	for id, k := range s.keys {
@@ -77,8 +78,8 @@ func (j *JWT) active(ctx context.Context, iss []byte) (*activeIssuer, error) {
 	if t, ok := j.dynamic.Get(url); ok {
 		return t, nil
 	}
-	// Asked beside the request, and once for all requests at a time: one that
-	// is given up takes no other with it.
+	// Lookup is called once for all requests that wait for this issuer, in a
+	// goroutine of its own: it goes on if one of them is cancelled.
 	answer := j.lookups.DoChan(url, func() (any, error) {
 		if t, ok := j.dynamic.Get(url); ok {
 			return t, nil
@@ -109,8 +110,8 @@ func (j *JWT) active(ctx context.Context, iss []byte) (*activeIssuer, error) {
 	}
 }
 
-// lookUp asks Lookup. An answer that is no issuer of this name is a mistake of
-// the program's, and nothing is decided on it.
+// lookUp calls Lookup. An answer for another issuer is a mistake of the
+// program, and an error that does not refuse the token.
 func (j *JWT) lookUp(ctx context.Context, url string) (*rules, error) {
 	issuer, err := j.Lookup(ctx, url)
 	if err != nil {

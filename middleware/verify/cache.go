@@ -14,49 +14,49 @@ import (
 )
 
 const (
-	maxHeaders = 256  // distinct JOSE headers that are told from unknown ones
+	maxHeaders = 256  // distinct JOSE headers that have a number
 	maxShared  = 1024 // distinct combinations of issuer, client, audience and scope
 )
 
-// A cache remembers tokens that have been verified. Refused tokens are not in
-// it: they can push nothing out.
+// A cache holds tokens that have been verified. Refused tokens are never in it,
+// so they evict nothing.
 //
-// A token is known again by every byte of it: by its first segment, which is
-// compared as it stands, as there are few of them; and by the SHA-256 of the
-// rest. A first segment that is not known cannot be a remembered token's, which
-// makes the refusal of made-up headers cheap.
+// All bytes of a token are its key: the first segment, of which there are few
+// different ones, is compared as it is, and the rest by its SHA-256. A token
+// with an unknown first segment is not in the cache, so made-up headers are
+// refused without hashing.
 type cache struct {
 	tokens *lru.Cache[[sha256.Size]byte, *cachedToken]
 	shared *lru.Cache[string, *shared]
 
 	recent  recents
 	headers atomic.Pointer[map[string]int32] // first segments, numbered from 1
-	last    atomic.Pointer[numberedHeader]   // the latest of them, which most tokens have
-	mu      sync.Mutex                       // serialises changes of headers
+	last    atomic.Pointer[numberedHeader]   // the latest of them, as most tokens have it
+	mu      sync.Mutex                       // held to change headers
 }
 
-// A numberedHeader is a first segment and its number. The number 0 stands for
-// all those that came when there was no room for more.
+// A numberedHeader is a first segment and its number. The number 0 is for all
+// those for which there was no room in headers.
 type numberedHeader struct {
 	header string
 	number int32
 }
 
-// A cachedToken is what is kept of a token. At 100,000 of them every byte
-// counts: what many tokens have in common is kept once, and the payload not at
-// all.
+// A cachedToken holds the fields of a verified token. It is small, as there are
+// 100,000 of them: values that many tokens share are stored once, and the
+// payload is not stored.
 type cachedToken struct {
-	names    string // sub, then the session, then jti
-	subject  int32  // the length of sub
-	session  int32  // the length of the session's name
-	header   int32  // the number of the first segment
-	seen     atomic.Uint32
-	exp, iat int64 // Unix seconds
+	names    string        // sub, then the session, then jti
+	subject  int32         // the length of sub
+	session  int32         // the length of the session's name
+	header   int32         // the number of the first segment
+	seen     atomic.Uint32 // how often it was found by its hash
+	exp, iat int64         // Unix seconds
 	key      *key
 	shared   *shared
 }
 
-// A shared is what many tokens have in common.
+// A shared holds the values that many tokens have in common.
 type shared struct {
 	rules            *rules
 	clientID         string
@@ -65,13 +65,13 @@ type shared struct {
 	hasIssuedAt      bool
 }
 
-// newCache returns a memory for size tokens, or nil for none.
+// newCache returns a cache for size tokens, or nil for none.
 func newCache(size int) *cache {
 	if size <= 0 {
 		return nil
 	}
 	m := new(cache)
-	// An error can only say that the size is not positive.
+	// The only error is for a size that is not positive.
 	m.tokens, _ = lru.New[[sha256.Size]byte, *cachedToken](size)
 	m.shared, _ = lru.New[string, *shared](maxShared)
 	m.headers.Store(&map[string]int32{})
@@ -84,13 +84,13 @@ func digest(raw string, header numberedHeader) [sha256.Size]byte {
 	if header.number != 0 {
 		raw = raw[len(header.header):]
 	}
-	// Without unsafe raw would be copied for each request, at a tenth of the
-	// price of the sum itself. Sum256 reads what it is given, and keeps
-	// nothing.
+	// A conversion to []byte would copy raw at each request, which costs a
+	// tenth of the hash itself. This is safe, as Sum256 neither changes nor
+	// keeps its argument.
 	return sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))
 }
 
-// find returns what is remembered of a token, or nil.
+// find returns the cached token with these bytes, or nil.
 func (m *cache) find(raw string) *cachedToken {
 	if m == nil {
 		return nil
@@ -114,8 +114,8 @@ func (m *cache) find(raw string) *cachedToken {
 	return nil
 }
 
-// number returns the number of a first segment. It reports false if no token
-// with it can be remembered.
+// number returns the number of a first segment. It reports false if no cached
+// token has it.
 func (m *cache) number(header string) (numberedHeader, bool) {
 	if last := m.last.Load(); last != nil && last.header == header {
 		return *last, true
@@ -125,7 +125,7 @@ func (m *cache) number(header string) (numberedHeader, bool) {
 	return numberedHeader{header, number}, ok || len(headers) == maxHeaders
 }
 
-// add remembers a token that has been verified.
+// add stores a token that has been verified.
 func (m *cache) add(raw, header string, r *cachedToken) {
 	if m == nil {
 		return
@@ -145,14 +145,15 @@ func (m *cache) addHeader(header string) numberedHeader {
 		return n
 	}
 	headers := maps.Clone(*m.headers.Load())
-	n := &numberedHeader{strings.Clone(header), int32(len(headers) + 1)} // cloned so as not to keep the whole token
+	n := &numberedHeader{strings.Clone(header), int32(len(headers) + 1)} // without Clone the whole token would stay in memory
 	headers[n.header] = n.number
 	m.headers.Store(&headers)
 	m.last.Store(n)
 	return *n
 }
 
-// share returns what the token has in common with others, once for all of them.
+// share returns the values of a token that others have too, from the cache if
+// they are in it.
 func (m *cache) share(r *rules, c *claims) *shared {
 	if m == nil {
 		return newShared(r, c)
@@ -161,7 +162,7 @@ func (m *cache) share(r *rules, c *claims) *shared {
 	defer buffers.Put(b)
 	id := append(b.shared[:0], r.URL...)
 	for _, part := range [...][]byte{c.aud, c.scope, c.scp, c.clientID, c.azp, c.groups} {
-		id = append(append(id, 0), part...) // 0 is in none of them
+		id = append(append(id, 0), part...) // separated by 0
 	}
 	if c.hasIat {
 		id = append(id, 0)
@@ -180,7 +181,7 @@ func newShared(r *rules, c *claims) *shared {
 	if len(client) == 0 {
 		client = c.azp
 	}
-	// Clipped, so that what a caller appends goes elsewhere.
+	// Clipped, so that a caller's append copies them.
 	return &shared{
 		rules:       r,
 		clientID:    string(client),
@@ -191,7 +192,7 @@ func newShared(r *rules, c *claims) *shared {
 	}
 }
 
-// token writes what is remembered into t, every field of it.
+// token sets every field of t.
 func (m *cachedToken) token(raw string, t *Token) {
 	s := m.shared
 	t.Raw = raw
@@ -210,7 +211,7 @@ func (m *cachedToken) token(raw string, t *Token) {
 	}
 }
 
-// A buffer holds a token while it is looked at.
+// A buffer holds the decoded parts of a token while it is verified.
 type buffer struct{ header, payload, signature, shared []byte }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}

@@ -14,7 +14,7 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// exampleIssuer is the issuer of the examples, with its key at hand.
+// exampleIssuer returns the issuer of the examples, with its own key.
 func exampleIssuer() verify.Issuer {
 	return verify.Issuer{
 		URL:      exampleURL,
@@ -77,7 +77,7 @@ func ExampleIssuer() {
 	// Output: ada true <nil>
 }
 
-// Check asks for what no field of an Issuer does.
+// Check adds a rule for which an Issuer has no field.
 func ExampleIssuer_check() {
 	issuer := exampleIssuer()
 	issuer.Check = func(t *verify.Token) error {
@@ -110,7 +110,7 @@ func ExampleIssuer_check() {
 	// true verify: token refused: check: the address has not been verified
 }
 
-// Claims reads what a Token has no field for, into a struct of one's own.
+// Claims reads the claims for which a Token has no field.
 func ExampleToken_Claims() {
 	tokens, err := verify.New(exampleIssuer())
 	if err != nil {
@@ -137,7 +137,8 @@ func ExampleToken_Claims() {
 	// Output: 7 paid <nil>
 }
 
-// An error says what is to be done: sign in anew, refresh, or try again later.
+// An error decides between signing in again, refreshing, and trying again
+// later.
 func ExampleJWT_Verify_errors() {
 	issuer := exampleIssuer()
 	tokens, err := verify.New(issuer, verify.Issuer{
@@ -178,7 +179,7 @@ func ExampleJWT_Verify_errors() {
 	// try again later
 }
 
-// What an old token says can be believed if its issuer has signed it.
+// The claims of an expired token can be trusted if its issuer has signed it.
 func ExampleJWT_VerifyExpired() {
 	tokens, err := verify.New(exampleIssuer())
 	if err != nil {

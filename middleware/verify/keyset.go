@@ -42,8 +42,8 @@ type keySet struct {
 	group  *sync.WaitGroup // of fetches; the owner waits for it
 
 	current     atomic.Pointer[snapshot] // nil: no keys yet
-	due         atomic.Int64             // before this, current is fresh and needs no look at mu
-	kidGapUntil atomic.Int64             // before this, an unknown key ID is refused without a look at mu
+	due         atomic.Int64             // before this time, current is used without taking mu
+	kidGapUntil atomic.Int64             // before this time, unknown key IDs are refused without taking mu
 
 	mu      sync.Mutex
 	flight  *flight       // nil: no fetch is running

@@ -6,19 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// names finds a name that an object has twice. The few names that an object
-// usually has are compared one by one; a hostile object with thousands of them
-// costs no more than a map.
+// names finds a name that an object has twice. It compares few names one by
+// one, and uses a map for more, so that a hostile object with thousands of
+// names costs no more than the map.
 type names struct {
-	fold bool // names that differ in case alone count as the same
+	fold bool // names that differ only in case count as the same
 
 	few  [24][]byte
 	n    int
-	mask uint64 // which lengths and first letters few has
+	mask uint64 // of the lengths and first letters in few
 	many map[string]struct{}
 }
 
-// add reports whether name is new, and keeps it.
+// add adds name and reports whether it is new.
 func (s *names) add(name []byte) bool {
 	if s.many != nil {
 		return s.addMany(name)
@@ -29,8 +29,8 @@ func (s *names) add(name []byte) bool {
 		mark <<= (uint(name[0]&0x1F) + uint(len(name))) & 63
 	}
 	if s.fold && !isASCII(name) {
-		// Beyond ASCII, letters of different lengths can be the same but for
-		// case.
+		// Beyond ASCII, the upper and lower case of a letter can differ in
+		// length.
 		mark = ^uint64(0)
 	}
 	if s.mask&mark != 0 {
@@ -56,8 +56,8 @@ func (s *names) add(name []byte) bool {
 func (s *names) addMany(name []byte) bool {
 	key := string(name)
 	if s.fold && !isPlain(name) {
-		// Two steps, as some letters have three forms, of which only one
-		// comes back from its upper case.
+		// In two steps, as some letters have two lower-case forms with one
+		// upper case.
 		key = string(bytes.ToLower(bytes.ToUpper(name)))
 	}
 	if _, twice := s.many[key]; twice {
@@ -83,7 +83,7 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// isPlain reports whether name is its own lower case, and ASCII.
+// isPlain reports whether name is ASCII without upper-case letters.
 func isPlain(name []byte) bool {
 	for _, c := range name {
 		if 'A' <= c && c <= 'Z' || c >= 0x80 {
@@ -93,8 +93,8 @@ func isPlain(name []byte) bool {
 	return true
 }
 
-// otherCase reports whether name is one of known, which are ASCII in lower
-// case, but for the case of its letters.
+// otherCase reports whether name differs from one of known only in case. The
+// known names are lower-case ASCII.
 func otherCase(name []byte, known ...string) bool {
 	if isPlain(name) {
 		return false

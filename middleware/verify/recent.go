@@ -5,26 +5,27 @@ import (
 	"sync/atomic"
 )
 
-// recentSlots is how many tokens are known by their bytes: those that are in
-// use just now, since a page sends its requests all at once.
+// recentSlots is how many tokens are found without hashing them: those in use
+// just now, as a page sends its requests all at once.
 const recentSlots = 512
 
-// A recents is a small front of the memory: for the tokens in it not even the
-// sum has to be computed, which is most of what a remembered token costs.
+// A recents is a small table in front of the cache. Tokens in it are compared
+// as they are and not hashed, as the hash is most of the cost of a cached
+// token.
 //
-// A token is compared as a whole. That the comparison ends at the first word
-// that differs tells an attacker nothing that can be put to use: to learn a
-// byte by its time, the rest of its machine word would have to be guessed too.
+// The comparison ends at the first machine word that differs. An attacker
+// cannot use its timing to guess a token byte by byte: to learn one byte, the
+// rest of its word would have to be guessed too.
 type recents [recentSlots]atomic.Pointer[recent]
 
 type recent struct {
 	raw  string
 	r    *cachedToken
-	used atomic.Bool // since another token asked for the slot
+	used atomic.Bool // since admit last tried to replace it
 }
 
-// slot returns where a token may be. The end of a token is that of its
-// signature, and as good as random.
+// slot returns the slot for a token, chosen by the end of its signature, which
+// is as good as random.
 func (s *recents) slot(raw string) *atomic.Pointer[recent] {
 	var h uint32
 	for i := max(0, len(raw)-8); i < len(raw); i++ {
@@ -33,7 +34,7 @@ func (s *recents) slot(raw string) *atomic.Pointer[recent] {
 	return &s[h%recentSlots]
 }
 
-// find returns what is remembered of a token, or nil.
+// find returns the token in the slot if it has these bytes, or nil.
 func find(slot *atomic.Pointer[recent], raw string) *cachedToken {
 	e := slot.Load()
 	if e == nil || e.raw != raw {
@@ -45,9 +46,9 @@ func find(slot *atomic.Pointer[recent], raw string) *cachedToken {
 	return e.r
 }
 
-// admit puts a remembered token into its slot if it has come several times, and
-// if the one that is there has not come since it was last asked to go. So users
-// that come once push nobody out, and cost no copy.
+// admit puts a cached token into its slot at every fourth time that it is
+// found, unless the token that is there has been used since admit last tried.
+// Tokens that come once therefore evict nothing and cost no copy.
 func admit(slot *atomic.Pointer[recent], raw string, r *cachedToken) {
 	if r.seen.Add(1)%4 != 0 {
 		return
@@ -55,6 +56,7 @@ func admit(slot *atomic.Pointer[recent], raw string, r *cachedToken) {
 	if e := slot.Load(); e != nil && e.used.Swap(false) {
 		return
 	}
-	// Cloned, because raw is a piece of a request's whole header.
+	// Cloned, because raw is a part of a request's header, which would
+	// otherwise stay in memory.
 	slot.Store(&recent{raw: strings.Clone(raw), r: r})
 }

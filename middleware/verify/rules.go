@@ -15,19 +15,18 @@ const defaultLeeway = 30 * time.Second
 
 var defaultAlgorithms = []string{"RS256", "ES256", "EdDSA"}
 
-// rules are an [Issuer] that has been checked and made ready for use. They do
-// not change.
+// rules are a validated [Issuer] with its defaults. They do not change.
 type rules struct {
 	Issuer
 	leeway         time.Duration
-	algorithms     uint16 // the bits of those accepted
+	algorithms     uint16 // the set of accepted ones, by algorithm.bit
 	types          []string
 	untyped        bool // a header without typ is accepted
 	skipAudience   bool
 	securityEvents bool // security event tokens are accepted
 }
 
-// rules checks the issuer's fields.
+// rules validates the issuer's fields.
 func (i Issuer) rules() (*rules, error) {
 	if i.URL == "" {
 		return nil, errors.New("verify: Issuer.URL is empty")
@@ -56,7 +55,7 @@ func (i Issuer) rules() (*rules, error) {
 		return fail("Audience", "has an empty string")
 	}
 
-	// The caller may go on to use its slices for something else.
+	// The caller may change its slice afterwards.
 	i.Audience = slices.Clone(i.Audience)
 	r := &rules{Issuer: i, leeway: i.Leeway, skipAudience: i.SkipAudienceCheck}
 	if r.leeway == 0 {
@@ -119,7 +118,8 @@ func (r *rules) isFrom(iss []byte) bool {
 	return false
 }
 
-// isFor reports whether one of the names in aud is one of ours.
+// isFor reports whether aud, a string or an array of strings, has one of the
+// names in Audience.
 func (r *rules) isFor(aud []byte) bool {
 	if len(aud) == 0 {
 		return false
@@ -139,8 +139,8 @@ func (r *rules) isFor(aud []byte) bool {
 	return found
 }
 
-// printable is an issuer's URL as an error may show it: without a user name or
-// password that somebody has left in it.
+// printable returns an issuer's URL for an error, without the user name and
+// password that it may hold.
 func printable(issuer string) string {
 	u, err := url.Parse(issuer)
 	if err != nil || u.Host == "" && strings.Contains(issuer, "@") {

@@ -2,7 +2,7 @@ package verify
 
 import "time"
 
-// A snapshot is the keys as they were at one time. It does not change.
+// A snapshot holds the keys of one fetch. It does not change.
 type snapshot struct {
 	keys     map[string]*key
 	renewed  bool // keys that were there before count as new ones

@@ -10,7 +10,7 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/discovery"
 )
 
-// A source gets the keys of one issuer from where its rules say.
+// A source gets the keys of one issuer: from Keys, KeysURL or discovery.
 type source struct {
 	rules     *rules
 	client    *http.Client
@@ -78,13 +78,13 @@ func (s *source) document(ctx context.Context, old *snapshot) (document, error) 
 	}
 	d, err := fetch(ctx, s.client, keysURL, etag)
 	if err != nil && s.discovery != nil {
-		// The keys may have moved since the issuer said where they are.
+		// The keys may have moved since the discovery document was read.
 		s.discover()
 	}
 	return d, err
 }
 
-// kidGap is how long an unknown key ID has to wait for the next fetch.
+// kidGap returns the minimum time between fetches for unknown key IDs.
 func (s *source) kidGap() time.Duration {
 	if s.rules.Keys != nil {
 		return min(s.limits.cooldown, time.Second)

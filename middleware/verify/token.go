@@ -11,21 +11,22 @@ import (
 	"time"
 )
 
-// A Token is a verified access token (or ID token): what handlers most often
-// ask for, and the means to read the rest. Tokens share their slices with
-// other tokens: do not modify them. A Token prints without the token itself.
+// A Token is a verified access token (or ID token). Its fields are the claims
+// that handlers most often need; [Token.Claims] reads the others. Tokens share
+// their slices with other tokens: do not modify them. A Token prints its expiry
+// and nothing else.
 type Token struct {
 	Raw      string    `json:"-"` // the token as it was presented
 	Issuer   string    // iss: the URL of the configured [Issuer]
 	Subject  string    // sub; empty only in a logout token that has a sid
-	ID       string    // jti; empty where the token has none
-	ClientID string    // client_id, or else azp; empty where the token has neither
-	Audience []string  // aud; empty where the token has none
+	ID       string    // jti; empty if the token has none
+	ClientID string    // client_id, or else azp; empty if the token has neither
+	Audience []string  // aud; empty if the token has none
 	Scopes   []string  // scope (RFC 8693 section 4.2) or scp, a string or an array; may be empty
 	Groups   []string  // the claim that [Issuer.GroupsClaim] names; may be empty
 	Session  string    // sid, or else origin_jti: the provider's name for the login; may be empty
 	Expiry   time.Time // exp; a token is accepted until [Issuer.Leeway] after it
-	IssuedAt time.Time // iat; zero where the token has none
+	IssuedAt time.Time // iat; zero if the token has none
 }
 
 // HasScope reports whether the token carries scope.
@@ -34,8 +35,10 @@ func (t *Token) HasScope(scope string) bool { return slices.Contains(t.Scopes, s
 // HasGroup reports whether the token's subject is a member of group.
 func (t *Token) HasGroup(group string) bool { return slices.Contains(t.Groups, group) }
 
-// Claims decodes the token's claims into v, a pointer to a struct or a map, as
-// [json.Unmarshal] does. It can be called from several goroutines at once.
+// Claims decodes the claims of a token that [JWT.Verify] has returned into v, a
+// pointer to a struct or a map, as [json.Unmarshal] does. For a token that has
+// not been verified use [UnverifiedClaims]. Claims can be called from several
+// goroutines at once.
 func (t *Token) Claims(v any) error {
 	_, rest, _ := strings.Cut(t.Raw, ".")
 	segment, _, ok := strings.Cut(rest, ".")
@@ -52,7 +55,7 @@ func (t *Token) Claims(v any) error {
 	return nil
 }
 
-// String returns the token's expiry, and nothing that is a secret.
+// String returns the token's expiry, and no secret.
 func (t Token) String() string {
 	return "verify.Token{expiry " + t.Expiry.UTC().Format(time.RFC3339) + "}"
 }

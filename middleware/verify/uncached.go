@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// verify decides on a token that is not remembered.
+// verify verifies a token that is not in the cache.
 //
-// What the token says is read first and can only refuse it; then comes the key,
-// then the signature, and what is left after that is true.
+// The order is: the form of the token, its header and claims, its key, its
+// signature, the issuer's Check. Before the signature is checked, the content
+// of the token is only used to refuse it and to find its key.
 func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) error {
 	p, ok := split(raw)
 	if !ok {
@@ -66,8 +67,8 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 	return nil
 }
 
-// decide finds the issuer, judges what the token says, and finds the key that
-// it names.
+// decide finds the issuer, checks the header and the claims against its rules,
+// and finds the key that the token names.
 func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (*rules, *key, error) {
 	for again := false; ; again = true {
 		t, err := j.active(ctx, c.iss)
@@ -85,8 +86,8 @@ func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (
 		}
 		k, err := t.keys.find(ctx, now, h)
 		if !again && (errors.Is(err, errClosed) || t.rules.Load() != r) {
-			// The set has just been pushed out of the LRU, and there is room
-			// for another one; or Lookup has changed its mind meanwhile.
+			// The set has just been evicted from the LRU, so it is looked up
+			// again; or Lookup has given new rules meanwhile.
 			continue
 		}
 		switch {
@@ -99,10 +100,10 @@ func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (
 	}
 }
 
-// isUnknownKid reports whether a token is to be refused because of the key that
-// it names, without a closer look: the keys are fresh and have no such key, and
-// have been fetched too recently to be fetched for it again. A token that may
-// be expired is looked at more closely, as its key may well be gone.
+// isUnknownKid reports whether a token is to be refused for the key ID in its
+// header, before its claims are parsed: the keys are fresh, have no such ID,
+// and were fetched too recently to be fetched again for it. It reports false
+// for a token that may be expired, as its key may have been removed since.
 func (t *activeIssuer) isUnknownKid(h *header, payload []byte, now time.Time) bool {
 	keys := t.keys
 	if !h.hasKid || !keys.fresh(now) || int64(now.Sub(keys.base)) >= keys.kidGapUntil.Load() {
@@ -115,7 +116,7 @@ func (t *activeIssuer) isUnknownKid(h *header, payload []byte, now time.Time) bo
 	return ok && now.Unix() < exp
 }
 
-// check asks the issuer's own Check, and empties t if the answer is no.
+// check calls the issuer's Check, and empties t if it refuses the token.
 func (r *rules) check(t *Token) error {
 	if r.Check == nil {
 		return nil
@@ -127,7 +128,7 @@ func (r *rules) check(t *Token) error {
 	return nil
 }
 
-// cached is what is kept of the claims.
+// cached returns the claims as a cachedToken.
 func (c *claims) cached(k *key, s *shared) *cachedToken {
 	session := c.session()
 	names := make([]byte, 0, 128)

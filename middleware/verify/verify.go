@@ -23,21 +23,21 @@ const (
 )
 
 // A JWT verifies tokens that are signed JWTs (RFC 7519, RFC 9068). Make one
-// with [New], or set Lookup in a JWT of one's own, and share it: its methods
-// can be called from several goroutines at once. Its fields must not be changed
-// after the first call.
+// with [New], or set Lookup in a new JWT. Its methods can be called from
+// several goroutines at once. Its fields must not be changed after the first
+// call.
 type JWT struct {
-	// Lookup finds issuers at run time, by the iss of a token that none of
-	// the fixed issuers made. It is asked before anything else is believed of
-	// the token, with what anybody may have written: it must decide from what
-	// it knows, cheaply, and not ask the network about it. An error that
-	// wraps [ErrInvalid] refuses the issuer; any other means that it could
-	// not be told just now. An answer is asked for again when the issuer's
-	// keys are fetched again. Nil: there are only the fixed issuers.
+	// Lookup finds issuers at run time, by the iss of a token that is not of
+	// an issuer given to New. It is called before the token is verified, so
+	// iss may be anything: Lookup must decide cheaply, and must not send a
+	// request for it. An error that wraps [ErrInvalid] refuses the issuer; any
+	// other error says that Lookup could not decide now. Lookup is called again
+	// when the issuer's keys are fetched again. Default: nil, only the issuers
+	// given to New.
 	Lookup func(ctx context.Context, issuer string) (Issuer, error)
 
-	// Client reaches the issuers; only its Transport is used. Redirects are
-	// followed on the same host alone. Default: a transport like
+	// Client sends the requests to the issuers; only its Transport is used.
+	// Redirects are followed only on the same host. Default: a transport like
 	// [http.DefaultTransport].
 	Client *http.Client
 
@@ -50,17 +50,18 @@ type JWT struct {
 	// the least. Default: 5 min.
 	KeysMaxAge time.Duration
 
-	// Cooldown is the least time between two fetches of a key set for the
-	// sake of unknown key IDs, and after one that failed; while there is no
-	// key at all it is tried again after a second. Default: 10 s.
+	// Cooldown is the minimum time between two fetches of a key set for unknown
+	// key IDs, and after a fetch that failed. While there is no key at all, a
+	// failed fetch is repeated after a second. Default: 10 s.
 	Cooldown time.Duration
 
-	// MaxStale is how old a key set may become while its issuer cannot be
-	// reached; beyond it nothing can be told of a token. Default: 72 h.
+	// MaxStale is the age up to which a key set is used while its issuer cannot
+	// be reached. After that, Verify fails for its tokens with an error that is
+	// not ErrInvalid. Default: 72 h.
 	MaxStale time.Duration
 
-	// MaxToken is the length in bytes beyond which a token is refused unseen.
-	// Default: 8 KiB.
+	// MaxToken is the maximum length of a token in bytes. A longer one is
+	// refused unread. Default: 8 KiB.
 	MaxToken int
 
 	// CacheTokens is how many verified tokens are cached, at about 300 bytes
@@ -68,8 +69,8 @@ type JWT struct {
 	// Default: 100,000; negative: none.
 	CacheTokens int
 
-	// KeySets is how many key sets of issuers found by Lookup are kept.
-	// Default: 1000.
+	// KeySets is the maximum number of issuers found by Lookup whose key sets
+	// are kept. Default: 1000.
 	KeySets int
 
 	// Observe is told of fetches of key sets, beside the requests. It must
@@ -77,17 +78,17 @@ type JWT struct {
 	Observe func(ctx context.Context, e Event)
 
 	once   sync.Once
-	mu     sync.Mutex // guards against a guest that arrives while Close runs
+	mu     sync.Mutex // held to add a dynamic issuer or to close
 	ctx    context.Context
 	cancel context.CancelFunc
 	group  sync.WaitGroup // of fetches
 
 	limits  limits
 	client  *http.Client
-	cache   *cache // nil: nothing is remembered
+	cache   *cache // nil: tokens are not cached
 	issuers []*rules
 	static  map[string]*activeIssuer // by iss
-	single  *activeIssuer            // the fixed one, where there is no other and no Lookup
+	single  *activeIssuer            // the only static one if there is no Lookup
 	dynamic *lru.Cache[string, *activeIssuer]
 	lookups singleflight.Group
 }
@@ -98,10 +99,9 @@ type limits struct {
 	timeout, maxAge, cooldown, maxStale time.Duration
 }
 
-// New returns a JWT for the tokens of exactly these issuers. It fetches
-// nothing: keys are fetched when the first token of their issuer arrives, so a
-// program can start while its provider is down. An error names the field that
-// is wrong.
+// New returns a JWT for the tokens of these issuers. It fetches nothing: keys
+// are fetched when the first token of their issuer arrives, so a program can
+// start while its provider is down. An error names the field that is wrong.
 func New(issuers ...Issuer) (*JWT, error) {
 	if len(issuers) == 0 {
 		return nil, errors.New("verify: New without an issuer")
@@ -124,12 +124,12 @@ func New(issuers ...Issuer) (*JWT, error) {
 	return j, nil
 }
 
-// Verify decides on a token. An error is [ErrExpired], and then the token is
-// returned as well; or wraps [ErrInvalid]; or is another, and then it could not
-// be told whether the token is good.
+// Verify verifies a token. Its error is [ErrExpired], with which the token is
+// returned too, or wraps [ErrInvalid]. Any other error says that the token
+// could not be checked now.
 //
-// It waits only for keys that it cannot do without, no longer than Timeout, and
-// not after ctx has ended.
+// Verify waits for keys only if it has none that can be used: no longer than
+// Timeout, and not after ctx has ended.
 func (j *JWT) Verify(ctx context.Context, raw string) (*Token, error) {
 	t := new(Token)
 	err := j.VerifyTo(ctx, raw, t)
@@ -139,17 +139,17 @@ func (j *JWT) Verify(ctx context.Context, raw string) (*Token, error) {
 	return t, err
 }
 
-// VerifyTo is Verify into a Token of the caller's, and allocates nothing for a
-// token that is remembered. Where Verify returns no token, *t is left empty.
+// VerifyTo is Verify into a Token of the caller, and allocates nothing for a
+// cached token. If Verify would return no token, *t is left empty.
 func (j *JWT) VerifyTo(ctx context.Context, raw string, t *Token) error {
 	j.once.Do(j.setUp)
 	return j.verifyAt(ctx, raw, time.Now(), t)
 }
 
-// verifyAt is VerifyTo at a moment: one for all of a token's times.
+// verifyAt is VerifyTo at the time now, with which all times of the token are
+// compared.
 func (j *JWT) verifyAt(ctx context.Context, raw string, now time.Time, t *Token) error {
-	// In the order of their cost: whatever can refuse a token comes before
-	// what it would cost to go on.
+	// The cheapest checks come first.
 	if len(raw) > j.limits.token {
 		*t = Token{}
 		return refusal("too long")
@@ -163,8 +163,8 @@ func (j *JWT) verifyAt(ctx context.Context, raw string, now time.Time, t *Token)
 	return j.verify(ctx, raw, now, t)
 }
 
-// verify decides on a remembered token. It reports false where that takes a
-// closer look: its key may have left the set.
+// verify verifies a cached token. It reports false if the token has to be
+// verified in full, as its key may have been removed.
 func (m *cachedToken) verify(ctx context.Context, raw string, now time.Time, t *Token) (done bool, err error) {
 	if now.Add(-m.shared.rules.leeway).Unix() >= m.exp {
 		m.token(raw, t)
@@ -183,7 +183,7 @@ func (m *cachedToken) verify(ctx context.Context, raw string, now time.Time, t *
 	return true, nil
 }
 
-// setUp puts the defaults in place and makes the issuers ready.
+// setUp sets the defaults and prepares the issuers.
 func (j *JWT) setUp() {
 	j.limits = limits{
 		token:    orDefault(j.MaxToken, defaultMaxToken),
@@ -209,7 +209,7 @@ func (j *JWT) setUp() {
 			j.single = t
 		}
 	}
-	// An error can only say that the size is not positive.
+	// The only error is for a size that is not positive.
 	j.dynamic, _ = lru.NewWithEvict(orDefault(j.KeySets, defaultKeySets), func(_ string, t *activeIssuer) { t.keys.stop() })
 }
 
@@ -220,8 +220,8 @@ func orDefault[T int | time.Duration](value, fallback T) T {
 	return value
 }
 
-// Close ends the fetches that are running and waits for them. After it no token
-// can be verified. It always returns nil.
+// Close cancels the running fetches and waits for their end. Afterwards no
+// token can be verified. It always returns nil.
 func (j *JWT) Close() error {
 	j.once.Do(j.setUp)
 	j.mu.Lock()
