@@ -1,15 +1,12 @@
 package refresh
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/seal"
 )
 
 // A record is what replicas tell each other, through a Store, of one refresh
@@ -89,46 +86,28 @@ func newResult(refreshToken string, next Tokens) (record, error) {
 	if err != nil {
 		return nil, err
 	}
-	aead, err := sealer(refreshToken)
+	sealed, err := seal.Seal([]byte(refreshToken), resultLabel, plain, nil)
 	if err != nil {
 		return nil, err
 	}
-	return newRecord(replaced, aead.Seal(nil, nil, plain, nil)), nil
+	return newRecord(replaced, sealed), nil
 }
+
+// resultLabel is what sets the key of a result apart: it seals the one result of a
+// refresh token, or a few of them where the provider does not rotate.
+const resultLabel = "tokenlife refresh result"
 
 var errUnreadable = errors.New("refresh: a record in the store that cannot be read")
 
 // open returns the tokens that r holds for a refresh token.
 func (r record) open(refreshToken string) (next Tokens, err error) {
-	aead, err := sealer(refreshToken)
-	if err != nil {
-		return Tokens{}, err
-	}
-	plain, err := aead.Open(nil, nil, r[recordHeader:], nil)
+	plain, err := seal.Open([]byte(refreshToken), resultLabel, r[recordHeader:], nil)
 	if err != nil || json.Unmarshal(plain, &next) != nil || next.Access == "" || next.Refresh == "" {
 		return Tokens{}, errUnreadable
 	}
 	return next, nil
 }
 
-// sealer returns AES-256-GCM under a key that is derived from a refresh token
-// (RFC 5869): the key is used for the one result of that token, or a few of them
-// where the provider does not rotate.
-func sealer(refreshToken string) (cipher.AEAD, error) {
-	k, err := hkdf.Key(sha256.New, []byte(refreshToken), nil, "tokenlife refresh result", 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(k)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
-
 // storeKey names a token in a store without telling it. What is a word for what
 // stands there.
-func storeKey(what, token string) string {
-	sum := sha256.Sum256([]byte("tokenlife " + what + "\x00" + token))
-	return what + "." + base64.RawURLEncoding.EncodeToString(sum[:])
-}
+func storeKey(what, token string) string { return StoreKey(what, token) }

@@ -1,8 +1,13 @@
 package refresh
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"time"
 )
 
@@ -44,4 +49,107 @@ type Watcher interface {
 	// called. It is a hint: a change may go untold, and who waits looks by
 	// itself once in a while.
 	Watch(ctx context.Context, key string) (changed <-chan struct{}, stop func(), err error)
+}
+
+// StoreKey returns the key of a [Store] under which there is one value for each
+// kind and parts. It is the kind, for people who look into the store, and a
+// SHA-256 hash of kind and parts, so that no token or name of a user becomes part
+// of a key. Parts of different lengths never run together: ("ab", "c") and ("a",
+// "bc") are two keys.
+//
+// The kind is a constant of the program: printable ASCII of at most 100 bytes.
+// StoreKey panics if it is not.
+func StoreKey(kind string, parts ...string) string {
+	if len(kind) > maxKind {
+		panic("refresh: StoreKey with a kind of more than 100 bytes")
+	}
+	for i := range len(kind) {
+		if kind[i] <= ' ' || kind[i] > '~' {
+			panic("refresh: StoreKey with a kind that is not printable ASCII")
+		}
+	}
+	h := sha256.New()
+	for _, part := range append([]string{"tokenlife store key", kind}, parts...) {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		h.Write([]byte(part))
+	}
+	return kind + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+const (
+	maxKind = 100 // with a hash, less than a key of a Store may have
+
+	updateTries    = 64
+	maxUpdatePause = 64 * time.Millisecond
+)
+
+// errContended is temporary.
+var errContended = errors.New("refresh: a value in the store is being changed by too many at once")
+
+// Update replaces the value under key by what change makes of it.
+//
+// Change gets the value, nil where there is none, and returns the one to put in
+// its place with its lifetime:
+//
+//   - nil deletes the value,
+//   - old with a lifetime of 0 leaves it, and nothing is written,
+//   - old with another lifetime gives it that one.
+//
+// Change is called again with the newer value where somebody else has replaced it
+// meanwhile, so that it should do nothing but compute. That value may come of an
+// earlier call, if the answer to a write was lost and others have gone on from it.
+//
+// An error of change ends the update and is returned as it is. So is an error of
+// the store; the value may have been replaced then. Where the answer to a write is
+// lost, Update reads the value, and succeeds if that is the new one.
+//
+// Update makes 64 tries, with pauses of up to 96 ms between them, a few seconds in
+// all. If others come first each time, its error is temporary: it wraps neither
+// [ErrNotFound] nor [ErrDenied].
+func Update(ctx context.Context, s Store, key string, change func(old []byte) (new []byte, ttl time.Duration, err error)) error {
+	pause := time.Millisecond
+	for range updateTries {
+		old, err := s.Get(ctx, key)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err != nil {
+			old = nil
+		}
+		new, ttl, err := change(old)
+		if err != nil || bytes.Equal(old, new) && (ttl == 0 || len(new) == 0) {
+			return err
+		}
+		done, err := s.Swap(ctx, key, old, new, ttl)
+		if err != nil {
+			done, err = lookAgain(ctx, s, key, old, new, err)
+		}
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-time.After(pause/2 + rand.N(pause)):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		pause = min(2*pause, maxUpdatePause)
+	}
+	return errContended
+}
+
+// lookAgain reports whether a Swap that has failed has put new under key all the
+// same. Where it has not, or that cannot be told, it returns the error of Swap,
+// and no error where there is another value than before.
+func lookAgain(ctx context.Context, s Store, key string, old, new []byte, failed error) (done bool, err error) {
+	now, err := s.Get(ctx, key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		now = nil
+	case err != nil:
+		return false, failed
+	}
+	if bytes.Equal(now, old) {
+		return false, failed
+	}
+	return bytes.Equal(now, new), nil
 }

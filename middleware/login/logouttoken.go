@@ -98,7 +98,7 @@ type once struct {
 
 // takeOnce marks t as used, and refuses it if it is already.
 func (f *Flow) takeOnce(ctx context.Context, t *verify.Token) (once, error) {
-	o := once{f.store, storeKey("logout-token", t.Issuer, t.ID), []byte(rand.Text())}
+	o := once{f.store, refresh.StoreKey("login.logout-token", t.Issuer, t.ID), []byte(rand.Text())}
 	ok, err := o.store.Swap(ctx, o.key, nil, o.mark, maxLogoutAge+2*logoutLeeway)
 	switch {
 	case err != nil:

@@ -2,8 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,28 +46,21 @@ func (f *Flow) keepNote(ctx context.Context, t refresh.Tokens) error {
 	if keep <= 0 {
 		keep = defaultNoteKept
 	}
-	key := storeKey("login-session", id.Issuer, session)
-	for range noteTries {
-		old, err := f.store.Get(ctx, key)
-		if err != nil && !errors.Is(err, refresh.ErrNotFound) {
-			return err
-		}
-		if ok, err := f.store.Swap(ctx, key, old, []byte(id.Subject), keep); ok || err != nil {
-			return err
-		}
-	}
-	return errors.New("the store is too busy")
+	return refresh.Update(ctx, f.store, noteKey(id.Issuer, session), func([]byte) ([]byte, time.Duration, error) {
+		return []byte(id.Subject), keep, nil
+	})
 }
 
-const (
-	// defaultNoteKept is the default of [middleware.Revocations].Keep.
-	defaultNoteKept = 720 * time.Hour
-	noteTries       = 4
-)
+func noteKey(issuer, session string) string {
+	return refresh.StoreKey("login.session", issuer, session)
+}
+
+// defaultNoteKept is the default of [middleware.Revocations].Keep.
+const defaultNoteKept = 720 * time.Hour
 
 // noted returns the subject of a session that note has kept, or "".
 func (f *Flow) noted(ctx context.Context, l Logout) (string, error) {
-	subject, err := f.store.Get(ctx, storeKey("login-session", l.Issuer, l.Session))
+	subject, err := f.store.Get(ctx, noteKey(l.Issuer, l.Session))
 	switch {
 	case errors.Is(err, refresh.ErrNotFound):
 		return "", nil
@@ -79,10 +70,4 @@ func (f *Flow) noted(ctx context.Context, l Logout) (string, error) {
 		return "", nil // the provider knows better
 	}
 	return string(subject), nil
-}
-
-// storeKey keeps names out of a Store's keys.
-func storeKey(kind, issuer, name string) string {
-	sum := sha256.Sum256([]byte(kind + "\x00" + issuer + "\x00" + name))
-	return kind + "/" + base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -2,17 +2,12 @@ package local
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/internal/seal"
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
 )
 
@@ -85,20 +80,15 @@ func (i *Issuer) turn(ctx context.Context, was *keySet, now time.Time) (*keySet,
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysTime)
 	defer cancel()
-	for {
-		r, err := i.turnShared(ctx, was, now)
-		if err != nil {
-			return nil, err
-		}
-		if r == nil {
-			continue // another replica was first
-		}
-		s, err := i.set(r, now)
-		if err == nil {
-			s.until = earlier(s.until, now.Add(reload))
-		}
-		return s, err
+	r, err := i.turnShared(ctx, was, now)
+	if err != nil {
+		return nil, err
 	}
+	s, err := i.set(r, now)
+	if err == nil {
+		s.until = earlier(s.until, now.Add(reload))
+	}
+	return s, err
 }
 
 func (i *Issuer) set(r ring, now time.Time) (*keySet, error) {
@@ -114,65 +104,43 @@ func (i *Issuer) set(r ring, now time.Time) (*keySet, error) {
 }
 
 // turnShared brings the keys in the Store up to a time. Where it has lost them,
-// those at hand go back there. It returns nil where they have changed meanwhile.
-func (i *Issuer) turnShared(ctx context.Context, was *keySet, now time.Time) (ring, error) {
-	key, aead, err := i.sealer()
-	if err != nil {
-		return nil, err
-	}
-	raw, err := i.shared.Get(ctx, key)
-	if err != nil && !errors.Is(err, refresh.ErrNotFound) {
-		return nil, fmt.Errorf("reading the signing keys: %w", err)
-	}
-	var r ring
-	switch {
-	case err == nil:
-		plain, err := aead.Open(nil, nil, raw, []byte(key))
-		if err != nil || json.Unmarshal(plain, &r) != nil || len(r) == 0 {
-			return nil, errRing
+// those at hand go back there.
+func (i *Issuer) turnShared(ctx context.Context, was *keySet, now time.Time) (turned ring, err error) {
+	// Other Issuers' keys, and those of another Secret, are somewhere else.
+	key := refresh.StoreKey("local.keys", string(i.Secret), i.URL)
+	err = refresh.Update(ctx, i.shared, key, func(old []byte) ([]byte, time.Duration, error) {
+		var r ring
+		switch {
+		case old != nil:
+			plain, err := seal.Open(i.Secret, sealLabel, old, []byte(key))
+			if err != nil || json.Unmarshal(plain, &r) != nil || len(r) == 0 {
+				return nil, 0, errRing
+			}
+		case was != nil:
+			r = was.ring
 		}
-	case was != nil:
-		r = was.ring
-	}
-	turned, err := r.turn(now, i.alg, i.rotate, i.life)
-	if err != nil || raw != nil && turned.same(r) {
-		return turned, err
-	}
-	plain, err := json.Marshal(turned)
+		var err error
+		if turned, err = r.turn(now, i.alg, i.rotate, i.life); err != nil {
+			return nil, 0, err
+		}
+		if old != nil && turned.same(r) {
+			return old, 0, nil
+		}
+		plain, err := json.Marshal(turned)
+		if err != nil {
+			return nil, 0, err
+		}
+		sealed, err := seal.Seal(i.Secret, sealLabel, plain, []byte(key))
+		// Whoever signs later than that has turned the ring before.
+		return sealed, i.rotate + publishAhead + i.life + time.Hour, err
+	})
 	if err != nil {
-		return nil, err
-	}
-	// Whoever signs later than that has turned the ring before.
-	ttl := i.rotate + publishAhead + i.life + time.Hour
-	done, err := i.shared.Swap(ctx, key, raw, aead.Seal(nil, nil, plain, []byte(key)), ttl)
-	if err != nil {
-		return nil, fmt.Errorf("keeping the signing keys: %w", err)
-	}
-	if !done {
-		return nil, nil
+		return nil, fmt.Errorf("renewing the signing keys: %w", err)
 	}
 	return turned, nil
 }
 
-// sealer returns where the keys are in the Store, and what seals them there.
-// Both follow from the Secret: other Issuers' keys, and those of another Secret,
-// are somewhere else.
-func (i *Issuer) sealer() (key string, aead cipher.AEAD, err error) {
-	name, err := hkdf.Key(sha256.New, i.Secret, nil, "tokenlife local keys, their place "+i.URL, 16)
-	if err != nil {
-		return "", nil, err
-	}
-	secret, err := hkdf.Key(sha256.New, i.Secret, nil, "tokenlife local keys", 32)
-	if err != nil {
-		return "", nil, err
-	}
-	block, err := aes.NewCipher(secret)
-	if err != nil {
-		return "", nil, err
-	}
-	aead, err = cipher.NewGCMWithRandomNonce(block)
-	return "local.keys." + base64.RawURLEncoding.EncodeToString(name), aead, err
-}
+const sealLabel = "tokenlife local keys"
 
 // ownKeys returns the keys of the program's own.
 func ownKeys(i *Issuer) (*keySet, error) {

@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -190,7 +189,4 @@ func (s *Sessions) expectArrival(ctx context.Context, name string, l *login, tok
 	}
 }
 
-func arrivalKey(token string) string {
-	sum := sha256.Sum256([]byte("tokenlife arrival\x00" + token))
-	return "sessions.arrival." + encode(sum[:])
-}
+func arrivalKey(token string) string { return refresh.StoreKey("sessions.arrival", token) }

@@ -124,7 +124,7 @@ func TestARevokedLoginIsNotRememberedAgain(t *testing.T) {
 	var done atomic.Bool
 	w.store.Intercept(func(_ context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
 		_, err := do()
-		if !c.Swap && c.Key == "sessions.login."+sessions.ID(tok) && done.CompareAndSwap(false, true) {
+		if !c.Swap && c.Key == refresh.StoreKey("sessions.login", sessions.ID(tok)) && done.CompareAndSwap(false, true) {
 			if err := fresh.Revoke(t.Context(), tok); err != nil {
 				t.Error(err)
 			}

@@ -231,7 +231,7 @@ func TestSomethingElseInTheStoreIsNotALogout(t *testing.T) {
 	w := newWorld(t)
 	s := w.replica()
 	tok := w.start(s, alice)
-	key := "sessions.login." + sessions.ID(tok)
+	key := refresh.StoreKey("sessions.login", sessions.ID(tok))
 	old, err := w.store.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)

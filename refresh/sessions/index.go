@@ -1,11 +1,14 @@
 package sessions
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
 )
 
 // The logins of a subject, and those of a provider's session, are listed under
@@ -31,12 +34,12 @@ func (e listing) young(now time.Time) bool {
 	return now.Sub(time.UnixMilli(e.Since)) < startTime
 }
 
-func subjectKey(issuer, subject string) string { return listKey("subject", issuer, subject) }
-func sessionKey(issuer, session string) string { return listKey("session", issuer, session) }
+func subjectKey(issuer, subject string) string {
+	return refresh.StoreKey("sessions.subject", issuer, subject)
+}
 
-func listKey(what, issuer, whose string) string {
-	sum := sha256.Sum256([]byte("tokenlife " + what + "\x00" + issuer + "\x00" + whose))
-	return "sessions." + what + "." + encode(sum[:])
+func sessionKey(issuer, session string) string {
+	return refresh.StoreKey("sessions.session", issuer, session)
 }
 
 // keys returns the lists that a login is in.
@@ -74,21 +77,11 @@ func (s *Sessions) enlist(ctx context.Context, name string, l *login) error {
 }
 
 func (s *Sessions) displace(ctx context.Context, name string) error {
-	for range tries {
-		at, err := s.find(ctx, name)
-		if err != nil || at == nil || at.Over != 0 {
-			return err
-		}
-		done, err := s.finish(ctx, at, whyEnded)
-		if err != nil {
-			return err
-		}
-		if done {
-			s.observe(ctx, Displaced, at)
-			return nil
-		}
+	at, err := s.finish(ctx, name, whyEnded, func(*stored) bool { return true })
+	if at != nil {
+		s.observe(ctx, Displaced, at)
 	}
-	return errBusy
+	return err
 }
 
 // delist takes a login that is over out of its lists. Where that fails, it is
@@ -122,34 +115,21 @@ func decodeList(raw []byte) (listed []listing, err error) {
 
 // relist replaces a list by what change makes of it, less what has expired.
 func (s *Sessions) relist(ctx context.Context, key string, change func([]listing) []listing) error {
-	// Many logins of one subject may start at once, and one of them gets on at
-	// each try.
-	for range 64 * tries {
-		old, err := s.get(ctx, key)
-		if err != nil {
-			return err
-		}
+	return refresh.Update(ctx, s.store, key, func(old []byte) ([]byte, time.Duration, error) {
 		listed, err := decodeList(old)
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		now := time.Now()
 		listed = change(slices.DeleteFunc(listed, func(e listing) bool { return e.Ends <= now.UnixMilli() }))
-		var raw []byte
-		var ttl time.Duration
-		if len(listed) > 0 {
-			if raw, err = json.Marshal(listed); err != nil {
-				return err
-			}
-			last := slices.MaxFunc(listed, func(a, b listing) int { return int(min(max(a.Ends-b.Ends, -1), 1)) })
-			ttl = time.UnixMilli(last.Ends).Sub(now)
+		if len(listed) == 0 {
+			return nil, 0, nil
 		}
-		if old == nil && raw == nil || string(old) == string(raw) {
-			return nil
+		raw, err := json.Marshal(listed)
+		if err != nil || bytes.Equal(raw, old) {
+			return old, 0, err
 		}
-		if done, err := s.put(ctx, key, old, raw, ttl); done || err != nil {
-			return err
-		}
-	}
-	return errBusy
+		last := slices.MaxFunc(listed, func(a, b listing) int { return cmp.Compare(a.Ends, b.Ends) })
+		return raw, time.UnixMilli(last.Ends).Sub(now), nil
+	})
 }

@@ -78,29 +78,16 @@ func (s *Sessions) End(ctx context.Context, issuer, subject, id string) error {
 	if len(id) != nameSize || !alphabet(id) {
 		return errNoLogin
 	}
-	return s.end(ctx, id, whyEnded, func(at *stored) bool {
-		return at != nil && at.Over == 0 && at.Issuer == issuer && at.Subject == subject
+	at, err := s.finish(ctx, id, whyEnded, func(at *stored) bool {
+		return at.Issuer == issuer && at.Subject == subject
 	})
+	if at == nil && err == nil {
+		return errNoLogin
+	}
+	return err
 }
 
 var errNoLogin = fmt.Errorf("sessions: %w: the subject has no such login", refresh.ErrNotFound)
-
-// end ends a login by its name, if it is one that is meant.
-func (s *Sessions) end(ctx context.Context, name, why string, meant func(*stored) bool) error {
-	for range tries {
-		at, err := s.find(ctx, name)
-		if err != nil {
-			return err
-		}
-		if !meant(at) {
-			return errNoLogin
-		}
-		if done, err := s.finish(ctx, at, why); done || err != nil {
-			return err
-		}
-	}
-	return errBusy
-}
 
 // EndAll signs a subject out everywhere, but for the logins whose [Login.ID] is
 // among except. It ends what it can, and returns the errors of the rest. What is
@@ -144,10 +131,9 @@ func (s *Sessions) endListed(ctx context.Context, key string, except []string, m
 		if slices.Contains(except, e.Name) {
 			continue
 		}
-		alive := func(at *stored) bool { return at != nil && at.Over == 0 && meant(at) }
-		err := s.end(ctx, e.Name, whyEnded, alive)
-		if errors.Is(err, refresh.ErrNotFound) {
-			err = s.bar(ctx, e, alive)
+		at, err := s.finish(ctx, e.Name, whyEnded, meant)
+		if at == nil && err == nil {
+			err = s.bar(ctx, e, meant)
 		}
 		failed = append(failed, err)
 	}
@@ -171,9 +157,6 @@ func (s *Sessions) bar(ctx context.Context, e listing, meant func(*stored) bool)
 		return err
 	}
 	// It is over, or not meant, or it has started in this moment.
-	err = s.end(ctx, e.Name, whyEnded, meant)
-	if errors.Is(err, refresh.ErrNotFound) {
-		return nil
-	}
+	_, err = s.finish(ctx, e.Name, whyEnded, meant)
 	return err
 }

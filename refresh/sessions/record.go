@@ -1,8 +1,6 @@
 package sessions
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -11,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/internal/seal"
 )
 
 // A login is what the Store holds of one, under its name. It changes by
@@ -199,33 +198,18 @@ func (l *login) context(name string) []byte {
 }
 
 func (l *login) seal(name, under string, plain []byte) ([]byte, error) {
-	aead, err := sealer(under)
-	if err != nil {
-		return nil, err
-	}
-	return aead.Seal(nil, nil, plain, l.context(name)), nil
+	return seal.Seal([]byte(under), sealLabel, plain, l.context(name))
 }
 
 func (at *stored) open(under string, sealed []byte) ([]byte, error) {
-	aead, err := sealer(under)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := aead.Open(nil, nil, sealed, at.context(at.name))
+	plain, err := seal.Open([]byte(under), sealLabel, sealed, at.context(at.name))
 	if err != nil {
 		return nil, errUnreadable
 	}
 	return plain, nil
 }
 
-// sealer returns AES-256-GCM under a key that follows from a handle.
-func sealer(under string) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(derive(under, "seal"))
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
+const sealLabel = "tokenlife sessions seal"
 
 // bridgeOf sets the key of a handle's bridge apart from that of its tokens.
 func bridgeOf(h handle) string { return "bridge " + string(h) }

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func (s *Sessions) renew(ctx context.Context, at *stored, r *renewal) (t refresh
 	}
 	switch current, ok := at.follow(h, now); {
 	case !ok:
-		return t, false, s.reused(ctx, at)
+		return t, false, s.reused(ctx, at.name, h)
 	case current == h:
 		return s.advance(ctx, at, r)
 	default:
@@ -100,12 +101,12 @@ func (s *Sessions) advance(ctx context.Context, at *stored, r *renewal) (t refre
 	switch {
 	case errors.Is(err, refresh.ErrDenied):
 		// It counts where nobody has got further meanwhile.
-		done, endErr := s.finish(ctx, at, whyDenied)
-		if endErr == nil && !done {
+		over, endErr := s.finish(ctx, at.name, whyDenied, func(now *stored) bool { return bytes.Equal(now.raw, at.raw) })
+		switch {
+		case over != nil:
+			s.observe(ctx, Denied, over)
+		case endErr == nil:
 			return t, false, nil
-		}
-		if done {
-			s.observe(ctx, Denied, at)
 		}
 		return t, true, fmt.Errorf("sessions: %w", err)
 	case err != nil:
@@ -157,10 +158,13 @@ func (s *Sessions) exchange(ctx context.Context, kept refresh.Tokens) (refresh.T
 
 // reused ends a login because of a handle that is no longer good. The next
 // attempt finds it ended.
-func (s *Sessions) reused(ctx context.Context, at *stored) error {
-	done, err := s.finish(ctx, at, whyReused)
-	if done {
-		s.observe(ctx, Reused, at)
+func (s *Sessions) reused(ctx context.Context, name string, h handle) error {
+	over, err := s.finish(ctx, name, whyReused, func(at *stored) bool {
+		_, ok := at.follow(h, time.Now())
+		return !ok
+	})
+	if over != nil {
+		s.observe(ctx, Reused, over)
 	}
 	return err
 }
@@ -177,23 +181,15 @@ func (s *Sessions) Revoke(ctx context.Context, t refresh.Tokens) error {
 	if !ok {
 		return nil
 	}
-	name := h.name()
-	for range tries {
-		at, err := s.find(ctx, name)
-		switch {
-		case err != nil:
-			return err
-		case at == nil:
-			return nil
-		case at.Over != 0:
-			return s.revokeLate(ctx, at, h)
-		}
-		if _, err := s.finish(ctx, at, whySignedOut); err != nil {
-			return err
-		}
-		// The next look finds it ended, by this or by somebody else.
+	if _, err := s.finish(ctx, h.name(), whySignedOut, func(*stored) bool { return true }); err != nil {
+		return err
 	}
-	return errBusy
+	// It is over now, by this or by somebody else.
+	at, err := s.find(ctx, h.name())
+	if at == nil || err != nil {
+		return err
+	}
+	return s.revokeLate(ctx, at, h)
 }
 
 // Replaced implements [refresh.Replacer]: it ends the login that t's refresh
@@ -206,10 +202,7 @@ func (s *Sessions) Replaced(ctx context.Context, t refresh.Tokens) error {
 	if !ok {
 		return nil
 	}
-	err := s.end(ctx, h.name(), whyReplaced, func(at *stored) bool { return at != nil && at.Over == 0 })
-	if errors.Is(err, refresh.ErrNotFound) {
-		return nil
-	}
+	_, err := s.finish(ctx, h.name(), whyReplaced, func(*stored) bool { return true })
 	return err
 }
 
@@ -257,28 +250,40 @@ func (s *Sessions) revokeLate(ctx context.Context, at *stored, h handle) error {
 	return nil
 }
 
-// finish makes a login's record one of a login that is over, for everybody. It
-// is not done where the login has changed meanwhile. The tokens stay in it,
-// sealed, where somebody may yet come with a handle to revoke them.
-func (s *Sessions) finish(ctx context.Context, at *stored, why string) (done bool, err error) {
-	now := time.Now()
-	l := at.login
-	l.Over, l.Why, l.Access = now.UnixMilli(), why, nil
-	if _, ok := s.Refresher.(refresh.Revoker); !ok || why == whyDenied || why == whyReplaced {
-		l.Hash, l.Sealed, l.Before = nil, nil, nil
-	} else {
-		l.Access = at.Access[:min(1, len(at.Access))] // some providers want it for that
+// finish ends a login that is meant, for everybody. It returns the login, and nil
+// where there is none with this name that is meant and has not been ended before.
+// The tokens stay in it, sealed, where somebody may yet come with a handle to
+// revoke them.
+func (s *Sessions) finish(ctx context.Context, name, why string, meant func(*stored) bool) (over *stored, err error) {
+	err = refresh.Update(ctx, s.store, loginKey(name), func(old []byte) ([]byte, time.Duration, error) {
+		if over = nil; old == nil {
+			return nil, 0, nil
+		}
+		at, err := decode(name, old)
+		if err != nil {
+			return nil, 0, err
+		}
+		if at.Over != 0 || !meant(at) {
+			return old, 0, nil
+		}
+		now := time.Now()
+		l := at.login
+		l.Over, l.Why, l.Access = now.UnixMilli(), why, nil
+		if _, ok := s.Refresher.(refresh.Revoker); !ok || why == whyDenied || why == whyReplaced {
+			l.Hash, l.Sealed, l.Before = nil, nil, nil
+		} else {
+			l.Access = at.Access[:min(1, len(at.Access))] // some providers want it for that
+		}
+		raw, err := l.encode()
+		over = at
+		return raw, s.tombstone(at, now), err
+	})
+	if over == nil || err != nil {
+		return nil, err
 	}
-	raw, err := l.encode()
-	if err != nil {
-		return false, err
-	}
-	done, err = s.put(ctx, loginKey(at.name), at.raw, raw, s.tombstone(at, now))
-	if done {
-		s.forget(at.name)
-		s.delist(ctx, at)
-	}
-	return done, err
+	s.forget(name)
+	s.delist(ctx, over)
+	return over, nil
 }
 
 // tombstone is how long the record of an ended login stays.

@@ -106,7 +106,7 @@ type Sessions struct {
 	absolute time.Duration
 	remember time.Duration
 	timeout  time.Duration
-	op       time.Duration // of one look at the Store
+	store    timedStore
 	begin    time.Time
 	provider *refresh.Coordinator
 	views    *lru.Cache[string, *view] // of logins, by name
@@ -153,7 +153,7 @@ func (s *Sessions) ready() error {
 		s.idle = min(cmp.Or(s.Idle, s.absolute), s.absolute)
 		s.remember = max(0, cmp.Or(s.Remember, DefaultRemember))
 		s.timeout = cmp.Or(s.Timeout, refresh.DefaultTimeout)
-		s.op = min(time.Second, s.timeout/4)
+		s.store = timedStore{s.Store, min(time.Second, s.timeout/4)}
 		s.begin = time.Now()
 		g := gate{s.Refresher}
 		s.provider = &refresh.Coordinator{
@@ -238,31 +238,50 @@ func (s *Sessions) Close() error {
 	return s.provider.Close()
 }
 
-func loginKey(name string) string { return "sessions.login." + name }
+func loginKey(name string) string { return refresh.StoreKey("sessions.login", name) }
 
-// get returns the value under key, nil where there is none.
-func (s *Sessions) get(ctx context.Context, key string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.op)
+// A timedStore gives each look at the Store the same time, and says in an error
+// what has failed.
+type timedStore struct {
+	refresh.Store
+	timeout time.Duration
+}
+
+func (s timedStore) Get(ctx context.Context, key string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	v, err := s.Store.Get(ctx, key)
-	if errors.Is(err, refresh.ErrNotFound) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("sessions: reading the store: %w", err)
 	}
 	return v, nil
 }
 
+func (s timedStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	done, err := s.Store.Swap(ctx, key, old, new, max(ttl, time.Millisecond))
+	if err != nil {
+		return false, fmt.Errorf("sessions: writing to the store: %w", err)
+	}
+	return done, nil
+}
+
+// get returns the value under key, nil where there is none.
+func (s *Sessions) get(ctx context.Context, key string) ([]byte, error) {
+	v, err := s.store.Get(ctx, key)
+	if errors.Is(err, refresh.ErrNotFound) {
+		return nil, nil
+	}
+	return v, err
+}
+
 // put is the Store's Swap. Where that fails, it looks whether it has happened.
 func (s *Sessions) put(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	swapping, cancel := context.WithTimeout(ctx, s.op)
-	defer cancel()
-	done, err := s.Store.Swap(swapping, key, old, new, max(ttl, time.Millisecond))
+	done, err := s.store.Swap(ctx, key, old, new, ttl)
 	if err == nil {
 		return done, nil
 	}
-	err = fmt.Errorf("sessions: writing to the store: %w", err)
 	switch now, readErr := s.get(ctx, key); {
 	case readErr != nil, bytes.Equal(now, old):
 		return false, err
