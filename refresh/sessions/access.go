@@ -96,6 +96,7 @@ func (s *Sessions) look(ctx context.Context, name, handle string) (string, error
 		return "", fmt.Errorf("sessions: the access token: %w", err)
 	}
 	s.remembers(name, slot{handle, token}, now, ends)
+	s.recent.Add(name, &recent{at, now})
 	return token, nil
 }
 
@@ -124,6 +125,7 @@ func (s *Sessions) remembers(name string, newest slot, now time.Duration, ends u
 func (s *Sessions) forget(name string) {
 	s.ends.Add(1)
 	s.views.Remove(name)
+	s.recent.Remove(name)
 }
 
 // Arrived implements [refresh.Arriver]: access, which came with the current
@@ -150,20 +152,63 @@ func (s *Sessions) Arrived(ctx context.Context, access string) error {
 		}
 		name, sum = expected[:nameSize], []byte(expected[nameSize:])
 	}
-	at, err := s.find(ctx, name)
-	if err != nil {
-		return err
+	at := s.recentAccess(name, sum)
+	if at == nil {
+		var err error
+		if at, err = s.find(ctx, name); err != nil {
+			return err
+		}
 	}
-	if at != nil && len(at.Access) > 0 && same(at.Access[0].Hash, sum) {
+	if at != nil && at.newest(sum) {
 		if err := s.noteArrival(ctx, at); err != nil {
 			return err
 		}
+		s.recent.Remove(name)
 	}
 	if known != nil {
 		// It arrives once. Kept, a login in use would leave hundreds a day.
 		_, _ = s.put(ctx, arrivalKey(access), known, nil, 0)
 	}
 	return nil
+}
+
+// A recent is the record of a login that this process has read or written lately.
+// It saves a read where the next thing is a compare-and-swap of that record.
+type recent struct {
+	at   *stored
+	when time.Duration // since Sessions.begin
+}
+
+const (
+	maxRecent  = 1024
+	recentTime = time.Second // how long a record is good for a refresh
+)
+
+// recentAccess returns a record that this process has read or written, if its
+// newest access token is the one with a hash.
+func (s *Sessions) recentAccess(name string, sum []byte) *stored {
+	if r, ok := s.recent.Peek(name); ok && r.at.newest(sum) {
+		return r.at
+	}
+	return nil
+}
+
+// recentHandle returns a record that this process has read or written just now, if
+// h is its current handle and nobody has claimed it.
+func (s *Sessions) recentHandle(h handle) *stored {
+	r, ok := s.recent.Peek(h.name())
+	if !ok || time.Since(s.begin)-r.when > recentTime {
+		return nil
+	}
+	if at := r.at; at.Claim == nil && at.alive(time.Now()) && same(at.Hash, hash(string(h))) {
+		return at
+	}
+	return nil
+}
+
+// newest reports whether the newest access token has this hash.
+func (at *stored) newest(sum []byte) bool {
+	return len(at.Access) > 0 && same(at.Access[0].Hash, sum)
 }
 
 // noteArrival lets the time of the handle before the current one run out. Where
@@ -173,10 +218,7 @@ func (s *Sessions) noteArrival(ctx context.Context, at *stored) error {
 	if !l.alive(now) || !l.arrive(now, s.grace) {
 		return nil
 	}
-	raw, err := l.encode()
-	if err == nil {
-		_, err = s.put(ctx, loginKey(at.name), at.raw, raw, l.left(now))
-	}
+	_, err := s.write(ctx, at, &l)
 	return err
 }
 

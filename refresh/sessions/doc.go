@@ -6,7 +6,7 @@
 // where logins are to be listed and ended ("sign out everywhere"); or where a
 // stolen refresh token of a provider that does not rotate them is to be noticed.
 // It costs a Store that replicas share, one read of it for each login in use and
-// ten seconds, and a few writes at each refresh. A program whose users sign in at
+// ten seconds, and three writes at each refresh. A program whose users sign in at
 // a provider:
 //
 //	package main

@@ -33,6 +33,7 @@ type login struct {
 	Access  []opened `json:"access,omitempty"` // access tokens, newest first
 	Before  []bridge `json:"before,omitempty"` // the handles before, newest first
 	Arrived bool     `json:"arrived,omitempty"`
+	Claim   *claim   `json:"claim,omitempty"` // a caller is asking the provider
 
 	Over int64  `json:"over,omitempty"` // when it was ended; 0: it is alive
 	Why  string `json:"why,omitempty"`

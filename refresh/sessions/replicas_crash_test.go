@@ -33,8 +33,9 @@ func (p *lenient) ask() error {
 	return nil
 }
 
-// A login on the server has two claims for one exchange, its handle's and its
-// tokens', which run out together: a third replica must still be in time.
+// With a Coordinator in front there are two claims for one exchange, that of the
+// handle and that in the login, which run out together: a third replica must still
+// be in time.
 func TestPromise02TwoReplicasKilledInTurnLoseNoLoginOnTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, p := new(refresh.MemoryStore), new(lenient)

@@ -45,12 +45,11 @@ const (
 // Set the fields before the first use, do not change or copy Sessions after it,
 // and use it by pointer, from any number of goroutines.
 type Sessions struct {
-	// Refresher exchanges the provider's tokens. It is called once per refresh
-	// token, by a Coordinator of the Sessions' own; for a login without a refresh
-	// token it is called as it is, maybe by several replicas for one refresh, and
-	// the tokens of one of them count. Where it is a [refresh.Revoker], the
-	// provider is told of logins that end here, but for those that Replaced ends.
-	// Required.
+	// Refresher exchanges the provider's tokens. It is called by one caller at a
+	// time for one refresh token, and again after an error alone. For a login
+	// without a refresh token several replicas may call it for one refresh, and the
+	// tokens of one of them count. Where it is a [refresh.Revoker], the provider is
+	// told of logins that end here, but for those that Replaced ends. Required.
 	Refresher refresh.Refresher
 
 	// Store holds the logins. Replicas share it. Required: one in memory, a
@@ -85,9 +84,10 @@ type Sessions struct {
 	// negative: the Store is asked each time.
 	Remember time.Duration
 
-	// Timeout is how long a refresh may wait for the provider, as in a
-	// Coordinator. A look at the Store has a quarter of it, a second at the most.
-	// Default 5 s.
+	// Timeout is how long one caller of Refresh waits. The call of the provider
+	// gets twice this time, and an answer that comes after the caller has given up
+	// is kept for the next one. A look at the Store has a quarter of Timeout, a
+	// second at the most. Default 5 s.
 	Timeout time.Duration
 
 	// ShowAccess gives clients the access token and the ID token themselves, and
@@ -108,9 +108,11 @@ type Sessions struct {
 	timeout  time.Duration
 	store    timedStore
 	begin    time.Time
-	provider *refresh.Coordinator
-	views    *lru.Cache[string, *view] // of logins, by name
-	ends     atomic.Uint64             // counts the logins ended here
+	clock    clock
+	flights  flights
+	views    *lru.Cache[string, *view]   // of logins, by name
+	recent   *lru.Cache[string, *recent] // records, by name
+	ends     atomic.Uint64               // counts the logins ended here
 }
 
 var (
@@ -155,9 +157,11 @@ func (s *Sessions) ready() error {
 		s.timeout = cmp.Or(s.Timeout, refresh.DefaultTimeout)
 		s.store = timedStore{s.Store, min(time.Second, s.timeout/4)}
 		s.begin = time.Now()
-		g := gate{s.Refresher}
-		s.provider = &refresh.Coordinator{
-			Refresher: g, Store: s.Store, Observe: g.observe, Timeout: s.timeout, Grace: s.Grace, Keep: s.Keep,
+		if s.err = s.flights.open(); s.err != nil {
+			return
+		}
+		if s.recent, s.err = lru.New[string, *recent](maxRecent); s.err != nil {
+			return
 		}
 		s.views, s.err = lru.New[string, *view](maxViews)
 	})
@@ -230,12 +234,15 @@ func (s *Sessions) client(l *login, h handle, t refresh.Tokens) refresh.Tokens {
 	return c
 }
 
-// Close waits until no call of the provider is under way. Later refreshes fail.
+// Close waits until no call of the provider is under way, and no result is to be
+// written. Each ends by itself: within four times Timeout, and seven where the
+// Store fails. Later refreshes fail.
 func (s *Sessions) Close() error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	return s.provider.Close()
+	s.flights.close()
+	return nil
 }
 
 func loginKey(name string) string { return refresh.StoreKey("sessions.login", name) }
@@ -296,7 +303,28 @@ func (s *Sessions) find(ctx context.Context, name string) (*stored, error) {
 	if raw == nil || err != nil {
 		return nil, err
 	}
-	return decode(name, raw)
+	at, err := decode(name, raw)
+	if err == nil {
+		s.clock.saw(max(at.Used, at.Over))
+		if at.Claim != nil {
+			s.clock.saw(at.Claim.At)
+		}
+	}
+	return at, err
+}
+
+// write replaces a record, and returns what stands there then, or nil where it has
+// changed since it was read.
+func (s *Sessions) write(ctx context.Context, at *stored, l *login) (*stored, error) {
+	raw, err := l.encode()
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.put(ctx, loginKey(at.name), at.raw, raw, l.left(time.Now()))
+	if !done || err != nil {
+		return nil, err
+	}
+	return &stored{*l, at.name, raw}, nil
 }
 
 // cut bounds what a client says of its device to something to show.

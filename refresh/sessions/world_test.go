@@ -23,6 +23,7 @@ type provider struct {
 	calls   int
 	reuses  int
 	revoked int
+	tokens  []string // that were revoked
 	delay   time.Duration
 	fails   func() error // asked before each refresh; nil: none fails
 	after   func() error // and after it
@@ -93,6 +94,7 @@ func (p *provider) Refresh(_ context.Context, old refresh.Tokens) (refresh.Token
 func (p *provider) Revoke(_ context.Context, t refresh.Tokens) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.tokens = append(p.tokens, t.Refresh)
 	if g := p.grants[t.Refresh]; g != nil && !g.over {
 		g.over = true
 		p.revoked++
