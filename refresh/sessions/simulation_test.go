@@ -3,6 +3,7 @@ package sessions_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -15,6 +16,11 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
+var (
+	simSeeds = flag.Int("simulation.seeds", 60, "how many stories each simulation tells")
+	simFirst = flag.Uint64("simulation.seed", 0, "the seed of the first of them")
+)
+
 // Browsers use their logins at replicas that come and go, over a store that
 // fails now and then before or after it has done what it was asked, with answers
 // that get lost. Nobody ends a login, and so all go on; no two browsers get each
@@ -24,7 +30,8 @@ import (
 // record is what nothing can help: so replicas are replaced when they have come
 // to rest.
 func TestSimulation(t *testing.T) {
-	for seed := range uint64(60) {
+	for n := range uint64(*simSeeds) {
+		seed := *simFirst + n
 		synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
