@@ -10,8 +10,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// A view is what this process knows of a login's access tokens. It is good for
-// Remember, and for longer while the Store cannot tell.
+// A view is the cached access tokens of a login. It is good for CacheFor, and for
+// longer while the Store cannot be read.
 type view struct {
 	slots   [maxAccess]slot // newest first
 	checked atomic.Int64    // when the Store said so, since Sessions.begin
@@ -46,7 +46,7 @@ func equal(a, b string) bool {
 const retryAfter = time.Second
 
 // Access implements [refresh.Keeper]. It is answered from memory where the login
-// was seen less than Remember ago. The two newest access tokens of a login are
+// was seen less than CacheFor ago. The two newest access tokens of a login are
 // found. With ShowAccess, what is no handle is the access token itself.
 func (s *Sessions) Access(ctx context.Context, handle string) (string, error) {
 	if err := s.ready(); err != nil {
@@ -61,27 +61,27 @@ func (s *Sessions) Access(ctx context.Context, handle string) (string, error) {
 	}
 	v, ok := s.views.Get(name)
 	if !ok {
-		return s.look(ctx, name, handle)
+		return s.load(ctx, name, handle)
 	}
 	token, ok := v.token(handle)
 	if !ok {
-		return s.look(ctx, name, handle)
+		return s.load(ctx, name, handle)
 	}
 	// One asks again, the others need not wait for it.
-	if now := time.Since(s.begin); now-time.Duration(v.checked.Load()) >= s.remember && v.asking.CompareAndSwap(false, true) {
+	if now := time.Since(s.begin); now-time.Duration(v.checked.Load()) >= s.cacheFor && v.asking.CompareAndSwap(false, true) {
 		defer v.asking.Store(false)
-		found, err := s.look(ctx, name, handle)
+		found, err := s.load(ctx, name, handle)
 		if err == nil || errors.Is(err, refresh.ErrNotFound) {
 			return found, err
 		}
 		// The Store cannot tell. The token says when it ends itself.
-		v.checked.Store(int64(now - s.remember + min(retryAfter, s.remember)))
+		v.checked.Store(int64(now - s.cacheFor + min(retryAfter, s.cacheFor)))
 	}
 	return token, nil
 }
 
-// look asks the Store for the access token of a handle.
-func (s *Sessions) look(ctx context.Context, name, handle string) (string, error) {
+// load asks the Store for the access token of a handle.
+func (s *Sessions) load(ctx context.Context, name, handle string) (string, error) {
 	ends, now := s.ends.Load(), time.Since(s.begin)
 	at, err := s.find(ctx, name)
 	if err != nil {
@@ -95,14 +95,14 @@ func (s *Sessions) look(ctx context.Context, name, handle string) (string, error
 	if err != nil {
 		return "", fmt.Errorf("sessions: the access token: %w", err)
 	}
-	s.remembers(name, slot{handle, token}, now, ends)
+	s.cache(name, slot{handle, token}, now, ends)
 	s.recent.Add(name, &recent{at, now})
 	return token, nil
 }
 
-// remembers adds what has been read of a login to what is known of it, unless a
-// login was ended here since ends was read.
-func (s *Sessions) remembers(name string, newest slot, now time.Duration, ends uint64) {
+// cache adds an access token to the view of a login, unless a login was ended here
+// since ends was read.
+func (s *Sessions) cache(name string, newest slot, now time.Duration, ends uint64) {
 	v := &view{slots: [maxAccess]slot{newest}}
 	v.checked.Store(int64(now))
 	if old, ok := s.views.Peek(name); ok {
@@ -120,8 +120,8 @@ func (s *Sessions) remembers(name string, newest slot, now time.Duration, ends u
 	}
 }
 
-// forget lets nobody use the access token of a login that has been ended here.
-// The order matters to who is about to remember it.
+// forget drops the view of a login that has been ended here. The counter goes first:
+// a cache that is under way sees it, and drops its own view.
 func (s *Sessions) forget(name string) {
 	s.ends.Add(1)
 	s.views.Remove(name)

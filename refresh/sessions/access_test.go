@@ -68,7 +68,7 @@ func TestAnEndedLoginsAccessTokenIsForgotten(t *testing.T) {
 			if _, err := s.Access(t.Context(), tok.Access); !errors.Is(err, refresh.ErrNotFound) {
 				t.Errorf("%s: where it was ended: %v, want ErrNotFound", name, err)
 			}
-			time.Sleep(sessions.DefaultRemember)
+			time.Sleep(sessions.DefaultCacheFor)
 			if _, err := other.Access(t.Context(), tok.Access); !errors.Is(err, refresh.ErrNotFound) {
 				t.Errorf("%s: elsewhere after the time it is remembered: %v, want ErrNotFound", name, err)
 			}

@@ -281,7 +281,7 @@ func TestAClaimDoesNotLookOldToAClockThatIsAhead(t *testing.T) {
 		if ok, err := w.store.Swap(t.Context(), key(theirs), raw, changed, time.Hour); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
-		time.Sleep(sessions.DefaultRemember)
+		time.Sleep(sessions.DefaultCacheFor)
 		w.access(s, theirs)
 		go func() { _, _ = s.Refresh(t.Context(), tok) }()
 		time.Sleep(500 * time.Millisecond)

@@ -62,7 +62,7 @@ func parseAccess(s string) (name string, ok bool) {
 }
 
 // ID returns the [Login.ID] of the login whose handles t holds, and "" if they
-// are none. It does not tell whether there is such a login.
+// are none. It does not look whether there is such a login.
 func ID(t refresh.Tokens) string {
 	if h, ok := parseHandle(t.Refresh); ok {
 		return h.name()
@@ -83,7 +83,7 @@ func derive(from, use string) []byte {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// canonical tells whether a secret is written as it would be here, so that one
+// canonical reports whether a secret is written as it would be here, so that one
 // secret is one string: of the last character's six bits two are to spare.
 func canonical(secret string) bool {
 	return alphabet(secret) && strings.IndexByte("AEIMQUYcgkosw048", secret[len(secret)-1]) >= 0

@@ -57,7 +57,7 @@ func (s *Sessions) List(ctx context.Context, issuer, subject string) ([]Login, e
 		}
 	}
 	if len(gone) > 0 {
-		_ = s.strike(ctx, key, gone) // another look will try again
+		_ = s.remove(ctx, key, gone) // another look will try again
 	}
 	slices.SortFunc(logins, func(a, b Login) int {
 		return cmp.Or(b.LastUsed.Compare(a.LastUsed), b.Since.Compare(a.Since), cmp.Compare(a.ID, b.ID))
@@ -66,7 +66,7 @@ func (s *Sessions) List(ctx context.Context, issuer, subject string) ([]Login, e
 }
 
 // End ends one login of a subject, by its [Login.ID]. It is refused from now on,
-// here at once and at other replicas within Remember. An error that wraps
+// here at once and at other replicas within CacheFor. An error that wraps
 // [refresh.ErrNotFound] says that the subject has no such login.
 //
 // The login's tokens are sealed under a handle that only its client has. So the
@@ -133,16 +133,16 @@ func (s *Sessions) endListed(ctx context.Context, key string, except []string, m
 		}
 		at, err := s.finish(ctx, e.Name, whyEnded, meant)
 		if at == nil && err == nil {
-			err = s.bar(ctx, e, meant)
+			err = s.preventStart(ctx, e, meant)
 		}
 		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
 }
 
-// bar sees to it that a login which has been listed, and has not started yet,
-// will not start.
-func (s *Sessions) bar(ctx context.Context, e listing, meant func(*stored) bool) error {
+// preventStart keeps a login from starting that has been listed and has not started
+// yet.
+func (s *Sessions) preventStart(ctx context.Context, e listing, meant func(*stored) bool) error {
 	now := time.Now()
 	if !e.young(now) {
 		return nil
@@ -152,8 +152,8 @@ func (s *Sessions) bar(ctx context.Context, e listing, meant func(*stored) bool)
 	if err != nil {
 		return err
 	}
-	barred, err := s.put(ctx, loginKey(e.Name), nil, raw, startTime)
-	if err != nil || barred {
+	prevented, err := s.put(ctx, loginKey(e.Name), nil, raw, startTime)
+	if err != nil || prevented {
 		return err
 	}
 	// It is over, or not meant, or it has started in this moment.

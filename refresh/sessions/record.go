@@ -12,9 +12,9 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/seal"
 )
 
-// A login is what the Store holds of one, under its name. It changes by
-// compare-and-swap alone. No handle can be read from it, and no token without
-// one: secrets of 256 random bits need no salt and no slow hash.
+// A login is the record of a login in the Store, under its name. It changes by
+// compare-and-swap alone. No handle can be read from it, and no token without a
+// handle: secrets of 256 random bits need no salt and no slow hash.
 //
 // Times are Unix milliseconds, by the clock of who wrote them but for Issued.
 type login struct {
@@ -28,37 +28,37 @@ type login struct {
 	Last    int64  `json:"last"`          // when it ends, however it is used
 	Ends    int64  `json:"ends"`          // when it ends unless it is refreshed; Last at the latest
 
-	Hash    []byte   `json:"hash,omitempty"`   // of the current handle
-	Sealed  []byte   `json:"sealed,omitempty"` // the provider's tokens but the access token, under the current handle
-	Access  []opened `json:"access,omitempty"` // access tokens, newest first
-	Before  []bridge `json:"before,omitempty"` // the handles before, newest first
-	Arrived bool     `json:"arrived,omitempty"`
-	Claim   *claim   `json:"claim,omitempty"` // a caller is asking the provider
+	Hash    []byte         `json:"hash,omitempty"`   // of the current handle
+	Sealed  []byte         `json:"sealed,omitempty"` // the provider's tokens but the access token, under the current handle
+	Access  []sealedAccess `json:"access,omitempty"` // access tokens, newest first
+	Before  []successor    `json:"before,omitempty"` // the handles before, newest first
+	Arrived bool           `json:"arrived,omitempty"`
+	Claim   *claim         `json:"claim,omitempty"` // a caller is asking the provider
 
 	Over int64  `json:"over,omitempty"` // when it was ended; 0: it is alive
 	Why  string `json:"why,omitempty"`
 }
 
-// An opened is an access token that its handle opens.
-type opened struct {
+// A sealedAccess is an access token, sealed under its access handle.
+type sealedAccess struct {
 	Hash   []byte `json:"hash"`
 	Sealed []byte `json:"sealed"`
 }
 
-// A bridge leads from a handle that has been replaced to its successor, which is
-// sealed under it.
-type bridge struct {
-	Hash  []byte `json:"hash"`
-	Next  []byte `json:"next"`
-	Until int64  `json:"until"`
+// A successor is the handle that has taken the place of another, sealed under that
+// one.
+type successor struct {
+	Hash  []byte `json:"hash"`  // of the handle that was replaced
+	Next  []byte `json:"next"`  // the handle in its place, sealed
+	Until int64  `json:"until"` // when the replaced handle ceases to be good
 }
 
 // Bounds of a login's record. Two access tokens, because the one before may
 // still be presented, expired: it tells whose the login was.
 const (
-	maxAccess  = 2
-	maxBridges = 8
-	maxRecord  = 64 << 10 // what a Store takes
+	maxAccess     = 2
+	maxSuccessors = 8
+	maxRecord     = 64 << 10 // what a Store takes
 )
 
 // Why a login is over.
@@ -98,21 +98,21 @@ func (l *login) encode() ([]byte, error) {
 	return raw, nil
 }
 
-// alive tells whether the login is good at this time.
+// alive reports whether the login is good at a time.
 func (l *login) alive(now time.Time) bool { return l.Over == 0 && now.UnixMilli() < l.Ends }
 
 func (l *login) left(now time.Time) time.Duration {
 	return time.UnixMilli(l.Ends).Sub(now)
 }
 
-// take makes t the login's tokens and h its current handle.
-func (l *login) take(name string, h handle, t refresh.Tokens) error {
+// setTokens makes t the login's tokens and h its current handle.
+func (l *login) setTokens(name string, h handle, t refresh.Tokens) error {
 	access := h.access()
 	token, err := l.seal(name, access, []byte(t.Access))
 	if err != nil {
 		return err
 	}
-	l.Access = slices.Insert(l.Access, 0, opened{hash(access), token})
+	l.Access = slices.Insert(l.Access, 0, sealedAccess{hash(access), token})
 	l.Access = l.Access[:min(len(l.Access), maxAccess)]
 	t.Access = ""
 	plain, err := json.Marshal(t)
@@ -124,23 +124,23 @@ func (l *login) take(name string, h handle, t refresh.Tokens) error {
 	return err
 }
 
-// succeed puts a bridge from h, the handle that was current, to next. The older
-// ones lead on for grace, because their successors have arrived.
+// succeed makes next the successor of h, the handle that was current. Older handles
+// are good for grace, because their successors have arrived.
 func (l *login) succeed(name string, h, next handle, now time.Time, grace, keep time.Duration) error {
-	sealed, err := l.seal(name, bridgeOf(h), []byte(next))
+	sealed, err := l.seal(name, successorKey(h), []byte(next))
 	if err != nil {
 		return err
 	}
 	l.arrive(now, grace)
-	l.Before = slices.DeleteFunc(slices.Clone(l.Before), func(b bridge) bool { return b.Until <= now.UnixMilli() })
-	l.Before = slices.Insert(l.Before, 0, bridge{hash(string(h)), sealed, now.Add(keep).UnixMilli()})
-	l.Before = l.Before[:min(len(l.Before), maxBridges)]
+	l.Before = slices.DeleteFunc(slices.Clone(l.Before), func(b successor) bool { return b.Until <= now.UnixMilli() })
+	l.Before = slices.Insert(l.Before, 0, successor{hash(string(h)), sealed, now.Add(keep).UnixMilli()})
+	l.Before = l.Before[:min(len(l.Before), maxSuccessors)]
 	l.Arrived = false
 	return nil
 }
 
-// arrive says that a client has presented the current handle: the one before is
-// good for grace only from now on. It returns false if that is known.
+// arrive notes that a client has presented the current handle. The handle before it
+// is good for grace from now on. It reports whether that is news.
 func (l *login) arrive(now time.Time, grace time.Duration) bool {
 	if l.Arrived || len(l.Before) == 0 {
 		return false
@@ -151,19 +151,19 @@ func (l *login) arrive(now time.Time, grace time.Duration) bool {
 	return true
 }
 
-// follow returns the current handle where h is the current one or leads there.
-// Bridges that came to their end before now do not lead anywhere.
+// follow returns the current handle if h is that, or a handle before it that is
+// still good at a time.
 func (at *stored) follow(h handle, now time.Time) (handle, bool) {
-	for range maxBridges + 1 {
+	for range maxSuccessors + 1 {
 		sum := hash(string(h))
 		if same(sum, at.Hash) {
 			return h, true
 		}
-		i := slices.IndexFunc(at.Before, func(b bridge) bool { return same(b.Hash, sum) })
+		i := slices.IndexFunc(at.Before, func(b successor) bool { return same(b.Hash, sum) })
 		if i < 0 || at.Before[i].Until <= now.UnixMilli() {
 			return "", false
 		}
-		next, err := at.open(bridgeOf(h), at.Before[i].Next)
+		next, err := at.open(successorKey(h), at.Before[i].Next)
 		if err != nil {
 			return "", false
 		}
@@ -185,7 +185,7 @@ func (at *stored) tokens(current handle) (t refresh.Tokens, err error) {
 // access returns the access token that an access handle opens.
 func (at *stored) access(handle string) (string, error) {
 	sum := hash(handle)
-	i := slices.IndexFunc(at.Access, func(o opened) bool { return same(o.Hash, sum) })
+	i := slices.IndexFunc(at.Access, func(o sealedAccess) bool { return same(o.Hash, sum) })
 	if i < 0 {
 		return "", refresh.ErrNotFound
 	}
@@ -193,7 +193,8 @@ func (at *stored) access(handle string) (string, error) {
 	return string(token), err
 }
 
-// The keys and what is sealed belong together, and to one login of one subject.
+// context is the associated data of what is sealed: it belongs to one login of one
+// subject.
 func (l *login) context(name string) []byte {
 	return []byte(name + "\x00" + l.Issuer + "\x00" + l.Subject)
 }
@@ -212,8 +213,9 @@ func (at *stored) open(under string, sealed []byte) ([]byte, error) {
 
 const sealLabel = "tokenlife sessions seal"
 
-// bridgeOf sets the key of a handle's bridge apart from that of its tokens.
-func bridgeOf(h handle) string { return "bridge " + string(h) }
+// successorKey returns what the successor of h is sealed under. It is another secret
+// than that of the tokens under h.
+func successorKey(h handle) string { return "successor " + string(h) }
 
 func hash(handle string) []byte { return derive(handle, "hash") }
 

@@ -233,7 +233,7 @@ func (s *Sessions) settle(ctx context.Context, at *stored, h handle, next refres
 		case err == nil:
 			s.flights.unwritten.Remove(h)
 			when := time.Since(s.begin)
-			s.remembers(now.name, slot{successor.access(), next.Access}, when, ends)
+			s.cache(now.name, slot{successor.access(), next.Access}, when, ends)
 			s.recent.Add(now.name, &recent{now, when})
 			s.expectArrival(ctx, now.name, &now.login, next.Access)
 			return s.client(&now.login, successor, next), true, nil
@@ -283,7 +283,7 @@ func (s *Sessions) succeed(ctx context.Context, at *stored, h, successor handle,
 			return nil, 0, err
 		}
 		s.use(&l, next, now)
-		if err := l.take(at.name, successor, next); err != nil {
+		if err := l.setTokens(at.name, successor, next); err != nil {
 			return nil, 0, err
 		}
 		raw, err := l.encode()

@@ -21,7 +21,7 @@ import (
 // Defaults of the fields of Sessions.
 const (
 	DefaultAbsolute = 30 * 24 * time.Hour
-	DefaultRemember = 10 * time.Second
+	DefaultCacheFor = 10 * time.Second
 )
 
 // Sessions keep the tokens of logins in a Store and give their clients handles
@@ -76,13 +76,13 @@ type Sessions struct {
 	// Absolute is how long a login lives from its start. Default 720 h.
 	Absolute time.Duration
 
-	// Remember is how long an access token is believed to be that of its handle
+	// CacheFor is how long an access token is believed to be that of its handle
 	// before the Store is asked again: the longest that a login which was ended
 	// at another replica goes on at this one, beside one look at the Store. While
 	// the Store cannot be reached, the token is believed until it expires. Each
 	// login in use costs one read of the Store in this time. Default 10 s;
 	// negative: the Store is asked each time.
-	Remember time.Duration
+	CacheFor time.Duration
 
 	// Timeout is how long one caller of Refresh waits. The call of the provider
 	// gets twice this time, and an answer that comes after the caller has given up
@@ -104,7 +104,7 @@ type Sessions struct {
 	keep     time.Duration
 	idle     time.Duration
 	absolute time.Duration
-	remember time.Duration
+	cacheFor time.Duration
 	timeout  time.Duration
 	store    timedStore
 	begin    time.Time
@@ -153,7 +153,7 @@ func (s *Sessions) ready() error {
 		s.keep = max(0, cmp.Or(s.Keep, refresh.DefaultKeep), s.grace)
 		s.absolute = cmp.Or(s.Absolute, DefaultAbsolute)
 		s.idle = min(cmp.Or(s.Idle, s.absolute), s.absolute)
-		s.remember = max(0, cmp.Or(s.Remember, DefaultRemember))
+		s.cacheFor = max(0, cmp.Or(s.CacheFor, DefaultCacheFor))
 		s.timeout = cmp.Or(s.Timeout, refresh.DefaultTimeout)
 		s.store = timedStore{s.Store, min(time.Second, s.timeout/4)}
 		s.begin = time.Now()
@@ -190,7 +190,7 @@ func (s *Sessions) Start(ctx context.Context, t refresh.Tokens, whose refresh.Id
 	}
 	s.use(&l, t, now)
 	name := h.name()
-	if err := l.take(name, h, t); err != nil {
+	if err := l.setTokens(name, h, t); err != nil {
 		return refresh.Tokens{}, err
 	}
 	raw, err := l.encode()
@@ -199,7 +199,7 @@ func (s *Sessions) Start(ctx context.Context, t refresh.Tokens, whose refresh.Id
 	}
 	ends := s.ends.Load()
 	// Listed first: a login that is in no list would be there for good.
-	if err := s.enlist(ctx, name, &l); err != nil {
+	if err := s.list(ctx, name, &l); err != nil {
 		return refresh.Tokens{}, err
 	}
 	begun, err := s.put(ctx, loginKey(name), nil, raw, l.left(now))
@@ -209,7 +209,7 @@ func (s *Sessions) Start(ctx context.Context, t refresh.Tokens, whose refresh.Id
 	if !begun {
 		return refresh.Tokens{}, errors.New("sessions: the login was ended as it began")
 	}
-	s.remembers(name, slot{h.access(), t.Access}, time.Since(s.begin), ends)
+	s.cache(name, slot{h.access(), t.Access}, time.Since(s.begin), ends)
 	return s.client(&l, h, t), nil
 }
 

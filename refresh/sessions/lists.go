@@ -11,8 +11,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// The logins of a subject, and those of a provider's session, are listed under
-// keys of their own. A list is changed when a login starts or is ended, and not
+// The logins of a subject are listed under a key of their own, and so are those of a
+// provider's session. A list is changed when a login starts or is ended, and not
 // when it is refreshed. It may name logins that are over: the login's record
 // decides.
 
@@ -51,9 +51,9 @@ func (l *login) keys() []string {
 	return keys
 }
 
-// enlist puts a login that is about to start into its lists, and ends those
-// that have to give way to it.
-func (s *Sessions) enlist(ctx context.Context, name string, l *login) error {
+// list puts a login that is about to start into its lists. Where a list is full, it
+// ends the oldest login in it.
+func (s *Sessions) list(ctx context.Context, name string, l *login) error {
 	e := listing{Name: name, Since: l.Since, Ends: l.Last}
 	for _, key := range l.keys() {
 		var displaced []listing
@@ -84,15 +84,16 @@ func (s *Sessions) displace(ctx context.Context, name string) error {
 	return err
 }
 
-// delist takes a login that is over out of its lists. Where that fails, it is
-// struck off by the next look at the list.
+// delist takes a login that is over out of its lists. Where that fails, the next
+// look at the list removes it.
 func (s *Sessions) delist(ctx context.Context, at *stored) {
 	for _, key := range at.keys() {
-		_ = s.strike(ctx, key, []string{at.name})
+		_ = s.remove(ctx, key, []string{at.name})
 	}
 }
 
-func (s *Sessions) strike(ctx context.Context, key string, names []string) error {
+// remove takes logins out of a list.
+func (s *Sessions) remove(ctx context.Context, key string, names []string) error {
 	return s.relist(ctx, key, func(listed []listing) []listing {
 		return slices.DeleteFunc(listed, func(e listing) bool { return slices.Contains(names, e.Name) })
 	})
