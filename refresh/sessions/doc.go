@@ -60,4 +60,8 @@
 // handle gets what was made of it. A crash after the provider has answered and
 // before the answer is in the Store is the exception: a provider that keeps
 // strictly to single use takes the next attempt for theft.
+//
+// A replica that asks the provider holds others back by a claim in the login's
+// record, for five seconds at first if it dies. Clocks of replicas may differ by
+// three seconds, and by a minute where each reads what the others have written.
 package sessions
