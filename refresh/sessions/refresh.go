@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -153,7 +154,7 @@ func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, k
 	case errors.Is(err, refresh.ErrDenied):
 		// It counts where nobody has got further meanwhile.
 		over, endErr := s.finish(ctx, at.name, whyDenied, func(now *stored) bool {
-			return string(now.raw) == string(at.raw) || now.ownedBy(&at.login)
+			return bytes.Equal(now.raw, at.raw) || now.ownedBy(&at.login)
 		})
 		switch {
 		case over != nil:
@@ -264,18 +265,21 @@ func (s *Sessions) succeed(ctx context.Context, at *stored, h, successor handle,
 		if old == nil {
 			return nil, 0, nil
 		}
-		at, err := decode(at.name, old)
-		switch {
-		case err != nil:
-			return nil, 0, err
-		case at.Over != 0:
-			over = at.Why
-			return old, 0, nil
-		case same(at.Hash, hash(string(successor))):
-			made = at // by an earlier attempt
-			return old, 0, nil
-		case !same(at.Hash, hash(string(h))):
-			return old, 0, nil
+		if !bytes.Equal(old, at.raw) { // else h is its current handle
+			now, err := decode(at.name, old)
+			switch {
+			case err != nil:
+				return nil, 0, err
+			case now.Over != 0:
+				over = now.Why
+				return old, 0, nil
+			case same(now.Hash, hash(string(successor))):
+				made = now // by an earlier attempt
+				return old, 0, nil
+			case !same(now.Hash, hash(string(h))):
+				return old, 0, nil
+			}
+			at = now
 		}
 		l, now := at.login, time.Now()
 		l.Claim = nil
