@@ -13,6 +13,7 @@ import (
 	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // A Verifier tells whether an access token is good. [verify.JWT] is one.
@@ -103,10 +104,10 @@ type Auth struct {
 	// [WriteError].
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Observe is told what happens, by several goroutines at once: those of the
-	// requests, and those of refreshes beside their handlers. It must return soon,
-	// and must not Close a. A panic of it is passed over. Default nil.
-	Observe func(ctx context.Context, e Event)
+	// Observe hears what happens: to requests and logins, and in the Verifier, the
+	// Refresher and what stands behind it, if they have no Observe of their own
+	// (see [event.Observable]). [event.Log] makes a log of it. Default nil.
+	Observe event.Hook
 
 	once        sync.Once
 	invalid     error // what Validate found
@@ -178,7 +179,9 @@ func (a *Auth) setUp() error {
 		}
 		a.grace = cmp.Or(a.coordinator.Grace, refresh.DefaultGrace)
 		a.keeper, _ = a.coordinator.Keeper()
+		a.coordinator.ObserveDefault(a.Observe)
 	}
+	event.SetDefault(a.Observe, a.Verifier)
 	a.crossOrigin = a.CrossOrigin
 	if a.crossOrigin == nil {
 		a.crossOrigin = http.NewCrossOriginProtection()

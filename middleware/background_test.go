@@ -16,6 +16,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -258,7 +259,7 @@ func TestAPanicBesideTheHandlerEndsNoProgram(t *testing.T) {
 		cookies int
 	}{
 		"of Observe": {func(w *world) {
-			w.Observe = func(context.Context, middleware.Event) { panic("test") }
+			w.Observe = func(context.Context, event.Event) { panic("test") }
 		}, 3},
 		"of the Verifier": {func(w *world) {
 			newest := w.provider.issue("ann", 1).Access[:len("ann~1~")]

@@ -81,19 +81,19 @@
 // or a new sign-in in the same browser), no time-out and no bad answer. Nobody gets
 // the tokens of another subject. A sign-out wins against a response under way, and so do newer tokens. An answer
 // with tokens in its cookies is never cached. No token, no cookie value and no
-// piece of one is in an error or an [Event].
+// piece of one is in an error or an [event.Event].
 //
 // # What can be seen
 //
-// Observe is told what has become of each request and of each login. An [Event]
-// knows how much it matters and how it is written to a log:
+// Auth.Observe hears what has become of each request and of each login, and what
+// many requests share: the calls of a [refresh.Coordinator], the fetches of a
+// [verify.JWT], the ends of logins that are kept on the server. One line logs it
+// all:
 //
-//	auth.Observe = func(ctx context.Context, e middleware.Event) {
-//		slog.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
-//	}
+//	auth.Observe = event.Log(slog.Default())
 //
-// What many requests share is told once, by the Observe of a
-// [refresh.Coordinator] and that of a [verify.JWT]. A nil Observe costs nothing.
+// A nil Observe costs nothing. The kinds of events are in package
+// [github.com/tokenlife/tokenlife/refresh/event].
 //
 // # Before a token's time is over
 //

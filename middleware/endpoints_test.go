@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -135,7 +136,7 @@ func TestLogoutEndpoint(t *testing.T) {
 				t.Errorf("revoked %s", got)
 			}
 			wantStatus(t, b.do(h, "POST", tt.path, tt.headers...), tt.status) // twice does no harm
-			if w.saw(middleware.SignedOut) != 1 {
+			if w.saw(event.SignedOut) != 1 {
 				t.Errorf("events: %+v", w.events)
 			}
 		})
@@ -255,7 +256,7 @@ func TestASignOutReachesTheProviderPastAStoreThatHangs(t *testing.T) {
 		if len(w.provider.revoked) != 1 {
 			t.Errorf("%d tokens were revoked at the provider, want 1", len(w.provider.revoked))
 		}
-		if n := w.saw(middleware.SignedOut); n != 1 || w.events[len(w.events)-1].Err == nil {
+		if n := w.saw(event.SignedOut); n != 1 || w.events[len(w.events)-1].Err == nil {
 			t.Errorf("told %+v, want that the store was not reached", w.events)
 		}
 		closeWorld(t, w)

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // A page without a login leads to where one begins, and back; a script is told.
@@ -148,8 +149,8 @@ func ExampleEvent() {
 	auth := &middleware.Auth{
 		Verifier:  p,
 		Refresher: p,
-		Observe: func(_ context.Context, e middleware.Event) {
-			fmt.Println(e.Level(), e.Kind, e.LogValue()) // or slog.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
+		Observe: func(_ context.Context, e event.Event) {
+			fmt.Println(e.Level, e.Kind, e.LogValue()) // or slog.LogAttrs(ctx, e.Level, string(e.Kind), slog.Any("", e))
 		},
 	}
 	defer auth.Close()

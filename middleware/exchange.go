@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // maxHops is how many exchanges one request follows: a browser that was away
@@ -138,6 +140,6 @@ func (a *Auth) writeNewest(w http.ResponseWriter, r *http.Request, d *decision) 
 		tokens.Expiry = d.token.Expiry
 	}
 	if err := a.policy.Write(w, r, tokens); err != nil {
-		a.observe(d.Context, Event{Kind: CookiesFailed, Err: err})
+		a.Observe.Tell(d.Context, event.Event{Kind: event.CookiesFailed, Level: slog.LevelError, Err: err})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 func TestPromise01AThousandRequestsOnOneExpiredLogin(t *testing.T) {
@@ -102,7 +103,7 @@ func TestPromise02ABadMinuteOfTheProviderEndsNoLogin(t *testing.T) {
 		res = b.do(h, "GET", "/")
 		wantStatus(t, res, 200)
 		wantCookies(t, res, 3)
-		if w.saw(middleware.RefreshFailed) != 3 || w.saw(middleware.Ended) != 0 || w.saw(middleware.Refreshed) != 1 {
+		if w.saw(event.RefreshFailed) != 3 || w.saw(event.Ended) != 0 || w.saw(event.Refreshed) != 1 {
 			t.Errorf("events: %+v", w.events)
 		}
 		closeWorld(t, w)
@@ -157,7 +158,7 @@ func TestARefusedRefreshEndsTheLogin(t *testing.T) {
 		}
 		wantStatus(t, b.do(h, "GET", "/"), 401)
 		w.provider.expect(t, 1, 0) // the refusal is shared, and then there is nothing to ask with
-		if w.saw(middleware.Ended) != 2 {
+		if w.saw(event.Ended) != 2 {
 			t.Errorf("events: %+v", w.events)
 		}
 		closeWorld(t, w)
@@ -201,7 +202,7 @@ func TestPromise04NobodyGetsAnothersTokens(t *testing.T) {
 			}
 			wantCookies(t, res, 0)
 		}
-		if w.saw(middleware.OtherSubject) == 0 {
+		if w.saw(event.OtherSubject) == 0 {
 			t.Errorf("events: %+v", w.events)
 		}
 		closeWorld(t, w)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // Require lets requests with a good access token pass to next, which finds it
@@ -77,7 +78,7 @@ func (a *Auth) handler(next http.Handler, m mode, need func(*verify.Token) error
 			err = need(d.token)
 		}
 		if err == nil && d.token != nil && !d.passive {
-			a.observeToken(Verified, d)
+			a.observeToken(event.Verified, d)
 		}
 		learns := d.renewal != nil || d.background != nil || d.clearCookies || a.mayReplay(r, d)
 		switch {
@@ -107,7 +108,7 @@ func (a *Auth) Check(w http.ResponseWriter, r *http.Request) (*http.Request, err
 		a.observeRefusal(d.Context, err)
 		return nil, err
 	}
-	a.observeToken(Verified, d)
+	a.observeToken(event.Verified, d)
 	return a.forward(r, d, nil), nil
 }
 

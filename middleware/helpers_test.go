@@ -17,6 +17,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // What stands around an Auth in these tests: a provider that rotates and takes
@@ -154,13 +155,13 @@ type world struct {
 	provider *provider
 
 	mu     sync.Mutex
-	events []middleware.Event
+	events []event.Event
 }
 
 func newWorld(set ...func(*middleware.Auth)) *world {
 	w := &world{checker: &checker{}, provider: &provider{}}
 	w.Auth = &middleware.Auth{Verifier: w.checker, Refresher: w.provider}
-	w.Observe = func(_ context.Context, e middleware.Event) {
+	w.Observe = func(_ context.Context, e event.Event) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.events = append(w.events, e)
@@ -171,7 +172,7 @@ func newWorld(set ...func(*middleware.Auth)) *world {
 	return w
 }
 
-func (w *world) saw(kind middleware.Kind) (n int) {
+func (w *world) saw(kind event.Kind) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.events {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // defaultReplay is how much of a request's body is kept, so that the handler can
@@ -40,7 +41,7 @@ func (a *Auth) serve(w http.ResponseWriter, r *http.Request, d *decision, next h
 		rw.discarding, rw.lastRun = false, true
 		clear(w.Header())
 		maps.Copy(w.Header(), rw.header)
-		a.observeToken(Replayed, rw.d)
+		a.observeToken(event.Replayed, rw.d)
 		next.ServeHTTP(rw.writer(), a.forward(r, rw.d, rw.body.reader()))
 	}
 	returned = true

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // renewing serves h behind a login that is renewed at every request, over a
@@ -291,7 +291,7 @@ func TestALoginWhoseCookiesDoNotFitGoesOnAndIsReported(t *testing.T) {
 		res := serve(w.Require(whoami), r)
 		wantStatus(t, res, 200)
 		wantCookies(t, res, 0)
-		if w.saw(middleware.CookiesFailed) != 1 {
+		if w.saw(event.CookiesFailed) != 1 {
 			t.Errorf("events: %+v", w.events)
 		}
 		closeWorld(t, w)

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // Revocations end access tokens before their time: one token, all of a login,
@@ -148,7 +149,7 @@ func (a *Auth) revokedOnly(ctx context.Context, err error) error {
 		return err
 	}
 	if ctx.Err() == nil { // else it is the client that has gone
-		a.observe(ctx, Event{Kind: RevocationsFailed, Err: err})
+		a.Observe.Tell(ctx, event.Event{Kind: event.RevocationsFailed, Level: event.LevelOf(err), Err: err})
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -218,7 +219,7 @@ func TestPromise02AStoreOfRevocationsThatIsDownEndsNoLogin(t *testing.T) {
 			wantStatus(t, b.do(w.Renew(whoami), "GET", "/"), 200)
 			<-time.After(life + time.Second)
 		}
-		if w.saw(middleware.RevocationsFailed) == 0 {
+		if w.saw(event.RevocationsFailed) == 0 {
 			t.Error("nobody is told")
 		}
 		wantStatus(t, b.do(w.Logout(nil), "POST", "/"), 204)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // revokeTimeout is how long a sign-out waits for the provider to hear of it, and
@@ -53,7 +54,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
 	a.replace(r, token, t)
-	a.observe(r.Context(), Event{Kind: SignedIn, Issuer: token.Issuer, Subject: token.Subject})
+	a.Observe.Tell(r.Context(), event.Event{Kind: event.SignedIn, Issuer: token.Issuer, Subject: token.Subject})
 	return nil
 }
 
@@ -87,7 +88,11 @@ func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 	if old.Access == "" && old.Refresh == "" {
 		return
 	}
-	a.observe(r.Context(), Event{Kind: SignedOut, Err: a.revoke(r, old)})
+	was := a.owner(r.Context(), old) // before its handle stands for nothing any more
+	err := a.revoke(r, old)
+	e := event.Event{Kind: event.SignedOut, Level: event.LevelOf(err), Err: err}
+	a.nameOwner(&e, was)
+	a.Observe.Tell(r.Context(), e)
 }
 
 // revoke ends the login of t, also if the client has gone meanwhile.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // A Coordinator is a [Refresher] that asks another one once per refresh token,
@@ -44,10 +46,10 @@ type Coordinator struct {
 	// itself until it is back. Default nil: this process only.
 	Store Store
 
-	// Observe is told of calls and of errors of the Store, by several goroutines
-	// at once. It must return soon, and must not Close the Coordinator. A panic of
-	// it is passed over. Default nil.
-	Observe func(ctx context.Context, e Event)
+	// Observe hears what calls have come to, and errors of the Store:
+	// [event.ProviderCalled] and [event.StoreDegraded]. Default: the hook of the
+	// middleware.Auth that uses the Coordinator, or none.
+	Observe event.Hook
 
 	// Grace is how long old tokens are still answered with the newest ones after
 	// these have been presented for the first time: the time in which requests
@@ -74,6 +76,8 @@ type Coordinator struct {
 	book  book
 
 	arriver Arriver // the Refresher, if it is one
+
+	fallback event.Fallback // where Observe is nil
 
 	slots   chan struct{}  // bounds the calls that are at the provider
 	closing chan struct{}  // closed by Close

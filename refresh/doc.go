@@ -35,11 +35,14 @@
 //
 // # What can be seen
 //
-// The Observe of a [Coordinator] is told of each call for new tokens, with how
-// many waited for it and what came of it, and of each failure of the Store. An
-// [Event] is written to a log by
+// The Observe of a [Coordinator] hears of each call for new tokens, with how many
+// waited for it and what came of it, and of each failure of the Store. One line
+// logs it:
 //
-//	slog.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
+//	c.Observe = event.Log(slog.Default())
+//
+// A Coordinator without an Observe tells its events to that of the middleware.Auth
+// that uses it.
 //
 // A provider that is slow shows in Took, and one that a service has too little
 // patience with in the outcome "no_answer".

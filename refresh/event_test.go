@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -23,7 +24,7 @@ type log struct {
 	lines []string
 }
 
-func (l *log) observe(ctx context.Context, e refresh.Event) {
+func (l *log) observe(ctx context.Context, e event.Event) {
 	var line bytes.Buffer
 	slog.New(slog.NewTextHandler(&line, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
@@ -33,7 +34,7 @@ func (l *log) observe(ctx context.Context, e refresh.Event) {
 			}
 			return a
 		},
-	})).LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
+	})).LogAttrs(ctx, e.Level, string(e.Kind), slog.Any("", e))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, strings.TrimSpace(line.String()))
@@ -67,7 +68,7 @@ func TestARememberedAnswerIsNoEvent(t *testing.T) {
 		c.Refresher = &strict{delay: 50 * time.Millisecond}
 		c.Observe = l.observe
 		askTogether(t, c, 20)
-		l.want(t, "level=DEBUG msg=called outcome=exchanged waiters=20 took_ms=50")
+		l.want(t, "level=DEBUG msg=provider_called outcome=exchanged waiters=20 took_ms=50")
 		askTogether(t, c, 20)
 		l.want(t)
 	}, noStore)
@@ -79,26 +80,26 @@ func TestEventsTellWhatACallHasComeTo(t *testing.T) {
 		p := &strict{delay: 50 * time.Millisecond}
 		c.Refresher, c.Observe = p, l.observe
 		askTogether(t, c, 20)
-		l.want(t, "level=DEBUG msg=called outcome=exchanged waiters=20 took_ms=50")
+		l.want(t, "level=DEBUG msg=provider_called outcome=exchanged waiters=20 took_ms=50")
 
 		fail := func(err error) { p.fail.Store(&err) }
 		fail(errors.New("test: down"))
 		_, _ = c.Refresh(t.Context(), start("v"))
 		synctest.Wait()
-		l.want(t, "level=WARN msg=called outcome=failed waiters=1 took_ms=50")
+		l.want(t, "level=WARN msg=provider_called outcome=failed waiters=1 took_ms=50")
 
 		fail(fmt.Errorf("%w: test", refresh.ErrDenied))
 		_, _ = c.Refresh(t.Context(), start("v"))
 		synctest.Wait()
-		l.want(t, "level=INFO msg=called outcome=denied waiters=1 took_ms=50")
+		l.want(t, "level=INFO msg=provider_called outcome=denied waiters=1 took_ms=50")
 
 		fail(fmt.Errorf("%w: test", refresh.ErrNoAnswer))
 		_, _ = c.Refresh(t.Context(), start("w"))
 		synctest.Wait()
-		l.want(t, "level=WARN msg=called outcome=no_answer waiters=1 took_ms=50")
+		l.want(t, "level=WARN msg=provider_called outcome=no_answer waiters=1 took_ms=50")
 		p.fail.Store(nil)
 		<-time.After(2 * time.Second)
-		l.want(t, "level=DEBUG msg=called outcome=exchanged waiters=0 took_ms=50") // by itself
+		l.want(t, "level=DEBUG msg=provider_called outcome=exchanged waiters=0 took_ms=50") // by itself
 
 		going := make(chan struct{})
 		go func() {
@@ -109,7 +110,7 @@ func TestEventsTellWhatACallHasComeTo(t *testing.T) {
 		_ = c.Revoke(t.Context(), start("x"))
 		<-going
 		_ = c.Close()
-		l.want(t, "level=INFO msg=called outcome=ended waiters=1 took_ms=50")
+		l.want(t, "level=INFO msg=provider_called outcome=ended waiters=1 took_ms=50")
 	})
 }
 
@@ -121,7 +122,7 @@ func TestEventsTellWhatReplicasShare(t *testing.T) {
 		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
 		mustRefresh(t, replicas[1], start("u"), generation("u", 1))
 		synctest.Wait()
-		l.want(t, "level=DEBUG msg=called outcome=shared waiters=1 took_ms=0")
+		l.want(t, "level=DEBUG msg=provider_called outcome=shared waiters=1 took_ms=0")
 		store.SetDown(true)
 		mustRefresh(t, replicas[1], start("v"), generation("v", 1))
 		store.SetDown(false)
@@ -154,7 +155,7 @@ func TestAPanicWhereNobodyWaitsEndsNoProgram(t *testing.T) {
 	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
 		p := careless{&strict{delay: time.Second}}
 		c.Refresher = p
-		c.Observe = func(context.Context, refresh.Event) { panic("test: Observe") }
+		c.Observe = func(context.Context, event.Event) { panic("test: Observe") }
 		mustRefresh(t, c, start("u"), generation("u", 1))
 		c.Presented(generation("u", 1).Access) // Arrived
 		go func() { _, _ = c.Refresh(t.Context(), generation("u", 1)) }()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -183,8 +184,8 @@ func ExampleCoordinator_observe() {
 	provider.Fail(refreshtest.Unavailable, 1)
 	c := &refresh.Coordinator{
 		Refresher: &refresh.OAuth2{ClientID: "client", TokenURL: provider.URL("/token"), Client: provider.Client()},
-		Observe: func(_ context.Context, e refresh.Event) {
-			fmt.Println(e.Level(), e.Kind, e.Outcome, e.Waiters) // or slog.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
+		Observe: func(_ context.Context, e event.Event) {
+			fmt.Println(e.Level, e.Kind, e.Outcome, e.Waiters) // event.Log(logger) does it by slog
 		},
 	}
 	login := provider.Login("alice")
@@ -195,7 +196,7 @@ func ExampleCoordinator_observe() {
 	}
 	c.Close() // waits for what is still to be told
 	// Unordered output:
-	// WARN called failed 1
+	// WARN provider_called failed 1
 	// for now: true
-	// DEBUG called exchanged 1
+	// DEBUG provider_called exchanged 1
 }

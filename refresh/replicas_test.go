@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -145,8 +146,8 @@ func TestPromise02ADeadStoreEndsNoLogin(t *testing.T) {
 	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		var events atomic.Int64
 		c := replicas[0]
-		c.Observe = func(_ context.Context, e refresh.Event) {
-			if e.Kind == refresh.StoreDegraded {
+		c.Observe = func(_ context.Context, e event.Event) {
+			if e.Kind == event.StoreDegraded {
 				events.Add(1)
 			}
 		}

@@ -72,7 +72,6 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 	g.coordinator = &refresh.Coordinator{
 		Refresher: g.keepLogins(client),
 		Store:     g.store.Store,
-		Observe:   g.observeCall,
 		Grace:     c.grace,
 		Keep:      c.keep,
 		Timeout:   c.refreshTimeout,
@@ -147,7 +146,6 @@ func (g *gateway) verifier(issuer verify.Issuer) (*verify.JWT, error) {
 		return nil, fmt.Errorf("gateway: ISSUER, AUDIENCE, ALGORITHMS or JWKS_URL: %w", err)
 	}
 	j.Cooldown, j.KeysMaxAge = g.config.jwksCooldown, g.config.jwksInterval
-	j.Observe = g.observeKeys
 	return j, nil
 }
 

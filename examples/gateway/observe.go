@@ -1,56 +1,40 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
-	"github.com/tokenlife/tokenlife/middleware"
-	"github.com/tokenlife/tokenlife/middleware/verify"
-	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/sessions"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// What happens becomes lines of the log: the kind is the message, and the event
-// says how much it matters and what is to be told of it. It is counted as well,
-// if there are metrics.
-
-func (g *gateway) observe(ctx context.Context, e middleware.Event) {
+// observe hears all that happens. It becomes lines of the log, and is counted, if
+// there are metrics.
+func (g *gateway) observe(ctx context.Context, e event.Event) {
 	if g.metrics != nil {
-		g.metrics.Auth(ctx, e)
+		g.metrics.Observe(ctx, e)
 	}
-	if e.Kind == middleware.RevocationsFailed && !g.revocationsFailed.now() {
-		return
+	switch e.Kind {
+	case event.RevocationsFailed:
+		if !g.revocationsFailed.now() {
+			return
+		}
+	case event.StoreDegraded:
+		if !g.storeDegraded.now() {
+			return
+		}
 	}
-	// Asked first, since this is told of every request.
-	if level := e.Level(); g.log.Enabled(ctx, level) {
-		g.log.LogAttrs(ctx, level, string(e.Kind), slog.Any("", e))
-	}
+	e.Kind = cmp.Or(messages[e.Kind], e.Kind)
+	event.Log(g.log)(ctx, e)
 }
 
-func (g *gateway) observeKeys(ctx context.Context, e verify.Event) {
-	if g.metrics != nil {
-		g.metrics.Keys(ctx, e)
-	}
-	g.log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
-}
-
-func (g *gateway) observeSession(ctx context.Context, e sessions.Event) {
-	if g.metrics != nil {
-		g.metrics.Sessions(ctx, e)
-	}
-	g.log.LogAttrs(ctx, e.Level(), "session_"+string(e.Kind), slog.Any("", e))
-}
-
-func (g *gateway) observeCall(ctx context.Context, e refresh.Event) {
-	if g.metrics != nil {
-		g.metrics.Calls(ctx, e)
-	}
-	if e.Kind == refresh.StoreDegraded && !g.storeDegraded.now() {
-		return
-	}
-	g.log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
+// messages are those of the log that are not the Kind of their event.
+var messages = map[event.Kind]event.Kind{
+	event.ProviderCalled: "called",
+	event.HandleReused:   "session_reused",
+	event.LoginDenied:    "session_denied",
+	event.LoginDisplaced: "session_displaced",
 }
 
 // seldom keeps what happens at every request while a store is down to one line in

@@ -51,7 +51,6 @@ func (g *gateway) keepLogins(client refresh.Refresher) refresh.Refresher {
 		Idle:      c.idle,
 		Absolute:  c.absolute,
 		Timeout:   c.refreshTimeout,
-		Observe:   g.observeSession,
 	}
 	return g.sessions
 }

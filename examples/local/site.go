@@ -12,8 +12,8 @@ import (
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/local"
-	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
 //go:embed site
@@ -51,8 +51,8 @@ func newSite(ctx context.Context, file string, life time.Duration) (_ *site, err
 		Life:     life,
 		Idle:     14 * 24 * time.Hour,
 		Store:    store,
-		Observe: func(_ context.Context, e sessions.Event) {
-			slog.Warn("a login has ended", "why", e.Kind, "subject", e.Subject, "device", e.Login.Device)
+		Observe: func(_ context.Context, e event.Event) {
+			slog.Warn("a login has ended", "why", e.Kind, "subject", e.Subject, "device", e.Device)
 		},
 	}
 	// Who may come in: whoever has one of its access tokens, for us.

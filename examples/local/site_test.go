@@ -258,7 +258,7 @@ func TestAnOldCookieEndsTheLogin(t *testing.T) {
 		t.Errorf("the thief gets %s", answer.Status)
 	}
 	ada.want(401, "POST", "/refresh-token", url.Values{})
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") || !strings.Contains(got, "why=reused") {
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") || !strings.Contains(got, "why=handle_reused") {
 		t.Errorf("the program has written %q, want a line about it", got)
 	}
 }

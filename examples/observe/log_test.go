@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // A log needs no package of its own.
@@ -17,9 +18,7 @@ func Example_log() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime}))
 	auth := &middleware.Auth{Verifier: middleware.VerifierFunc(verifyWord)}
 
-	auth.Observe = func(ctx context.Context, e middleware.Event) {
-		logger.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
-	}
+	auth.Observe = event.Log(logger)
 
 	handler := auth.Require(http.NotFoundHandler())
 	for _, word := range []string{"good", "bad"} {

@@ -1,8 +1,8 @@
 // Command observe is a small site that tells all that happens to its logins, in
 // three ways: as lines of a log, as metrics for Prometheus, and to OpenTelemetry.
 //
-// What to copy is newSite in site.go, where the parts get their Observe, and of
-// the packages prom and otelevents the one that fits.
+// What to copy is the line of site.go with the Observe of the Auth, and of the
+// packages prom and otelevents the one that fits.
 package main
 
 import (

@@ -58,16 +58,16 @@ func TestTheReadmesTranscriptIsTrue(t *testing.T) {
 
 	written := string(running.Stop(t))
 	for _, want := range []string{
-		`level=DEBUG msg=keys_fetched issuer=https://issuer\.example keys=1 took_ms=\d+\n`,
+		`level=DEBUG msg=keys_fetched keys=1 took_ms=\d+ issuer=https://issuer\.example\n`,
 		`level=INFO msg=signed_in issuer=https://issuer\.example subject=ann\n`,
-		`level=DEBUG msg=called outcome=exchanged waiters=1 took_ms=\d+\n`,
+		`level=DEBUG msg=provider_called outcome=exchanged waiters=1 took_ms=\d+\n`,
 		`level=DEBUG msg=refreshed cause=asked took_ms=\d+ issuer=https://issuer\.example subject=ann\n`,
 		`level=DEBUG msg=refused reason=no_token error=`,
-		`level=WARN msg=called outcome=failed waiters=1 took_ms=\d+ error="observe: the issuer is down"\n`,
+		`level=WARN msg=provider_called outcome=failed waiters=1 took_ms=\d+ error="observe: the issuer is down"\n`,
 		`level=INFO msg=refresh_failed cause=asked `,
 		`level=WARN msg=refused reason=unavailable error=`,
 		`"Name":"tokenlife\.refreshed","Attributes":\[\{"Key":"tokenlife\.refresh\.cause","Value":\{"Type":"STRING","Value":"asked"`,
-		`"Name":"tokenlife\.called"`,
+		`"Name":"tokenlife\.provider_called"`,
 		`"Name":"tokenlife\.refresh\.duration"`,
 	} {
 		if !regexp.MustCompile(want).MatchString(written) {

@@ -14,8 +14,8 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/local"
-	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
 // A site is the handler, and what to close after its server.
@@ -26,37 +26,24 @@ type site struct {
 	auth        *middleware.Auth
 }
 
-// newSite gives each part of a site an Observe that tells the log, m and o. The
-// log needs one line for each; a program with one kind of metrics, or with none,
-// leaves out all, m and o.
+// newSite returns a site whose events go to the log, to m and to o. The Auth hands
+// its Observe on to the other parts. A program that wants a log alone sets it to
+// event.Log(log).
 func newSite(log *slog.Logger, m *prom.Metrics, o *otelevents.Events) (*site, error) {
 	issuer := &fragile{Issuer: local.Issuer{
 		URL:      "https://issuer.example", // a name; nobody calls it
 		Audience: []string{"observe"},
 		Life:     20 * time.Second,
-		Observe: all(m.Sessions, o.Sessions, func(ctx context.Context, e sessions.Event) {
-			log.LogAttrs(ctx, e.Level(), "session_"+string(e.Kind), slog.Any("", e))
-		}),
 	}}
 	tokens, err := verify.New(verify.Issuer{URL: issuer.URL, Keys: issuer.JWKS, Audience: issuer.Audience})
 	if err != nil {
 		return nil, err
 	}
-	tokens.Observe = all(m.Keys, o.Keys, func(ctx context.Context, e verify.Event) {
-		log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
-	})
-	coordinator := &refresh.Coordinator{
-		Refresher: issuer,
-		Observe: all(m.Calls, o.Calls, func(ctx context.Context, e refresh.Event) {
-			log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
-		}),
-	}
+	coordinator := &refresh.Coordinator{Refresher: issuer}
 	auth := &middleware.Auth{
 		Verifier:  tokens,
 		Refresher: coordinator,
-		Observe: all(m.Auth, o.Auth, func(ctx context.Context, e middleware.Event) {
-			log.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
-		}),
+		Observe:   all(m.Observe, o.Observe, event.Log(log)),
 	}
 	if err := errors.Join(issuer.Validate(), auth.Validate()); err != nil {
 		return nil, err
@@ -85,10 +72,10 @@ func (s *site) Close() error {
 }
 
 // all returns a hook that calls each of these.
-func all[E any](hooks ...func(context.Context, E)) func(context.Context, E) {
-	return func(ctx context.Context, e E) {
+func all(hooks ...event.Hook) event.Hook {
+	return func(ctx context.Context, e event.Event) {
 		for _, hook := range hooks {
-			hook(ctx, e)
+			hook.Tell(ctx, e)
 		}
 	}
 }

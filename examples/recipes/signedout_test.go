@@ -19,6 +19,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
@@ -30,16 +31,9 @@ func Example_watchingLogins() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTimes}))
 
 	auth := &middleware.Auth{
-		Verifier: tokens,
-		Refresher: &refresh.Coordinator{
-			Refresher: client,
-			Observe: func(ctx context.Context, e refresh.Event) {
-				logger.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
-			},
-		},
-		Observe: func(ctx context.Context, e middleware.Event) {
-			logger.LogAttrs(ctx, e.Level(), string(e.Kind), slog.Any("", e))
-		},
+		Verifier:  tokens,
+		Refresher: client,
+		Observe:   event.Log(logger),
 	}
 
 	defer auth.Close()
@@ -50,7 +44,7 @@ func Example_watchingLogins() {
 	middlewaretest.SignIn(auth, r, login)
 	serve(auth.Require(http.HandlerFunc(hello)), r)
 	// Output:
-	// level=INFO msg=called outcome=denied waiters=1 error="middlewaretest: refresh: the provider refused with status 400, invalid_grant"
+	// level=INFO msg=provider_called outcome=denied waiters=1 error="middlewaretest: refresh: the provider refused with status 400, invalid_grant"
 	// level=INFO msg=ended cause=expired error="middlewaretest: refresh: the provider refused with status 400, invalid_grant" issuer=https://provider.test subject=ann
 	// level=DEBUG msg=refused reason=login_over error="middleware: refused with 401: middlewaretest: refresh: the provider refused with status 400, invalid_grant"
 }
@@ -65,30 +59,26 @@ func withoutTimes(_ []string, a slog.Attr) slog.Attr {
 
 // A report is what the events say of one unexpected sign-out.
 type report struct {
-	mu      sync.Mutex
-	request []middleware.Event
-	call    []refresh.Event
-	login   []sessions.Event
+	mu     sync.Mutex
+	events []event.Event
 }
 
-func note[E any](r *report, events *[]E, e E) {
+func (r *report) note(_ context.Context, e event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	*events = append(*events, e)
+	r.events = append(r.events, e)
 }
 
 func (r *report) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
-	for _, e := range r.request {
+	for _, e := range r.events {
+		if e.Outcome != "" {
+			fmt.Fprintf(&b, "%s outcome=%s\n", e.Kind, e.Outcome)
+			continue
+		}
 		fmt.Fprintf(&b, "%s cause=%s reason=%s: %v\n", e.Kind, e.Cause, e.Reason, e.Err)
-	}
-	for _, e := range r.call {
-		fmt.Fprintf(&b, "%s outcome=%s\n", e.Kind, e.Outcome)
-	}
-	for _, e := range r.login {
-		fmt.Fprintf(&b, "sessions: %s\n", e.Kind)
 	}
 	return b.String()
 }
@@ -96,12 +86,9 @@ func (r *report) String() string {
 // watched returns an Auth for p of which report hears.
 func (r *report) watched(p *middlewaretest.Provider) *middleware.Auth {
 	return &middleware.Auth{
-		Verifier: p,
-		Refresher: &refresh.Coordinator{
-			Refresher: p,
-			Observe:   func(_ context.Context, e refresh.Event) { note(r, &r.call, e) },
-		},
-		Observe: func(_ context.Context, e middleware.Event) { note(r, &r.request, e) },
+		Verifier:  p,
+		Refresher: &refresh.Coordinator{Refresher: p},
+		Observe:   r.note,
 	}
 }
 
@@ -129,7 +116,7 @@ func TestWhatTheEventsSayOfAnUnexpectedSignOut(t *testing.T) {
 			r := ended(p, a)
 			p.Endpoint.End("ann")
 			serve(a.Require(http.HandlerFunc(hello)), r)
-		}, []string{"ended", "invalid_grant", "refused cause= reason=login_over", "called outcome=denied"}},
+		}, []string{"ended", "invalid_grant", "refused cause= reason=login_over", "provider_called outcome=denied"}},
 		{"somebody else has used the refresh token", func(t *testing.T, p *middlewaretest.Provider, rep *report) {
 			a := rep.watched(p)
 			r := ended(p, a)
@@ -144,7 +131,7 @@ func TestWhatTheEventsSayOfAnUnexpectedSignOut(t *testing.T) {
 			if p.Endpoint.Stats().Reused != 1 {
 				t.Error("the provider has seen no reuse")
 			}
-		}, []string{"ended", "invalid_grant", "refused cause= reason=login_over", "called outcome=denied"}},
+		}, []string{"ended", "invalid_grant", "refused cause= reason=login_over", "provider_called outcome=denied"}},
 		{"a strict provider's answer is lost", func(t *testing.T, p *middlewaretest.Provider, rep *report) {
 			a := rep.watched(p)
 			r := ended(p, a)
@@ -154,13 +141,13 @@ func TestWhatTheEventsSayOfAnUnexpectedSignOut(t *testing.T) {
 			}
 			<-time.After(time.Minute)
 			serve(a.Require(http.HandlerFunc(hello)), r)
-		}, []string{"refresh_failed", "called outcome=no_answer", "called outcome=denied", "ended"}},
+		}, []string{"refresh_failed", "provider_called outcome=no_answer", "provider_called outcome=denied", "ended"}},
 		{"the provider is down", func(_ *testing.T, p *middlewaretest.Provider, rep *report) {
 			a := rep.watched(p)
 			r := ended(p, a)
 			p.Endpoint.Fail(refreshtest.Unavailable, -1)
 			serve(a.Require(http.HandlerFunc(hello)), r)
-		}, []string{"refresh_failed", "refused cause= reason=unavailable", "called outcome=failed"}},
+		}, []string{"refresh_failed", "refused cause= reason=unavailable", "provider_called outcome=failed"}},
 		{"a replica has other keys", func(_ *testing.T, p *middlewaretest.Provider, rep *report) {
 			a, b := rep.watched(p), rep.watched(p)
 			a.Cookies.Keys, b.Cookies.Keys = ring(1), ring(2)
@@ -186,7 +173,7 @@ func TestWhatTheEventsSayOfAnUnexpectedSignOut(t *testing.T) {
 				t.Fatal(err)
 			}
 			serve(a.Require(http.HandlerFunc(hello)), r)
-		}, []string{"refresh_failed", "too long", "refused cause= reason=unavailable", "called outcome=exchanged"}},
+		}, []string{"refresh_failed", "too long", "refused cause= reason=unavailable", "provider_called outcome=exchanged"}},
 		{"this machine's clock is behind", func(_ *testing.T, p *middlewaretest.Provider, rep *report) {
 			a := rep.watched(p)
 			now := time.Now().Add(time.Hour)
@@ -249,9 +236,9 @@ func TestWhatTheEventsSayOfAnUnexpectedSignOut(t *testing.T) {
 			serve(a.Require(http.HandlerFunc(hello)), r)
 		}, []string{"refused cause= reason=cross_origin"}},
 		{"a handle of a login on the server is used again", func(t *testing.T, p *middlewaretest.Provider, rep *report) {
-			logins := rep.logins(p, new(refresh.MemoryStore))
+			kept := logins(p, new(refresh.MemoryStore))
 			a := rep.watched(p)
-			a.Refresher = logins
+			a.Refresher = kept
 			stolen := get()
 			middlewaretest.SignIn(a, stolen, p.Login(map[string]any{"sub": "ann"}))
 			r := stolen.Clone(stolen.Context())
@@ -261,13 +248,13 @@ func TestWhatTheEventsSayOfAnUnexpectedSignOut(t *testing.T) {
 			}
 			<-time.After(time.Minute)
 			serve(a.Require(http.HandlerFunc(hello)), stolen)
-			if err := errors.Join(a.Close(), logins.Close()); err != nil {
+			if err := errors.Join(a.Close(), kept.Close()); err != nil {
 				t.Error(err)
 			}
-		}, []string{"sessions: reused", "ended", "refused cause= reason=login_over"}},
+		}, []string{"handle_reused", "ended", "refused cause= reason=login_over"}},
 		{"the store has lost a login", func(t *testing.T, p *middlewaretest.Provider, rep *report) {
 			a, b := rep.watched(p), rep.watched(p)
-			before, after := rep.logins(p, new(refresh.MemoryStore)), rep.logins(p, new(refresh.MemoryStore))
+			before, after := logins(p, new(refresh.MemoryStore)), logins(p, new(refresh.MemoryStore))
 			a.Refresher, b.Refresher = before, after
 			r := get()
 			middlewaretest.SignIn(a, r, p.Login(map[string]any{"sub": "ann"}))
@@ -293,9 +280,8 @@ func TestWhatTheEventsSayOfAnUnexpectedSignOut(t *testing.T) {
 	}
 }
 
-func (r *report) logins(p *middlewaretest.Provider, store refresh.Store) *sessions.Sessions {
+func logins(p *middlewaretest.Provider, store refresh.Store) *sessions.Sessions {
 	return &sessions.Sessions{
 		Refresher: p, Store: store,
-		Observe: func(_ context.Context, e sessions.Event) { note(r, &r.login, e) },
 	}
 }

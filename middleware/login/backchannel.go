@@ -8,13 +8,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
-
-// LoggedOut is the kind of the event that Auth.Observe gets for each request to
-// [Flow.BackChannel]; its Err says why nothing was ended.
-const LoggedOut middleware.Kind = "back_channel_logout"
 
 // A Logout is what a provider says has ended: a session, or all of a subject's.
 type Logout struct {
@@ -38,7 +34,8 @@ type Logout struct {
 // A logout token is taken once, and for five minutes from its iat. The answer is
 // 200, or 400 with a JSON error if it is not good or the logout could not be
 // carried out (section 2.8): a provider may send it again then, and with
-// temporarily_unavailable it should.
+// temporarily_unavailable it should. Auth.Observe hears of each request:
+// [event.BackChannelLogout].
 //
 // BackChannel panics if f is not valid, or if there is nothing that a logout
 // could end: neither Auth.Revocations nor OnLogout; or if LogoutTokens is nil
@@ -57,7 +54,9 @@ func (f *Flow) BackChannel() http.Handler {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), f.timeout())
 		defer cancel()
 		l, err := f.logOut(ctx, w, r)
-		f.observe(ctx, middleware.Event{Kind: LoggedOut, Err: err, Issuer: l.Issuer, Subject: l.Subject})
+		f.Auth.Observe.Tell(ctx, event.Event{
+			Kind: event.BackChannelLogout, Level: event.LevelOf(err), Err: err, Issuer: l.Issuer, Subject: l.Subject,
+		})
 		answerLogout(w, err)
 	})
 }

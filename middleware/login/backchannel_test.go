@@ -18,6 +18,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -313,7 +314,7 @@ func TestASessionThatCannotBeNotedIsTold(t *testing.T) {
 		b.signIn(t, s) // which goes on without
 		var told []error
 		for _, e := range s.events {
-			if e.Kind == middleware.RevocationsFailed {
+			if e.Kind == event.RevocationsFailed {
 				told = append(told, e.Err)
 			}
 		}

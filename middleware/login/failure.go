@@ -1,7 +1,6 @@
 package login
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"html/template"
@@ -9,7 +8,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // A Failure is why a sign-in did not succeed. It repeats nothing that the
@@ -89,16 +88,8 @@ func (e *Failure) explain() string {
 	}
 }
 
-// observe tells Auth.Observe. A panic of it is passed over, as by Auth.
-func (f *Flow) observe(ctx context.Context, e middleware.Event) {
-	if f.Auth.Observe != nil {
-		defer func() { _ = recover() }()
-		f.Auth.Observe(ctx, e)
-	}
-}
-
 func (f *Flow) fail(w http.ResponseWriter, r *http.Request, e *Failure) {
-	f.observe(r.Context(), middleware.Event{Kind: Failed, Reason: e.Code, Err: e})
+	f.Auth.Observe.Tell(r.Context(), event.Event{Kind: event.SignInFailed, Level: event.LevelOf(e), Reason: e.Code, Err: e})
 	if f.OnError != nil {
 		f.OnError(w, r, e)
 		return

@@ -17,11 +17,8 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
-
-// Failed is the kind of the event that Auth.Observe gets when a sign-in did
-// not succeed; its Err is a [*Failure].
-const Failed middleware.Kind = "sign_in_failed"
 
 // A Flow signs users in at one provider.
 //
@@ -29,7 +26,8 @@ const Failed middleware.Kind = "sign_in_failed"
 // changed after its first use. Close it when the server has been shut down.
 type Flow struct {
 	// Auth takes over the logins: its cookies hold them, its Verifier checks
-	// their access tokens. Its LoginURL should lead to [Flow.Start]; that is
+	// their access tokens, its Observe hears of sign-ins that failed
+	// ([event.SignInFailed]). Its LoginURL should lead to [Flow.Start]; that is
 	// where somebody is sent whose sign-in failed. Required.
 	Auth *middleware.Auth
 
@@ -163,6 +161,7 @@ func (f *Flow) setUp() error {
 		}
 	}
 	f.desk.open()
+	event.SetDefault(f.Auth.Observe, f.idTokens, f.logoutTokens)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 func TestASignInBeginsALogin(t *testing.T) {
@@ -300,4 +301,23 @@ func TestStripTakesAttemptsOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The Flow's own verifier of ID tokens fetches keys as well as the Auth's.
+func TestTheHookOfTheAuthHearsOfTheKeysOfIDTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, b := newSite(t), newBrowser()
+		b.signIn(t, s)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		fetches := 0
+		for _, e := range s.events {
+			if e.Kind == event.KeysFetched {
+				fetches++
+			}
+		}
+		if fetches != 2 {
+			t.Errorf("heard of %d fetches of keys, want 2", fetches)
+		}
+	})
 }

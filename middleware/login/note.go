@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // note keeps whose session this is, for a login whose access tokens do not name
@@ -17,8 +17,8 @@ import (
 func (f *Flow) note(ctx context.Context, t refresh.Tokens) {
 	err := f.keepNote(ctx, t)
 	if err != nil {
-		f.observe(ctx, middleware.Event{
-			Kind: middleware.RevocationsFailed, Err: fmt.Errorf("login: noting whose session it is: %w", err),
+		f.Auth.Observe.Tell(ctx, event.Event{
+			Kind: event.RevocationsFailed, Level: event.LevelOf(err), Err: fmt.Errorf("login: noting whose session it is: %w", err),
 		})
 	}
 }

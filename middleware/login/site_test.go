@@ -18,6 +18,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -36,7 +37,7 @@ type site struct {
 	start, callback http.Handler
 
 	mu      sync.Mutex
-	events  []middleware.Event
+	events  []event.Event
 	secrets []string // states, nonces, verifiers' challenges, codes, cookies
 	output  strings.Builder
 }
@@ -58,7 +59,7 @@ func newSite(t testing.TB, change ...func(*login.Flow)) *site {
 	}
 	s.auth = &middleware.Auth{
 		Verifier: verifier, Refresher: client, LoginURL: "/login",
-		Observe: func(_ context.Context, e middleware.Event) {
+		Observe: func(_ context.Context, e event.Event) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.events = append(s.events, e)
@@ -83,10 +84,10 @@ func newSite(t testing.TB, change ...func(*login.Flow)) *site {
 }
 
 // failures returns the failed sign-ins so far.
-func (s *site) failures() []middleware.Event {
+func (s *site) failures() []event.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.events), func(e middleware.Event) bool { return e.Kind != login.Failed })
+	return slices.DeleteFunc(slices.Clone(s.events), func(e event.Event) bool { return e.Kind != event.SignInFailed })
 }
 
 // A browser keeps cookies, by name.

@@ -68,7 +68,8 @@
 // KeysMaxAge, for cached tokens too. A new key is fetched for the first token
 // that names it, at most once per [JWT].Cooldown whatever clients send. A wrong
 // signature never causes a fetch. A goroutine exists only while a fetch runs.
-// The Observe of a [JWT] is told of each fetch, and of its failure.
+// The Observe of a [JWT] hears of each fetch, and of its failure; without one,
+// that of the middleware.Auth hears it whose Verifier the JWT is.
 //
 // Keys are stored by github.com/MicahParks/jwkset and found by
 // github.com/MicahParks/keyfunc; github.com/golang-jwt/jwt checks the

@@ -11,6 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -205,8 +206,8 @@ func ExampleJWT_observe() {
 		return
 	}
 	defer tokens.Close()
-	tokens.Observe = func(_ context.Context, e verify.Event) {
-		fmt.Println(e.Level(), e.Kind, e.Issuer, e.Keys) // or slog.Log(ctx, e.Level(), string(e.Kind), "keys", e)
+	tokens.Observe = func(_ context.Context, e event.Event) {
+		fmt.Println(e.Level, e.Kind, e.Issuer, e.Keys) // or slog.Log(ctx, e.Level, string(e.Kind), "keys", e)
 	}
 	for range 2 { // the second time, they are known
 		_, err = tokens.Verify(context.Background(), exampleToken(jwt.MapClaims{

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/local"
 )
 
@@ -19,11 +20,11 @@ func TestAPanicOfKeysOrObserveIsNoMoreThanAFailure(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		keys    func(context.Context) ([]byte, error)
-		observe func(context.Context, verify.Event)
+		observe func(context.Context, event.Event)
 		good    bool
 	}{
 		"Keys":    {func(context.Context) ([]byte, error) { panic("a mistake") }, nil, false},
-		"Observe": {issuer.JWKS, func(context.Context, verify.Event) { panic("a mistake") }, true},
+		"Observe": {issuer.JWKS, func(context.Context, event.Event) { panic("a mistake") }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tokens, err := verify.New(verify.Issuer{URL: issuer.URL, Audience: issuer.Audience, Keys: tt.keys})
@@ -32,7 +33,7 @@ func TestAPanicOfKeysOrObserveIsNoMoreThanAFailure(t *testing.T) {
 			}
 			defer tokens.Close()
 			told := 0
-			tokens.Observe = func(ctx context.Context, e verify.Event) {
+			tokens.Observe = func(ctx context.Context, e event.Event) {
 				if told++; tt.good != (e.Err == nil) {
 					t.Errorf("told %v", e.Err)
 				}

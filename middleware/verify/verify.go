@@ -10,6 +10,8 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 const (
@@ -73,15 +75,18 @@ type JWT struct {
 	// are kept. Default: 1000.
 	KeySets int
 
-	// Observe is told of fetches of key sets, beside the requests. It must
-	// return soon. A panic of it is passed over. Default nil.
-	Observe func(ctx context.Context, e Event)
+	// Observe hears of fetches of key sets, which run beside the requests:
+	// [event.KeysFetched]. Default: the hook of the middleware.Auth whose Verifier
+	// this is, or none.
+	Observe event.Hook
 
 	once   sync.Once
 	mu     sync.Mutex // held to add a dynamic issuer or to close
 	ctx    context.Context
 	cancel context.CancelFunc
 	group  sync.WaitGroup // of fetches
+
+	fallback event.Fallback // where Observe is nil
 
 	limits  limits
 	client  *http.Client

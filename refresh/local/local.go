@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
@@ -69,9 +70,11 @@ type Issuer struct {
 	// Default: none.
 	Claims func(ctx context.Context, subject string) (map[string]any, error)
 
-	// Observe is told of logins that end by reuse, by Claims, or because their
-	// subject has too many. It must return soon. Default nil.
-	Observe func(ctx context.Context, e sessions.Event)
+	// Observe hears of logins that end by reuse, by Claims, or because their
+	// subject has too many: [event.HandleReused], [event.LoginDenied] and
+	// [event.LoginDisplaced]. Default: the hook of the middleware.Auth whose
+	// Refresher this is, or none.
+	Observe event.Hook
 
 	// Algorithm is what the Issuer signs with, by keys that it makes itself:
 	// "ES256", "RS256" or "EdDSA". It may be changed from one start to the next.
@@ -100,6 +103,8 @@ type Issuer struct {
 	alg    string
 	shared refresh.Store // of the keys; nil: not shared
 	logins *sessions.Sessions
+
+	fallback event.Fallback // where Observe is nil
 
 	turning sync.Mutex // one caller makes keys
 	keys    atomic.Pointer[keySet]
@@ -168,8 +173,16 @@ func (i *Issuer) ready() error {
 		i.logins = &sessions.Sessions{
 			Refresher: refresh.Func(i.next), Store: store, ShowAccess: true,
 			Grace: i.Grace, Keep: i.Keep, Idle: i.Idle, Absolute: i.Absolute,
-			Observe: i.Observe,
+			Observe: i.observe,
 		}
 	})
 	return i.err
+}
+
+// ObserveDefault implements [event.Observable]: h hears what the Issuer tells
+// where Observe is nil.
+func (i *Issuer) ObserveDefault(h event.Hook) { i.fallback.Set(h) }
+
+func (i *Issuer) observe(ctx context.Context, e event.Event) {
+	i.fallback.For(i.Observe).Tell(ctx, e)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/local"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
@@ -168,10 +169,19 @@ func TestLifetimes(t *testing.T) {
 }
 
 func TestReuseEndsTheLoginAndIsTold(t *testing.T) {
+	for name, give := range map[string]func(*local.Issuer, event.Hook){
+		"to its own hook":        func(i *local.Issuer, h event.Hook) { i.Observe = h },
+		"to the hook of an Auth": (*local.Issuer).ObserveDefault,
+	} {
+		t.Run(name, func(t *testing.T) { reuseIsTold(t, give) })
+	}
+}
+
+func reuseIsTold(t *testing.T, give func(*local.Issuer, event.Hook)) {
 	synctest.Test(t, func(t *testing.T) {
-		var events []sessions.Event
+		var events []event.Event
 		i := newIssuer()
-		i.Observe = func(_ context.Context, e sessions.Event) { events = append(events, e) }
+		give(i, func(_ context.Context, e event.Event) { events = append(events, e) })
 		first, err := i.LoginOn(t.Context(), "alice", "a laptop")
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +203,7 @@ func TestReuseEndsTheLoginAndIsTold(t *testing.T) {
 				t.Errorf("after it: %v, want ErrDenied", err)
 			}
 		}
-		if len(events) != 1 || events[0].Kind != sessions.Reused || events[0].Subject != "alice" || events[0].Login.Device != "a laptop" {
+		if len(events) != 1 || events[0].Kind != event.HandleReused || events[0].Subject != "alice" || events[0].Device != "a laptop" {
 			t.Errorf("events: %+v", events)
 		}
 	})

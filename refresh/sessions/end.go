@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // Revoke implements [refresh.Revoker]: it ends the login that t's refresh handle
@@ -165,7 +166,7 @@ func (s *Sessions) reused(ctx context.Context, name string, h handle) error {
 		return !ok
 	})
 	if over != nil {
-		s.observe(ctx, Reused, over)
+		s.observe(ctx, event.HandleReused, over)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
@@ -47,8 +48,8 @@ func ExampleSessions_reuse() {
 		Refresher: refresh.Func(next),
 		Store:     new(refresh.MemoryStore),
 		Grace:     -1, // none, as this example does not wait for it to pass
-		Observe: func(_ context.Context, e sessions.Event) {
-			fmt.Println(e.Kind, e.Subject, e.Login.Device)
+		Observe: func(_ context.Context, e event.Event) {
+			fmt.Println(e.Kind, e.Subject, e.Device)
 		},
 	}
 	defer logins.Close()
@@ -71,7 +72,7 @@ func ExampleSessions_reuse() {
 	_, err = logins.Refresh(ctx, current)
 	fmt.Println("for the user:", errors.Is(err, refresh.ErrDenied))
 	// Output:
-	// reused ann Firefox on Linux
+	// handle_reused ann Firefox on Linux
 	// for the thief: true
 	// for the user: true
 }

@@ -184,7 +184,7 @@ func TestAProvidersRefusalEndsTheLogin(t *testing.T) {
 		t.Errorf("its access token: %v", err)
 	}
 	w.refresh(s, other)
-	if got := w.kinds(); got != "denied" {
+	if got := w.kinds(); got != "login_denied" {
 		t.Errorf("events are %q, want one", got)
 	}
 	if calls, _, _ := w.provider.counts(); calls != 2 {

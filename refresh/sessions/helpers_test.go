@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
@@ -114,11 +115,11 @@ type world struct {
 	t        *testing.T
 	provider *provider
 	store    *refreshtest.FaultyStore
-	events   chan sessions.Event
+	events   chan event.Event
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, provider: new(provider), store: new(refreshtest.FaultyStore), events: make(chan sessions.Event, 1000)}
+	return &world{t: t, provider: new(provider), store: new(refreshtest.FaultyStore), events: make(chan event.Event, 1000)}
 }
 
 // written returns the keys and values that the store has been given.
@@ -142,7 +143,7 @@ func (w *world) replica(change ...func(*sessions.Sessions)) *sessions.Sessions {
 	s := &sessions.Sessions{
 		Refresher: w.provider,
 		Store:     w.store,
-		Observe:   func(_ context.Context, e sessions.Event) { w.events <- e },
+		Observe:   func(_ context.Context, e event.Event) { w.events <- e },
 	}
 	for _, c := range change {
 		c(s)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // The logins of a subject are listed under a key of their own, and so are those of a
@@ -79,7 +80,7 @@ func (s *Sessions) list(ctx context.Context, name string, l *login) error {
 func (s *Sessions) displace(ctx context.Context, name string) error {
 	at, err := s.finish(ctx, name, whyEnded, func(*stored) bool { return true })
 	if at != nil {
-		s.observe(ctx, Displaced, at)
+		s.observe(ctx, event.LoginDisplaced, at)
 	}
 	return err
 }

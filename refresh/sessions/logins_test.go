@@ -259,7 +259,7 @@ func TestTheOldestOfTooManyGivesWay(t *testing.T) {
 		if n := len(w.list(s)); n != 256 {
 			t.Errorf("%d are listed, want 256", n)
 		}
-		if got := w.kinds(); got != "displaced displaced" {
+		if got := w.kinds(); got != "login_displaced login_displaced" {
 			t.Errorf("events: %s", got)
 		}
 	})

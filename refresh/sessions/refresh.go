@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // These are temporary.
@@ -158,7 +159,7 @@ func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, k
 		})
 		switch {
 		case over != nil:
-			s.observe(ctx, Denied, over)
+			s.observe(ctx, event.LoginDenied, over)
 		case endErr == nil:
 			return t, false, nil
 		}

@@ -16,6 +16,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // Defaults of the fields of Sessions.
@@ -94,9 +95,10 @@ type Sessions struct {
 	// a handle only in place of the refresh token. Default: they get neither.
 	ShowAccess bool
 
-	// Observe is told of what the service may want to know. It must return soon. A
-	// panic of it is passed over. Default nil.
-	Observe func(ctx context.Context, e Event)
+	// Observe hears of logins that end by themselves: [event.HandleReused],
+	// [event.LoginDenied] and [event.LoginDisplaced]. Default: the hook of the
+	// middleware.Auth whose Refresher this is, or none.
+	Observe event.Hook
 
 	once     sync.Once
 	err      error // of Validate
@@ -113,6 +115,7 @@ type Sessions struct {
 	views    *lru.Cache[string, *view]   // of logins, by name
 	recent   *lru.Cache[string, *recent] // records, by name
 	ends     atomic.Uint64               // counts the logins ended here
+	fallback event.Fallback              // where Observe is nil
 }
 
 var (

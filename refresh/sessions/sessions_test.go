@@ -151,7 +151,7 @@ func TestAHandleThatWasReplaced(t *testing.T) {
 				if !c.good {
 					w.denied(other, first, c.name)
 					w.denied(s, second, c.name+": the successor")
-					if got := w.kinds(); got != "reused" {
+					if got := w.kinds(); got != "handle_reused" {
 						t.Errorf("%s: events are %q, want one of the reuse", c.name, got)
 					}
 					if _, _, revoked := w.provider.counts(); revoked != 1 {
@@ -191,7 +191,7 @@ func TestEveryOlderGenerationIsReuse(t *testing.T) {
 			}
 			w.denied(s, old, "an older generation")
 			w.denied(s, current, "the current one after it")
-			if got := w.kinds(); got != "reused" {
+			if got := w.kinds(); got != "handle_reused" {
 				t.Errorf("%d generations ago: events are %q", age, got)
 			}
 		}

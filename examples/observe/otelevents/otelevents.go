@@ -1,12 +1,10 @@
 // Package otelevents turns events into OpenTelemetry metrics, and into events on
-// the span of the request that they happen to. It is made to be copied: each of
-// its methods fits into the Observe of one part.
+// the span of the request that they happen to. It is made to be copied: its
+// Observe hears all that a middleware.Auth and what it uses tell.
 //
 //	o, err := otelevents.New(otel.Meter("github.com/tokenlife/tokenlife"))
 //	…
-//	tokens.Observe = o.Keys
-//	coordinator := &refresh.Coordinator{Refresher: client, Observe: o.Calls}
-//	auth := &middleware.Auth{Verifier: tokens, Refresher: coordinator, Observe: o.Auth}
+//	auth := &middleware.Auth{Verifier: tokens, Refresher: coordinator, Observe: o.Observe}
 //
 // The attributes of metrics are words of fixed lists. Spans get the error's text
 // as well, in which there is no secret. Neither gets a subject: whose login it
@@ -22,16 +20,13 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tokenlife/tokenlife/middleware"
-	"github.com/tokenlife/tokenlife/middleware/verify"
-	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/sessions"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // The names of attributes. What failed has error.type, as the semantic
 // conventions have it; the others are tokenLife's own.
 const (
-	event     = attribute.Key("tokenlife.event")
+	kind      = attribute.Key("tokenlife.event")
 	bearer    = attribute.Key("tokenlife.bearer")
 	cause     = attribute.Key("tokenlife.refresh.cause")
 	result    = attribute.Key("tokenlife.refresh.result")
@@ -57,8 +52,8 @@ type Events struct {
 // New returns Events that go to instruments of m.
 func New(m metric.Meter) (*Events, error) {
 	o := &Events{
-		header: counted(middleware.Verified, bearer.Bool(true)),
-		cookie: counted(middleware.Verified, bearer.Bool(false)),
+		header: counted(event.Verified, bearer.Bool(true)),
+		cookie: counted(event.Verified, bearer.Bool(false)),
 	}
 	// In seconds: from what memory can answer to more than anybody waits.
 	bounds := metric.WithExplicitBucketBoundaries(.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10)
@@ -76,17 +71,19 @@ func New(m metric.Meter) (*Events, error) {
 	return o, errors.Join(failed[:]...)
 }
 
-func counted(kind middleware.Kind, more ...attribute.KeyValue) []metric.AddOption {
-	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(append(more, event.String(string(kind)))...))}
+func counted(k event.Kind, more ...attribute.KeyValue) []metric.AddOption {
+	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(append(more, kind.String(string(k)))...))}
 }
 
-// Auth records the events of a middleware.Auth. A request that was simply
-// verified leaves no mark on its span.
-func (o *Events) Auth(ctx context.Context, e middleware.Event) {
+// Observe records an event: it is the Observe of a middleware.Auth, which hands it
+// on to what it uses. A request that was simply verified leaves no mark on its
+// span. An exchange is marked on the span of the request that came first, if that
+// has not ended.
+func (o *Events) Observe(ctx context.Context, e event.Event) {
 	switch {
-	case e.Kind == middleware.Verified && e.Bearer:
+	case e.Kind == event.Verified && e.Bearer:
 		o.events.Add(ctx, 1, o.header...)
-	case e.Kind == middleware.Verified:
+	case e.Kind == event.Verified:
 		o.events.Add(ctx, 1, o.cookie...)
 	case e.Cause != "":
 		what := string(e.Kind)
@@ -94,42 +91,23 @@ func (o *Events) Auth(ctx context.Context, e middleware.Event) {
 			what = "remembered"
 		}
 		o.refresh.Record(ctx, e.Took.Seconds(), metric.WithAttributes(cause.String(e.Cause), result.String(what)))
-		mark(ctx, string(e.Kind), e.Err, cause.String(e.Cause), result.String(what), seconds(e.Took))
+		mark(ctx, e, cause.String(e.Cause), result.String(what), seconds(e.Took))
+	case e.Kind == event.ProviderCalled:
+		became := outcome.String(string(e.Outcome))
+		o.call.Record(ctx, e.Took.Seconds(), metric.WithAttributes(became))
+		o.waiting.Add(ctx, int64(e.Waiters), metric.WithAttributes(became))
+		mark(ctx, e, became, waiters.Int(e.Waiters), seconds(e.Took))
+	case e.Kind == event.KeysFetched:
+		// The issuer is told to the span alone: verify.JWT.Lookup can find any
+		// number of them.
+		why := failure("", e.Err)
+		o.fetch.Record(ctx, e.Took.Seconds(), metric.WithAttributes(why...))
+		mark(ctx, e, append(why, attribute.String("tokenlife.issuer", e.Issuer), keys.Int(e.Keys), seconds(e.Took))...)
 	default:
 		why := failure(e.Reason, e.Err)
 		o.events.Add(ctx, 1, counted(e.Kind, why...)...)
-		mark(ctx, string(e.Kind), e.Err, why...)
+		mark(ctx, e, why...)
 	}
-}
-
-// Calls records the events of a refresh.Coordinator. The span is that of the
-// request that came first, if it has not ended.
-func (o *Events) Calls(ctx context.Context, e refresh.Event) {
-	if e.Kind != refresh.Called {
-		why := failure("", e.Err)
-		o.events.Add(ctx, 1, counted(middleware.Kind(e.Kind), why...)...)
-		mark(ctx, string(e.Kind), e.Err, why...)
-		return
-	}
-	became := outcome.String(string(e.Outcome))
-	o.call.Record(ctx, e.Took.Seconds(), metric.WithAttributes(became))
-	o.waiting.Add(ctx, int64(e.Waiters), metric.WithAttributes(became))
-	mark(ctx, string(e.Kind), e.Err, became, waiters.Int(e.Waiters), seconds(e.Took))
-}
-
-// Keys records the events of a verify.JWT. The issuer is told to the span alone:
-// verify.JWT.Lookup can find any number of them.
-func (o *Events) Keys(ctx context.Context, e verify.Event) {
-	why := failure("", e.Err)
-	o.fetch.Record(ctx, e.Took.Seconds(), metric.WithAttributes(why...))
-	mark(ctx, string(e.Kind), e.Err, append(why, attribute.String("tokenlife.issuer", e.Issuer), keys.Int(e.Keys), seconds(e.Took))...)
-}
-
-// Sessions records the events of sessions.Sessions, or of a local.Issuer.
-func (o *Events) Sessions(ctx context.Context, e sessions.Event) {
-	kind := "session_" + string(e.Kind)
-	o.events.Add(ctx, 1, counted(middleware.Kind(kind))...)
-	mark(ctx, kind, nil)
 }
 
 // failure returns the class of an error, where there is one. Only an event's
@@ -146,14 +124,14 @@ func failure(reason string, err error) []attribute.KeyValue {
 
 func seconds(d time.Duration) attribute.KeyValue { return duration.Float64(d.Seconds()) }
 
-// mark adds an event to the span in ctx, where one is recorded.
-func mark(ctx context.Context, kind string, err error, more ...attribute.KeyValue) {
+// mark adds e to the span in ctx, where one is recorded.
+func mark(ctx context.Context, e event.Event, more ...attribute.KeyValue) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
 		return
 	}
-	if err != nil {
-		more = append(more, message.String(err.Error()))
+	if e.Err != nil {
+		more = append(more, message.String(e.Err.Error()))
 	}
-	span.AddEvent("tokenlife."+kind, trace.WithAttributes(more...))
+	span.AddEvent("tokenlife."+string(e.Kind), trace.WithAttributes(more...))
 }

@@ -1,7 +1,6 @@
 package otelevents
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,11 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/tokenlife/tokenlife/middleware"
-	"github.com/tokenlife/tokenlife/middleware/login"
-	"github.com/tokenlife/tokenlife/middleware/verify"
-	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/sessions"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 func TestEachEventIsRecordedAndMarked(t *testing.T) {
@@ -30,118 +25,92 @@ func TestEachEventIsRecordedAndMarked(t *testing.T) {
 	const took = 300 * time.Millisecond
 	for _, tt := range []struct {
 		name   string
-		tell   func(context.Context, *Events)
+		event  event.Event
 		values map[string]float64 // what the metrics get, a histogram's sum
 		span   string             // the event on the span and its attributes, or none
 	}{
 		{
 			"a cookie is good",
-			func(ctx context.Context, o *Events) {
-				o.Auth(ctx, middleware.Event{Kind: middleware.Verified, Issuer: "https://a.example", Subject: "ann"})
-			},
+			event.Event{Kind: event.Verified, Issuer: "https://a.example", Subject: "ann"},
 			map[string]float64{"tokenlife.events{tokenlife.bearer=false,tokenlife.event=verified}": 1},
 			"",
 		},
 		{
 			"a bearer token is good",
-			func(ctx context.Context, o *Events) {
-				o.Auth(ctx, middleware.Event{Kind: middleware.Verified, Bearer: true})
-			},
+			event.Event{Kind: event.Verified, Bearer: true},
 			map[string]float64{"tokenlife.events{tokenlife.bearer=true,tokenlife.event=verified}": 1},
 			"",
 		},
 		{
 			"a request is refused",
-			func(ctx context.Context, o *Events) {
-				o.Auth(ctx, middleware.Event{Kind: middleware.Refused, Reason: "expired", Err: err})
-			},
+			event.Event{Kind: event.Refused, Reason: "expired", Err: err},
 			map[string]float64{"tokenlife.events{error.type=expired,tokenlife.event=refused}": 1},
 			"tokenlife.refused{error.type=expired,tokenlife.error.message=no route to host}",
 		},
 		{
 			"a login is refreshed",
-			func(ctx context.Context, o *Events) {
-				o.Auth(ctx, middleware.Event{Kind: middleware.Refreshed, Cause: "due", Took: took, Subject: "ann"})
-			},
+			event.Event{Kind: event.Refreshed, Cause: "due", Took: took, Subject: "ann"},
 			map[string]float64{"tokenlife.refresh.duration{tokenlife.refresh.cause=due,tokenlife.refresh.result=refreshed}": .3},
 			"tokenlife.refreshed{tokenlife.duration=0.3,tokenlife.refresh.cause=due,tokenlife.refresh.result=refreshed}",
 		},
 		{
 			"old cookies get the tokens that there are",
-			func(ctx context.Context, o *Events) {
-				o.Auth(ctx, middleware.Event{Kind: middleware.Refreshed, Cause: "expired", Took: took, Remembered: true})
-			},
+			event.Event{Kind: event.Refreshed, Cause: "expired", Took: took, Remembered: true},
 			map[string]float64{"tokenlife.refresh.duration{tokenlife.refresh.cause=expired,tokenlife.refresh.result=remembered}": .3},
 			"tokenlife.refreshed{tokenlife.duration=0.3,tokenlife.refresh.cause=expired,tokenlife.refresh.result=remembered}",
 		},
 		{
 			"a refresh fails",
-			func(ctx context.Context, o *Events) {
-				o.Auth(ctx, middleware.Event{Kind: middleware.RefreshFailed, Cause: "expired", Took: took, Err: err})
-			},
+			event.Event{Kind: event.RefreshFailed, Cause: "expired", Took: took, Err: err},
 			map[string]float64{"tokenlife.refresh.duration{tokenlife.refresh.cause=expired,tokenlife.refresh.result=refresh_failed}": .3},
 			"tokenlife.refresh_failed{tokenlife.duration=0.3,tokenlife.error.message=no route to host," +
 				"tokenlife.refresh.cause=expired,tokenlife.refresh.result=refresh_failed}",
 		},
 		{
 			"somebody signs in",
-			func(ctx context.Context, o *Events) {
-				o.Auth(ctx, middleware.Event{Kind: middleware.SignedIn, Issuer: "https://a.example", Subject: "ann"})
-			},
+			event.Event{Kind: event.SignedIn, Issuer: "https://a.example", Subject: "ann"},
 			map[string]float64{"tokenlife.events{tokenlife.event=signed_in}": 1},
 			"tokenlife.signed_in{}",
 		},
 		{
 			"a sign-in goes astray",
-			func(ctx context.Context, o *Events) {
-				o.Auth(ctx, middleware.Event{Kind: login.Failed, Err: err})
-			},
+			event.Event{Kind: event.SignInFailed, Err: err},
 			map[string]float64{"tokenlife.events{error.type=_OTHER,tokenlife.event=sign_in_failed}": 1},
 			"tokenlife.sign_in_failed{error.type=_OTHER,tokenlife.error.message=no route to host}",
 		},
 		{
 			"seven wait for the provider",
-			func(ctx context.Context, o *Events) {
-				o.Calls(ctx, refresh.Event{Kind: refresh.Called, Outcome: refresh.Exchanged, Waiters: 7, Took: took})
-			},
+			event.Event{Kind: event.ProviderCalled, Outcome: event.OutcomeExchanged, Waiters: 7, Took: took},
 			map[string]float64{
 				"tokenlife.provider.call.duration{tokenlife.provider.call.outcome=exchanged}": .3,
 				"tokenlife.provider.call.requests{tokenlife.provider.call.outcome=exchanged}": 7,
 			},
-			"tokenlife.called{tokenlife.duration=0.3,tokenlife.provider.call.outcome=exchanged,tokenlife.provider.call.waiters=7}",
+			"tokenlife.provider_called{tokenlife.duration=0.3,tokenlife.provider.call.outcome=exchanged,tokenlife.provider.call.waiters=7}",
 		},
 		{
 			"the store is down",
-			func(ctx context.Context, o *Events) {
-				o.Calls(ctx, refresh.Event{Kind: refresh.StoreDegraded, Err: err})
-			},
+			event.Event{Kind: event.StoreDegraded, Err: err},
 			map[string]float64{"tokenlife.events{error.type=_OTHER,tokenlife.event=store_degraded}": 1},
 			"tokenlife.store_degraded{error.type=_OTHER,tokenlife.error.message=no route to host}",
 		},
 		{
 			"keys are fetched",
-			func(ctx context.Context, o *Events) {
-				o.Keys(ctx, verify.Event{Kind: verify.KeysFetched, Issuer: "https://a.example", Keys: 3, Took: took})
-			},
+			event.Event{Kind: event.KeysFetched, Issuer: "https://a.example", Keys: 3, Took: took},
 			map[string]float64{"tokenlife.key_set.fetch.duration{}": .3},
 			"tokenlife.keys_fetched{tokenlife.duration=0.3,tokenlife.issuer=https://a.example,tokenlife.key_set.keys=3}",
 		},
 		{
 			"keys are not to be had",
-			func(ctx context.Context, o *Events) {
-				o.Keys(ctx, verify.Event{Kind: verify.KeysFetched, Issuer: "https://a.example", Took: took, Err: err})
-			},
+			event.Event{Kind: event.KeysFetched, Issuer: "https://a.example", Took: took, Err: err},
 			map[string]float64{"tokenlife.key_set.fetch.duration{error.type=_OTHER}": .3},
 			"tokenlife.keys_fetched{error.type=_OTHER,tokenlife.duration=0.3,tokenlife.error.message=no route to host," +
 				"tokenlife.issuer=https://a.example,tokenlife.key_set.keys=0}",
 		},
 		{
 			"a handle comes twice",
-			func(ctx context.Context, o *Events) {
-				o.Sessions(ctx, sessions.Event{Kind: sessions.Reused, Issuer: "https://a.example", Subject: "ann"})
-			},
-			map[string]float64{"tokenlife.events{tokenlife.event=session_reused}": 1},
-			"tokenlife.session_reused{}",
+			event.Event{Kind: event.HandleReused, Issuer: "https://a.example", Subject: "ann"},
+			map[string]float64{"tokenlife.events{tokenlife.event=handle_reused}": 1},
+			"tokenlife.handle_reused{}",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,9 +122,9 @@ func TestEachEventIsRecordedAndMarked(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx, span := tracers.Tracer("test").Start(t.Context(), "a request")
-			tt.tell(ctx, o)
+			o.Observe(ctx, tt.event)
 			span.End()
-			tt.tell(t.Context(), o) // without a span, nothing breaks
+			o.Observe(t.Context(), tt.event) // without a span, nothing breaks
 			for series := range tt.values {
 				tt.values[series] *= 2
 			}
@@ -192,10 +161,10 @@ func BenchmarkAVerifiedRequest(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e, ctx := middleware.Event{Kind: middleware.Verified}, b.Context()
+	e, ctx := event.Event{Kind: event.Verified}, b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		o.Auth(ctx, e)
+		o.Observe(ctx, e)
 	}
 }
 

@@ -28,7 +28,7 @@ func ExampleNew() {
 		}
 		return &verify.Token{Subject: "ann"}, nil
 	})
-	auth := &middleware.Auth{Verifier: tokens, Observe: metrics.Auth}
+	auth := &middleware.Auth{Verifier: tokens, Observe: metrics.Observe}
 	handler := auth.Require(http.NotFoundHandler())
 
 	for _, token := range []string{"good", "bad", "good"} {

@@ -1,12 +1,10 @@
 // Package prom turns events into Prometheus metrics. It is made to be copied: it
-// is one file, needs nothing but client_golang, and each of its methods fits
-// into the Observe of one part.
+// is one file, needs nothing but client_golang, and its Observe hears all that a
+// middleware.Auth and what it uses tell.
 //
 //	m, err := prom.New(prometheus.DefaultRegisterer)
 //	…
-//	tokens.Observe = m.Keys
-//	coordinator := &refresh.Coordinator{Refresher: client, Observe: m.Calls}
-//	auth := &middleware.Auth{Verifier: tokens, Refresher: coordinator, Observe: m.Auth}
+//	auth := &middleware.Auth{Verifier: tokens, Refresher: coordinator, Observe: m.Observe}
 //
 // Labels have words of a fixed list, and every series stands at 0 from the
 // start: there are as many after a year as on the first day, and a rate shows
@@ -21,11 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tokenlife/tokenlife/middleware"
-	"github.com/tokenlife/tokenlife/middleware/login"
-	"github.com/tokenlife/tokenlife/middleware/verify"
-	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/sessions"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // Metrics counts events. Its methods may be called by any number of goroutines.
@@ -68,8 +62,8 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 	}
 	m.waits = m.timers("refresh_wait_seconds", "How long refreshes took for a request, by result.", "result", results...)
 	m.calls = m.timers("provider_call_seconds", "How long exchanges of a refresh token took, by outcome; shared ones were another replica's.",
-		"outcome", string(refresh.Exchanged), string(refresh.Shared), string(refresh.Denied), string(refresh.Ended),
-		string(refresh.NoAnswer), string(refresh.Failed), other)
+		"outcome", string(event.OutcomeExchanged), string(event.OutcomeShared), string(event.OutcomeDenied), string(event.OutcomeEnded),
+		string(event.OutcomeNoAnswer), string(event.OutcomeFailed), other)
 	m.waiters = m.counter("provider_call_waiters_total", "Requests that waited for these exchanges, together.")
 
 	m.signedIn = m.counter("sign_ins_total", "Logins that began.")
@@ -78,7 +72,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 	m.signedOut = m.counters("sign_outs_total", "Logins that their users ended, and if the provider was told.", "result", "ok", "failed")
 	m.loggedOut = m.counters("back_channel_logouts_total", "Logout requests of the provider, and if they were obeyed.", "result", "ok", "failed")
 	m.ended = m.counters("sessions_ended_total", "Logins kept on the server that no user ended, by reason; reused: perhaps a theft.",
-		"reason", string(sessions.Reused), string(sessions.Denied), string(sessions.Displaced), other)
+		"reason", "reused", "denied", "displaced", other)
 
 	m.fetches = m.timers("key_set_fetch_seconds", "How long fetches of key sets took, by result.", "result", "ok", "failed")
 	m.storeFailed = m.counters("store_failures_total", "Times that the store did not answer, by who asked.", "asked_by", "refresh", "revocations")
@@ -93,69 +87,68 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 // other stands for words that have no series of their own.
 const other = "other"
 
-// Auth counts the events of a middleware.Auth.
-func (m *Metrics) Auth(_ context.Context, e middleware.Event) {
+// Observe counts an event: it is the Observe of a middleware.Auth, which hands it
+// on to what it uses.
+func (m *Metrics) Observe(_ context.Context, e event.Event) {
 	switch e.Kind {
-	case middleware.Verified:
+	case event.Verified:
 		if e.Bearer {
 			of(m.verified, "header").Inc()
 		} else {
 			of(m.verified, "cookie").Inc()
 		}
-	case middleware.Refused:
+	case event.Refused:
 		of(m.refused, e.Reason).Inc()
-	case middleware.Refreshed:
+	case event.Refreshed:
 		if e.Remembered {
 			m.refreshed("remembered", e)
 		} else {
 			m.refreshed("refreshed", e)
 		}
-	case middleware.RefreshFailed:
+	case event.RefreshFailed:
 		m.refreshed("failed", e)
-	case middleware.Ended:
+	case event.Ended:
 		m.refreshed("ended", e)
-	case middleware.OtherSubject:
+	case event.OtherSubject:
 		m.refreshed("other_subject", e)
-	case middleware.Replayed:
+	case event.Replayed:
 		m.replayed.Inc()
-	case middleware.CookiesFailed:
+	case event.CookiesFailed:
 		m.cookiesFailed.Inc()
-	case middleware.SignedIn:
+	case event.SignedIn:
 		m.signedIn.Inc()
-	case middleware.SignedOut:
+	case event.SignedOut:
 		of(m.signedOut, result(e.Err)).Inc()
-	case middleware.RevocationsFailed:
+	case event.RevocationsFailed:
 		of(m.storeFailed, "revocations").Inc()
-	case login.Failed:
+	case event.SignInFailed:
 		of(m.signInFailed, e.Reason).Inc()
-	case login.LoggedOut:
+	case event.BackChannelLogout:
 		of(m.loggedOut, result(e.Err)).Inc()
+	case event.ProviderCalled:
+		of(m.calls, string(e.Outcome)).Observe(e.Took.Seconds())
+		m.waiters.Add(float64(e.Waiters))
+	case event.StoreDegraded:
+		of(m.storeFailed, "refresh").Inc()
+	case event.KeysFetched:
+		of(m.fetches, result(e.Err)).Observe(e.Took.Seconds())
+	case event.HandleReused:
+		of(m.ended, "reused").Inc()
+	case event.LoginDenied:
+		of(m.ended, "denied").Inc()
+	case event.LoginDisplaced:
+		of(m.ended, "displaced").Inc()
+	default:
+		if e.Login != "" {
+			of(m.ended, other).Inc()
+		}
 	}
 }
 
-func (m *Metrics) refreshed(result string, e middleware.Event) {
+func (m *Metrics) refreshed(result string, e event.Event) {
 	of(of(m.refreshes, e.Cause), result).Inc()
 	of(m.waits, result).Observe(e.Took.Seconds())
 }
-
-// Calls counts the events of a refresh.Coordinator.
-func (m *Metrics) Calls(_ context.Context, e refresh.Event) {
-	switch e.Kind {
-	case refresh.Called:
-		of(m.calls, string(e.Outcome)).Observe(e.Took.Seconds())
-		m.waiters.Add(float64(e.Waiters))
-	case refresh.StoreDegraded:
-		of(m.storeFailed, "refresh").Inc()
-	}
-}
-
-// Keys counts the events of a verify.JWT.
-func (m *Metrics) Keys(_ context.Context, e verify.Event) {
-	of(m.fetches, result(e.Err)).Observe(e.Took.Seconds())
-}
-
-// Sessions counts the events of sessions.Sessions, or of a local.Issuer.
-func (m *Metrics) Sessions(_ context.Context, e sessions.Event) { of(m.ended, string(e.Kind)).Inc() }
 
 func result(err error) string {
 	if err != nil {

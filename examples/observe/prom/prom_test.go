@@ -13,10 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/tokenlife/tokenlife/examples/internal/source"
-	"github.com/tokenlife/tokenlife/middleware"
-	"github.com/tokenlife/tokenlife/middleware/verify"
-	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/sessions"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 func TestEachEventIsCountedOnceAndAddsNoSeries(t *testing.T) {
@@ -55,29 +52,17 @@ func TestEachEventIsCountedOnceAndAddsNoSeries(t *testing.T) {
 func TestEveryKindOutcomeReasonAndCauseIsKnown(t *testing.T) {
 	known := map[string]bool{}
 	for _, e := range events {
-		switch e := e.event.(type) {
-		case middleware.Event:
-			known[string(e.Kind)] = true
-		case refresh.Event:
-			known[string(e.Kind)], known[string(e.Outcome)] = true, true
-		case verify.Event:
-			known[string(e.Kind)] = true
-		case sessions.Event:
-			known[string(e.Kind)] = true
-		}
+		known[string(e.event.Kind)], known[string(e.event.Outcome)] = true, true
 	}
 	const root = "../../../"
-	kinds := 0
-	for _, folder := range []string{"middleware", "middleware/login", "middleware/verify", "refresh", "refresh/sessions"} {
-		for _, kind := range source.Constants(t, root+folder, "Kind", "Outcome") {
-			kinds++
-			if !known[kind] {
-				t.Errorf("%s: nothing counts %q", folder, kind)
-			}
+	kinds := source.Constants(t, root+"refresh/event", "Kind", "Outcome")
+	for _, kind := range kinds {
+		if !known[kind] {
+			t.Errorf("nothing counts %q", kind)
 		}
 	}
-	if kinds != 25 {
-		t.Errorf("%d kinds and outcomes were found", kinds)
+	if len(kinds) != 25 {
+		t.Errorf("%d kinds and outcomes were found", len(kinds))
 	}
 
 	m := mustNew(t, prometheus.NewRegistry())
@@ -120,12 +105,12 @@ func TestNothingIsRegisteredTwice(t *testing.T) {
 
 func TestARequestCostsNoAllocation(t *testing.T) {
 	m, ctx := mustNew(t, prometheus.NewRegistry()), t.Context()
-	for _, e := range []middleware.Event{
-		{Kind: middleware.Verified},
-		{Kind: middleware.Refused, Reason: "no_token", Err: errTest},
-		{Kind: middleware.Refreshed, Cause: "expired", Took: took},
+	for _, e := range []event.Event{
+		{Kind: event.Verified},
+		{Kind: event.Refused, Reason: "no_token", Err: errTest},
+		{Kind: event.Refreshed, Cause: "expired", Took: took},
 	} {
-		if n := testing.AllocsPerRun(100, func() { m.Auth(ctx, e) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { m.Observe(ctx, e) }); n != 0 {
 			t.Errorf("%s: %v allocations", e.Kind, n)
 		}
 	}
@@ -133,10 +118,10 @@ func TestARequestCostsNoAllocation(t *testing.T) {
 
 func BenchmarkAVerifiedRequest(b *testing.B) {
 	m, ctx := mustNew(b, prometheus.NewRegistry()), b.Context()
-	e := middleware.Event{Kind: middleware.Verified, Issuer: "https://tenant.example", Subject: "ann"}
+	e := event.Event{Kind: event.Verified, Issuer: "https://tenant.example", Subject: "ann"}
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Auth(ctx, e)
+		m.Observe(ctx, e)
 	}
 }
 

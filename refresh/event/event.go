@@ -1,0 +1,171 @@
+package event
+
+import (
+	"log/slog"
+	"time"
+)
+
+// A Kind says what an [Event] is about. Beside each stands which fields are set
+// besides Kind and Level; Err and a name are set where there is one.
+type Kind string
+
+// What happens to a request or to the login in its cookies, told by
+// middleware.Auth.
+const (
+	Verified      Kind = "verified"       // it goes on with a good token: Bearer, Issuer, Subject
+	Refused       Kind = "refused"        // it was refused: Reason, Err (a *middleware.Refusal)
+	Refreshed     Kind = "refreshed"      // it got new tokens: Cause, Took, Remembered, Issuer, Subject
+	RefreshFailed Kind = "refresh_failed" // it got none, for now, and the login goes on: Cause, Took, Err, Issuer, Subject, Unverified
+	Ended         Kind = "ended"          // its login was found to be over: Cause, Took, Err, Issuer, Subject, Unverified
+	OtherSubject  Kind = "other_subject"  // a refresh brought another's tokens, which were refused: as Ended
+	Replayed      Kind = "replayed"       // its handler answered 401, and is run again with a new token: Issuer, Subject
+	CookiesFailed Kind = "cookies_failed" // new tokens could not be put into cookies: Err
+	SignedIn      Kind = "signed_in"      // a login began: Issuer, Subject
+	SignedOut     Kind = "signed_out"     // a user ended it: Issuer, Subject, Unverified; Err: the provider or a store was not told
+
+	// RevocationsFailed: the store of the Revocations did not answer: Err. A token
+	// counts as good while nothing is known against it.
+	RevocationsFailed Kind = "revocations_failed"
+)
+
+// What happens at a provider's sign-in page, told by login.Flow through the hook
+// of its Auth.
+const (
+	SignInFailed      Kind = "sign_in_failed"      // Reason, Err (a *login.Failure)
+	BackChannelLogout Kind = "back_channel_logout" // the provider asked for a logout: Issuer, Subject; Err: nothing was ended
+)
+
+// What is done for all callers with one refresh token together, told by
+// refresh.Coordinator.
+const (
+	ProviderCalled Kind = "provider_called" // an exchange of the token has ended: Outcome, Waiters, Took; Err: no new tokens
+	StoreDegraded  Kind = "store_degraded"  // the Store failed, once more, and this replica goes on by itself: Err
+)
+
+// The end of a login that is kept on the server, where its user did not end it.
+// Told by sessions.Sessions and local.Issuer with Issuer, Subject, Login, Device.
+const (
+	HandleReused   Kind = "handle_reused"   // a handle came that had been replaced: somebody else may have it
+	LoginDenied    Kind = "login_denied"    // the provider has ended the login
+	LoginDisplaced Kind = "login_displaced" // the subject has more logins than are kept, and this was the oldest
+)
+
+// KeysFetched says that an issuer's key set was fetched, or found unchanged, or
+// could not be fetched: Issuer, Keys, Took; with Err the keys known before, if
+// any, go on. Told by verify.JWT.
+const KeysFetched Kind = "keys_fetched"
+
+// An Outcome says what an exchange of a refresh token has come to.
+type Outcome string
+
+// The outcomes of an exchange.
+const (
+	OutcomeExchanged Outcome = "exchanged" // the provider gave new tokens
+	OutcomeShared    Outcome = "shared"    // it was not asked: another replica had the new tokens
+	OutcomeDenied    Outcome = "denied"    // the provider has ended the login
+	OutcomeEnded     Outcome = "ended"     // the user has signed out, or in anew, meanwhile
+	OutcomeNoAnswer  Outcome = "no_answer" // nobody knows what the provider did: refresh.ErrNoAnswer
+	OutcomeFailed    Outcome = "failed"    // it did nothing, and may be asked again
+)
+
+// An Event is something that happened to a request, to a login, or for many
+// requests together. It holds no token, code or cookie value. Its [Kind] says
+// which fields are set.
+//
+// A request can bring several: one that comes with an expired token is Refreshed
+// and then Verified.
+type Event struct {
+	Kind Kind
+
+	// Level says how much the event matters to whoever runs a service: Debug for
+	// what happens at every request and where the client has not waited, Info for
+	// what happens to logins, Warn where a provider or a store was out of reach or
+	// a sign-in failed, Error for what should not be.
+	Level slog.Level
+
+	// Reason is why a request was refused, in a word: "no_token", "malformed",
+	// "invalid", "expired", "revoked", "login_over", "other_subject",
+	// "cross_origin", "scope", "group", "canceled" for a client that has not
+	// waited, or "unavailable" for a provider, its keys or a store that could not
+	// be reached. Of a sign-in that failed it is the provider's error code, if
+	// that is a registered one.
+	Reason string
+
+	// Cause is why a login was refreshed: "expired" (its access token had), "due"
+	// (it was about to), "absent" or "invalid" (there was no token to be used),
+	// "marker" (its time had passed), "answer" (the handler answered 401) or
+	// "asked" (by a script, at the refresh endpoint).
+	Cause string
+
+	// Outcome is what the exchange of a refresh token has come to.
+	Outcome Outcome
+
+	// Waiters is how many requests of this process waited for that exchange: 0
+	// where the Coordinator asked again by itself.
+	Waiters int
+
+	// Keys is how many keys of a key set can be used.
+	Keys int
+
+	// Took is how long that took which the event is about: a refresh for its
+	// request, which a handler may have run beside; an exchange, from the first
+	// request that waited for it; or a fetch of keys, discovery included.
+	Took time.Duration
+
+	Remembered bool // the new tokens had been fetched before, for another request
+	Bearer     bool // the Authorization header decided, and not a cookie
+
+	// Err is why, for the kinds that have a why.
+	Err error
+
+	// Issuer and Subject say whose login or whose keys it is about. Either may be
+	// empty where that is not known.
+	Issuer, Subject string
+
+	// Unverified says that Issuer and Subject are only what a token claimed whose
+	// signature was not checked: it had expired, and anybody can have written it.
+	// Such an event is no ground to act against that subject.
+	Unverified bool
+
+	// Login is the ID of a login that is kept on the server, and Device how its
+	// user may know the device again, such as a User-Agent.
+	Login, Device string
+}
+
+// LogValue returns what is set of e but its Kind, which makes the message, its
+// Level, and its Device: reason, cause, outcome, waiters, keys, took_ms,
+// remembered, bearer, error, issuer, subject, unverified, login.
+func (e Event) LogValue() slog.Value {
+	var attrs []slog.Attr
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	flag := func(key string, value bool) {
+		if value {
+			attrs = append(attrs, slog.Bool(key, true))
+		}
+	}
+	text("reason", e.Reason)
+	text("cause", e.Cause)
+	if e.Outcome != "" { // a number of it may be 0
+		attrs = append(attrs, slog.String("outcome", string(e.Outcome)), slog.Int("waiters", e.Waiters))
+	}
+	if e.Kind == KeysFetched {
+		attrs = append(attrs, slog.Int("keys", e.Keys))
+	}
+	if e.Cause != "" || e.Outcome != "" || e.Kind == KeysFetched {
+		attrs = append(attrs, slog.Int64("took_ms", e.Took.Milliseconds()))
+	}
+	flag("remembered", e.Remembered)
+	flag("bearer", e.Bearer)
+	if e.Err != nil {
+		text("error", e.Err.Error())
+	}
+	text("issuer", e.Issuer)
+	text("subject", e.Subject)
+	flag("unverified", e.Unverified)
+	text("login", e.Login)
+	return slog.GroupValue(attrs...)
+}
