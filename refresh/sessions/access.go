@@ -96,7 +96,7 @@ func (s *Sessions) load(ctx context.Context, name, handle string) (string, error
 		return "", fmt.Errorf("sessions: the access token: %w", err)
 	}
 	s.cache(name, slot{handle, token}, now, ends)
-	s.recent.Add(name, &recent{at, now})
+	s.recent.Add(name, at)
 	return token, nil
 }
 
@@ -172,13 +172,8 @@ func (s *Sessions) Arrived(ctx context.Context, access string) error {
 	return nil
 }
 
-// A recent is the record of a login that this process has read or written lately.
-// It saves a read where the next thing is a compare-and-swap of that record.
-type recent struct {
-	at   *stored
-	when time.Duration // since Sessions.begin
-}
-
+// The records of logins that this process has read or written lately save a read
+// where the next thing is a compare-and-swap of that record.
 const (
 	maxRecent  = 1024
 	recentTime = time.Second // how long a record is good for a refresh
@@ -187,23 +182,20 @@ const (
 // recentAccess returns a record that this process has read or written, if its
 // newest access token is the one with a hash.
 func (s *Sessions) recentAccess(name string, sum []byte) *stored {
-	if r, ok := s.recent.Peek(name); ok && r.at.newest(sum) {
-		return r.at
+	if at, ok := s.recent.Peek(name); ok && at.newest(sum) {
+		return at
 	}
 	return nil
 }
 
 // recentHandle returns a record that this process has read or written just now, if
-// h is its current handle and nobody has claimed it.
+// h is its current handle.
 func (s *Sessions) recentHandle(h handle) *stored {
-	r, ok := s.recent.Peek(h.name())
-	if !ok || time.Since(s.begin)-r.when > recentTime {
+	at, ok := s.recent.Peek(h.name())
+	if !ok || time.Since(at.read) > recentTime || !at.alive(time.Now()) || !same(at.Hash, hash(string(h))) {
 		return nil
 	}
-	if at := r.at; at.Claim == nil && at.alive(time.Now()) && same(at.Hash, hash(string(h))) {
-		return at
-	}
-	return nil
+	return at
 }
 
 // newest reports whether the newest access token has this hash.

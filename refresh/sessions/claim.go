@@ -2,101 +2,134 @@ package sessions
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
-	"sync/atomic"
+	"fmt"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// A claim is in the record of a login while one caller asks the provider with its
-// refresh token. Other callers wait for the result, which replaces record and
-// claim in one write.
+// A claim stands in the Store beside the record of a login while one caller asks
+// the provider with the tokens under the current handle. Other callers wait for the
+// result, which goes into the record.
 //
-//	the record of a login            a caller with its current handle
-//	without a claim                  claims it, and asks the provider
-//	with a claim                     waits until the record changes
-//	with a claim that has lapsed     claims it for a shorter time, and asks
-//	with a newer handle              gets the tokens of that handle
+//	the record of the login   the claim of h     a caller with the handle h
+//	h is current              none               claims it, and asks the provider
+//	h is current              another caller's   waits until that is no longer so
+//	h has been replaced       any                gets the tokens of the new handle
+//
+// A claim is a value of its own, because the Store lets it lapse. The clocks of
+// replicas play no part, and the first caller after the death of an owner waits no
+// longer than one that has seen the claim being made.
+//
+// A claim is of one handle. When the handle has been replaced, nobody asks for the
+// claim any more, and it is left to lapse.
 type claim struct {
-	Owner string `json:"owner"` // a random name of the call
-	At    int64  `json:"at"`    // when it was made or renewed: Unix milliseconds of a clock
-	Life  int64  `json:"life"`  // milliseconds from At until it lapses
+	key   string
+	owner []byte // a random name
+	life  time.Duration
+	made  time.Time // when it was written last, or shortly before
 }
 
-// maxClaim is the longest life of a claim early in a call. Its owner may have died
-// when the provider had exchanged the token. Others must be able to ask again
+// maxClaim is the longest life of a claim that is not renewed. Its owner may have
+// died when the provider had exchanged the token. Others must be able to ask again
 // within the provider's grace, for which ten seconds are the least that is
-// recommended.
-const maxClaim = 5 * time.Second
+// recommended. If the second owner dies as well, a third is in time for that.
+const maxClaim = 4 * time.Second
 
-// maxTakeover is the same for a claim that takes the place of one which has lapsed.
-// If its owner dies as well, a third caller must be in time for that grace.
-const maxTakeover = 3 * time.Second
-
-// ownedBy reports whether the claim of l is the claim of other.
-func (l *login) ownedBy(other *login) bool {
-	return l.Claim != nil && other.Claim != nil && l.Claim.Owner == other.Claim.Owner
+func claimKey(at *stored) string {
+	return refresh.StoreKey("claim.login", at.name, string(at.Hash))
 }
 
-// claim puts a claim into the login of a current handle. It returns the claimed
-// login, or nil if the record has changed since it was read. An error says that
-// the claim may be there: it will lapse.
-func (s *Sessions) claim(ctx context.Context, at *stored) (*stored, error) {
-	life := min(3*s.timeout, maxClaim)
-	if at.Claim != nil {
-		life = min(life, maxTakeover)
+// fresh reports whether a time is so short ago that a claim which was written then
+// still stands for two thirds of its life.
+func (c *claim) fresh(since time.Time) bool { return time.Since(since) < c.life/3 }
+
+// hold sees to it that a flight has the claim of a login's current handle, which
+// stands for a while yet, and reports whether it has. An error says that the claim
+// may be there: it will lapse.
+func (s *Sessions) hold(ctx context.Context, f *flight, at *stored) (bool, error) {
+	c := f.claim
+	if c == nil || c.key != claimKey(at) {
+		c = &claim{key: claimKey(at), owner: []byte(rand.Text()), life: min(3*s.timeout, maxClaim)}
 	}
-	l := at.login
-	l.arrive(time.Now(), s.grace)
-	owner := rand.Text()
-	for {
-		begin := time.Now()
-		l.Claim = &claim{Owner: owner, At: s.clock.now(), Life: life.Milliseconds()}
-		mine, err := s.write(ctx, at, &l)
-		if mine == nil || err != nil || time.Since(begin) < life/3 {
-			return mine, err
+	f.claim = nil
+	for !c.fresh(c.made) { // once more where this process has stood still
+		var before []byte
+		if !c.made.IsZero() {
+			before = c.owner
 		}
-		at = mine // this process has stood still: is the claim still there?
+		begin := time.Now()
+		if done, err := s.put(ctx, c.key, before, c.owner, c.life); !done || err != nil {
+			return false, err
+		}
+		c.made = begin
 	}
+	f.claim = c
+	return true, nil
 }
 
-// renewClaim is claim for a claim that is held, for the nth time. It returns the
-// login as it stands then, if that is known, with the claim or without it.
-func (s *Sessions) renewClaim(ctx context.Context, mine *stored, n int) *stored {
-	l, c := mine.login, *mine.Claim
-	c.At = s.clock.now()
+// confirm is the last look before the provider is asked, by a flight that has the
+// claim. It returns the login, or nil where its handle is no longer current or the
+// claim is another's.
+//
+// A caller that has replaced the handle had the claim until then, and has left it
+// to lapse. A record that was read shortly before the claim was made is newer than
+// that. An older one is read again.
+func (s *Sessions) confirm(ctx context.Context, f *flight, at *stored) (*stored, error) {
+	if !f.claim.fresh(at.read) {
+		now, err := s.find(ctx, at.name)
+		if now == nil || err != nil || now.Over != 0 || !same(now.Hash, at.Hash) {
+			return nil, err
+		}
+		at = now
+	}
+	if held, err := s.hold(ctx, f, at); !held || err != nil {
+		return nil, err
+	}
+	return at, nil
+}
+
+// keepClaim renews a claim for the nth time in a call of the provider.
+func (s *Sessions) keepClaim(ctx context.Context, c *claim, n int) {
 	if n >= 3 {
 		// Too late to ask again: the answer is the best hope.
-		c.Life = max(c.Life, (3 * s.timeout).Milliseconds())
+		c.life = max(c.life, 3*s.timeout)
 	}
-	l.Claim = &c
-	renewed, err := s.write(ctx, mine, &l)
-	if renewed != nil || err != nil {
-		return cmp.Or(renewed, mine)
+	begin := time.Now()
+	done, err := s.put(ctx, c.key, c.owner, c.owner, c.life)
+	if !done && err == nil {
+		// It has lapsed while the Store was away. Another caller may not have seen that.
+		done, err = s.put(ctx, c.key, nil, c.owner, c.life)
 	}
-	if now, err := s.find(ctx, mine.name); err == nil && now != nil && now.ownedBy(&mine.login) {
-		return now // an arrival was noted in it
+	if done && err == nil {
+		c.made = begin
 	}
-	return mine
 }
 
-// lapses returns when the claim of a login lapses that has stood since a time. That
-// is after its life by the clock, or when it has been seen for its whole life.
-func (s *Sessions) lapses(c *claim, since time.Time) time.Time {
-	left := time.Duration(c.At+c.Life-s.clock.now()) * time.Millisecond
-	byClock, seen := time.Now().Add(left), since.Add(time.Duration(c.Life)*time.Millisecond)
-	if seen.Before(byClock) {
-		return seen
+// undisputed reports whether a flight that had a claim may still have it, or had
+// none. Another caller takes a claim that has lapsed.
+func (s *Sessions) undisputed(ctx context.Context, f *flight) bool {
+	if f.claim == nil {
+		return true
 	}
-	return byClock
+	claimed, err := s.get(ctx, f.claim.key)
+	return err != nil || claimed == nil || bytes.Equal(claimed, f.claim.owner)
 }
 
-// await returns the login at when its record has changed, nil if it is gone, or at
-// itself at a time.
-func (s *Sessions) await(ctx context.Context, at *stored, until time.Time) (*stored, error) {
+// release takes the claim of a flight away that has brought nothing: the next
+// caller need not wait. If this fails, the claim lapses.
+func (s *Sessions) release(ctx context.Context, f *flight) {
+	if c := f.claim; c != nil {
+		f.claim = nil
+		_, _ = s.put(ctx, c.key, c.owner, nil, 0)
+	}
+}
+
+// await returns a login as it stands when its record has changed, or when the
+// claim of its handle has become that of f.
+func (s *Sessions) await(ctx context.Context, f *flight, at *stored) (*stored, error) {
 	var changed <-chan struct{}
 	if w, ok := s.Store.(refresh.Watcher); ok {
 		c, stop, err := w.Watch(ctx, loginKey(at.name))
@@ -106,16 +139,16 @@ func (s *Sessions) await(ctx context.Context, at *stored, until time.Time) (*sto
 		}
 	}
 	for begin := time.Now(); ; {
-		now, err := s.find(ctx, at.name)
-		switch {
-		case err == nil && (now == nil || !bytes.Equal(now.raw, at.raw)):
+		now, done, err := s.look(ctx, f, at)
+		if done {
 			return now, nil
-		case !time.Now().Before(until):
-			return at, err
+		}
+		if err != nil {
+			f.trouble.Store(&err)
 		}
 		// Seldom enough to spare the store, often enough that a wait is not
 		// made longer by more than a tenth.
-		pause := min(max(5*time.Millisecond, time.Since(begin)/10), 250*time.Millisecond, max(time.Until(until), time.Millisecond))
+		pause := min(max(5*time.Millisecond, time.Since(begin)/10), 250*time.Millisecond)
 		select {
 		case _, open := <-changed:
 			if !open {
@@ -123,31 +156,20 @@ func (s *Sessions) await(ctx context.Context, at *stored, until time.Time) (*sto
 			}
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, fmt.Errorf("sessions: waiting for another caller: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// A clock is that of this process, put forward to the latest time that another
-// process has written. So a claim does not look older than it is to a process
-// whose clock is ahead and whose records have been read here.
-type clock struct{ ahead atomic.Int64 } // milliseconds
-
-// maxAhead bounds what the clock of another process is believed.
-const maxAhead = time.Minute
-
-func (c *clock) now() int64 { return time.Now().UnixMilli() + c.ahead.Load() }
-
-// saw puts the clock forward to a time that was read.
-func (c *clock) saw(at int64) {
-	ahead := at - time.Now().UnixMilli()
-	if ahead > maxAhead.Milliseconds() {
-		return
+// look is one look of await.
+func (s *Sessions) look(ctx context.Context, f *flight, at *stored) (now *stored, done bool, err error) {
+	now, err = s.find(ctx, at.name)
+	if err != nil || now == nil || !bytes.Equal(now.raw, at.raw) {
+		return now, err == nil, err
 	}
-	for {
-		was := c.ahead.Load()
-		if ahead <= was || c.ahead.CompareAndSwap(was, ahead) {
-			return
-		}
+	if claimed, err := s.get(ctx, claimKey(at)); claimed != nil || err != nil {
+		return nil, false, err
 	}
+	done, err = s.hold(ctx, f, now)
+	return now, done, err
 }

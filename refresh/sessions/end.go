@@ -126,7 +126,7 @@ func (s *Sessions) finish(ctx context.Context, name, why string, meant func(*sto
 		}
 		now := time.Now()
 		l := at.login
-		l.Over, l.Why, l.Access, l.Claim = now.UnixMilli(), why, nil, nil
+		l.Over, l.Why, l.Access = now.UnixMilli(), why, nil
 		if _, ok := s.Refresher.(refresh.Revoker); !ok || why == whyDenied || why == whyReplaced {
 			l.Hash, l.Sealed, l.Before = nil, nil, nil
 		} else {

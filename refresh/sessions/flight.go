@@ -37,6 +37,7 @@ type flight struct {
 	err    error
 
 	trouble atomic.Pointer[error] // of the Store, with the result
+	claim   *claim                // of the current handle, while the flight has it
 
 	again int  // how many have gone before it without an answer
 	slow  bool // the one before took all the time there was

@@ -33,7 +33,6 @@ type login struct {
 	Access  []sealedAccess `json:"access,omitempty"` // access tokens, newest first
 	Before  []successor    `json:"before,omitempty"` // the handles before, newest first
 	Arrived bool           `json:"arrived,omitempty"`
-	Claim   *claim         `json:"claim,omitempty"` // a caller is asking the provider
 
 	Over int64  `json:"over,omitempty"` // when it was ended; 0: it is alive
 	Why  string `json:"why,omitempty"`
@@ -77,10 +76,11 @@ type stored struct {
 	login
 	name string
 	raw  []byte
+	read time.Time // when it stood so, or shortly before
 }
 
 func decode(name string, raw []byte) (*stored, error) {
-	at := &stored{name: name, raw: raw}
+	at := &stored{name: name, raw: raw, read: time.Now()}
 	if json.Unmarshal(raw, &at.login) != nil || at.Ends == 0 {
 		return nil, errUnreadable
 	}

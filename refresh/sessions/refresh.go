@@ -61,14 +61,13 @@ func (s *Sessions) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tok
 func (s *Sessions) renew(ctx context.Context, h handle, f *flight) (t refresh.Tokens, err error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*s.timeout, errWaited)
 	defer cancel()
+	defer s.release(ctx, f)
 	at := s.recentHandle(h)
-	var since time.Time // when the claim in at was read first
 	for range tries {
 		if at == nil {
 			if at, err = s.find(waiting, h.name()); err != nil {
 				return t, err
 			}
-			since = time.Now()
 		}
 		now := time.Now()
 		switch {
@@ -105,17 +104,14 @@ func (s *Sessions) renew(ctx context.Context, h handle, f *flight) (t refresh.To
 			at = nil
 			continue
 		}
-		if at.Claim != nil {
-			if lapse := s.lapses(at.Claim, since); now.Before(lapse) {
-				next, err := s.await(waiting, at, lapse)
-				if err != nil {
-					return t, fmt.Errorf("sessions: waiting for another caller: %w", err)
-				}
-				if next != at {
-					since = time.Now()
-				}
-				if at = next; at == nil {
-					return t, fmt.Errorf("sessions: %w: there is no such login", refresh.ErrDenied)
+		if kept.Refresh != "" { // else nothing can be lost or used twice
+			held, err := s.hold(waiting, f, at)
+			if err != nil {
+				return t, err
+			}
+			if !held {
+				if at, err = s.await(waiting, f, at); err != nil {
+					return t, err
 				}
 				continue
 			}
@@ -129,9 +125,9 @@ func (s *Sessions) renew(ctx context.Context, h handle, f *flight) (t refresh.To
 	return t, errBusy
 }
 
-// advance exchanges the tokens of a login whose current handle is presented, and
-// replaces the handle. It is not done where somebody else has changed the login
-// meanwhile.
+// advance exchanges the tokens of a login whose current handle is presented and
+// claimed, and replaces the handle. It is not done where somebody else has changed
+// the login meanwhile.
 func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, kept refresh.Tokens, f *flight) (t refresh.Tokens, done bool, err error) {
 	select {
 	case s.flights.slots <- struct{}{}:
@@ -141,30 +137,29 @@ func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, k
 	}
 	var next refresh.Tokens
 	if kept.Refresh == "" {
-		// Nothing can be lost or used twice, and so nothing is claimed.
 		next, err = s.ask(ctx, kept, s.timeout)
 	} else {
-		if at, err = s.claim(ctx, at); at == nil || err != nil {
+		if at, err = s.confirm(ctx, f, at); at == nil || err != nil {
 			return t, false, err
 		}
-		at, next, err = s.askUnderClaim(ctx, at, kept)
+		next, err = s.askUnderClaim(ctx, f.claim, kept)
 	}
 	switch {
 	case err == nil:
+		f.claim = nil // it holds back those who have read the record before this
 		return s.settle(ctx, at, h, next, f)
 	case errors.Is(err, refresh.ErrDenied):
-		// It counts where nobody has got further meanwhile.
-		over, endErr := s.finish(ctx, at.name, whyDenied, func(now *stored) bool {
-			return bytes.Equal(now.raw, at.raw) || now.ownedBy(&at.login)
-		})
+		// It counts where nobody else asks by now, or has got further.
+		if !s.undisputed(ctx, f) {
+			return t, false, nil
+		}
+		over, endErr := s.finish(ctx, at.name, whyDenied, func(now *stored) bool { return same(now.Hash, at.Hash) })
 		switch {
 		case over != nil:
 			s.observe(ctx, event.LoginDenied, over)
 		case endErr == nil:
 			return t, false, nil
 		}
-	case at.Claim != nil:
-		s.release(ctx, at)
 	default:
 		_ = s.noteArrival(ctx, at) // the handle that waits for it lives longer
 	}
@@ -172,22 +167,20 @@ func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, k
 }
 
 // askUnderClaim asks the provider with the tokens of a claimed login, and keeps
-// the claim alive meanwhile. It returns the login as it was seen last.
-func (s *Sessions) askUnderClaim(ctx context.Context, mine *stored, kept refresh.Tokens) (*stored, refresh.Tokens, error) {
-	var next refresh.Tokens
-	var err error
+// the claim alive meanwhile.
+func (s *Sessions) askUnderClaim(ctx context.Context, c *claim, kept refresh.Tokens) (next refresh.Tokens, err error) {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
 		next, err = s.ask(ctx, kept, 2*s.timeout)
 	}()
-	every := time.Duration(mine.Claim.Life) * time.Millisecond / 3
+	every := c.life / 3
 	for n := 1; ; n++ {
 		select {
 		case <-answered:
-			return mine, next, err
+			return next, err
 		case <-time.After(every):
-			mine = s.renewClaim(ctx, mine, n)
+			s.keepClaim(ctx, c, n)
 		}
 	}
 }
@@ -234,9 +227,8 @@ func (s *Sessions) settle(ctx context.Context, at *stored, h handle, next refres
 			return t, false, nil
 		case err == nil:
 			s.flights.unwritten.Remove(h)
-			when := time.Since(s.begin)
-			s.cache(now.name, slot{successor.access(), next.Access}, when, ends)
-			s.recent.Add(now.name, &recent{now, when})
+			s.cache(now.name, slot{successor.access(), next.Access}, time.Since(s.begin), ends)
+			s.recent.Add(now.name, now)
 			s.expectArrival(ctx, now.name, &now.login, next.Access)
 			return s.client(&now.login, successor, next), true, nil
 		}
@@ -283,7 +275,6 @@ func (s *Sessions) succeed(ctx context.Context, at *stored, h, successor handle,
 			at = now
 		}
 		l, now := at.login, time.Now()
-		l.Claim = nil
 		if err := l.succeed(at.name, h, successor, now, s.grace, s.keep); err != nil {
 			return nil, 0, err
 		}
@@ -295,31 +286,13 @@ func (s *Sessions) succeed(ctx context.Context, at *stored, h, successor handle,
 		if err != nil {
 			return nil, 0, err
 		}
-		made, final = &stored{l, at.name, raw}, false
+		made, final = &stored{l, at.name, raw, now}, false
 		return raw, l.left(now), nil
 	})
 	if over != "" && over != whyReplaced {
 		_ = s.revoke(ctx, next) // what came after the end is not left lying about
 	}
 	return made, final, err
-}
-
-// release takes a claim away that has brought nothing: the next caller need not
-// wait. If this fails, the claim lapses.
-func (s *Sessions) release(ctx context.Context, mine *stored) {
-	known := &firstRead{Store: s.store, raw: mine.raw}
-	_ = refresh.Update(ctx, known, loginKey(mine.name), func(old []byte) ([]byte, time.Duration, error) {
-		if old == nil {
-			return nil, 0, nil
-		}
-		at, err := decode(mine.name, old)
-		if err != nil || !at.ownedBy(&mine.login) {
-			return old, 0, err
-		}
-		at.Claim = nil
-		raw, err := at.encode()
-		return raw, at.left(time.Now()), err
-	})
 }
 
 // A firstRead is a Store whose first Get is answered with what has been read

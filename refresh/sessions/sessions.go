@@ -110,10 +110,9 @@ type Sessions struct {
 	timeout  time.Duration
 	store    timedStore
 	begin    time.Time
-	clock    clock
 	flights  flights
 	views    *lru.Cache[string, *view]   // of logins, by name
-	recent   *lru.Cache[string, *recent] // records, by name
+	recent   *lru.Cache[string, *stored] // records, by name
 	ends     atomic.Uint64               // counts the logins ended here
 	fallback event.Fallback              // where Observe is nil
 }
@@ -163,7 +162,7 @@ func (s *Sessions) ready() error {
 		if s.err = s.flights.open(); s.err != nil {
 			return
 		}
-		if s.recent, s.err = lru.New[string, *recent](maxRecent); s.err != nil {
+		if s.recent, s.err = lru.New[string, *stored](maxRecent); s.err != nil {
 			return
 		}
 		s.views, s.err = lru.New[string, *view](maxViews)
@@ -302,16 +301,14 @@ func (s *Sessions) put(ctx context.Context, key string, old, new []byte, ttl tim
 
 // find returns a login by its name, nil where there is none.
 func (s *Sessions) find(ctx context.Context, name string) (*stored, error) {
+	begin := time.Now()
 	raw, err := s.get(ctx, loginKey(name))
 	if raw == nil || err != nil {
 		return nil, err
 	}
 	at, err := decode(name, raw)
 	if err == nil {
-		s.clock.saw(max(at.Used, at.Over))
-		if at.Claim != nil {
-			s.clock.saw(at.Claim.At)
-		}
+		at.read = begin
 	}
 	return at, err
 }
@@ -323,11 +320,12 @@ func (s *Sessions) write(ctx context.Context, at *stored, l *login) (*stored, er
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.put(ctx, loginKey(at.name), at.raw, raw, l.left(time.Now()))
+	begin := time.Now()
+	done, err := s.put(ctx, loginKey(at.name), at.raw, raw, l.left(begin))
 	if !done || err != nil {
 		return nil, err
 	}
-	return &stored{*l, at.name, raw}, nil
+	return &stored{*l, at.name, raw, begin}, nil
 }
 
 // cut bounds what a client says of its device to something to show.
