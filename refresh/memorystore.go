@@ -26,7 +26,8 @@ const (
 type MemoryStore struct {
 	// Max is how many values are kept. When it is reached, the value that was
 	// written longest ago goes. Logins kept on the server take three each, of which
-	// the lists of a user's logins are the ones that are written least often.
+	// the lists of a user's logins are the ones that are written least often, and one
+	// for each refresh of the last minute.
 	// Default 65,536.
 	Max int
 

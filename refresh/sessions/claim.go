@@ -74,11 +74,17 @@ func (s *Sessions) hold(ctx context.Context, f *flight, at *stored) (bool, error
 // claim. It returns the login, or nil where its handle is no longer current or the
 // claim is another's.
 //
-// A caller that has replaced the handle had the claim until then, and has left it
-// to lapse. A record that was read shortly before the claim was made is newer than
-// that. An older one is read again.
+// Another caller may have replaced the handle since the record was read. Its claim
+// stands for a while after that, so that nobody can have claimed the handle shortly
+// after such a reading. A record that was read longer ago is read again. So is one
+// after an outage of the Store: the claim of a caller that has yet to write its
+// result may have lapsed in it.
 func (s *Sessions) confirm(ctx context.Context, f *flight, at *stored) (*stored, error) {
-	if !f.claim.fresh(at.read) {
+	pause := s.store.health.recovering()
+	if pause > 0 {
+		<-time.After(pause)
+	}
+	if pause > 0 || !f.claim.fresh(at.read) {
 		now, err := s.find(ctx, at.name)
 		if now == nil || err != nil || now.Over != 0 || !same(now.Hash, at.Hash) {
 			return nil, err
@@ -91,20 +97,42 @@ func (s *Sessions) confirm(ctx context.Context, f *flight, at *stored) (*stored,
 	return at, nil
 }
 
-// keepClaim renews a claim for the nth time in a call of the provider.
-func (s *Sessions) keepClaim(ctx context.Context, c *claim, n int) {
-	if n >= 3 {
-		// Too late to ask again: the answer is the best hope.
-		c.life = max(c.life, 3*s.timeout)
+// askUnderClaim asks the provider with the tokens of a claimed login, and keeps
+// the claim alive meanwhile. A Store that is slow does not hold the answer up.
+func (s *Sessions) askUnderClaim(ctx context.Context, c *claim, kept refresh.Tokens) (refresh.Tokens, error) {
+	renewing, cancel := context.WithCancel(ctx)
+	stopped := make(chan struct{})
+	s.flights.wg.Go(func() {
+		defer close(stopped)
+		s.keepClaim(renewing, c)
+	})
+	next, err := s.ask(ctx, kept, 2*s.timeout)
+	cancel()
+	if err != nil {
+		<-stopped // or else the claim might be renewed after its release
 	}
-	begin := time.Now()
-	done, err := s.put(ctx, c.key, c.owner, c.owner, c.life)
-	if !done && err == nil {
-		// It has lapsed while the Store was away. Another caller may not have seen that.
-		done, err = s.put(ctx, c.key, nil, c.owner, c.life)
-	}
-	if done && err == nil {
-		c.made = begin
+	return next, err
+}
+
+// keepClaim renews a claim until ctx ends.
+func (s *Sessions) keepClaim(ctx context.Context, c *claim) {
+	defer func() { _ = recover() }() // as in fly
+	life := c.life
+	for n := 1; ; n++ {
+		select {
+		case <-time.After(c.life / 3):
+		case <-ctx.Done():
+			return
+		}
+		if n >= 3 {
+			// Too late to ask again: the answer is the best hope.
+			life = max(life, 3*s.timeout)
+		}
+		kept, err := s.put(ctx, c.key, c.owner, c.owner, life)
+		if !kept && err == nil {
+			// It has lapsed, while the Store was away. Nobody else may have seen that.
+			_, _ = s.put(ctx, c.key, nil, c.owner, life)
+		}
 	}
 }
 

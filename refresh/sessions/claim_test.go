@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,89 +86,6 @@ func (w *world) asked(want int) {
 	}
 }
 
-func TestAResultOutlivesItsCaller(t *testing.T) {
-	for name, tt := range map[string]struct {
-		delay, leaves time.Duration
-	}{
-		"the client hangs up":                {time.Second, 100 * time.Millisecond},
-		"the answer comes after its Timeout": {9 * time.Second, time.Hour},
-	} {
-		for _, elsewhere := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.provider.delay = tt.delay
-				s, other := w.replica(), w.replica()
-				tok := w.start(s, alice)
-				ctx, cancel := context.WithTimeout(t.Context(), tt.leaves)
-				defer cancel()
-				begin := time.Now()
-				if _, err := s.Refresh(ctx, tok); err == nil || errors.Is(err, refresh.ErrDenied) || !strings.HasPrefix(err.Error(), "sessions: ") {
-					t.Errorf("%s: error is %v, want one that is temporary", name, err)
-				}
-				if took := time.Since(begin); took != min(tt.leaves, refresh.DefaultTimeout) {
-					t.Errorf("%s: it waited %v", name, took)
-				}
-				if elsewhere {
-					s = other
-				}
-				next := w.refresh(s, tok) // waits for the same call
-				if again := w.refresh(other, tok); again != next {
-					t.Errorf("%s: it gets another successor", name)
-				}
-				w.asked(1)
-			})
-		}
-	}
-}
-
-// An outage begins when the provider has been asked, and lasts.
-func TestAResultOutlivesAnOutageOfTheStore(t *testing.T) {
-	for _, lasts := range []time.Duration{time.Second, 14 * time.Second, time.Hour} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t)
-			s := w.replica()
-			tok := w.start(s, alice)
-			w.provider.after = func() error { w.store.SetDown(true); return nil }
-			time.AfterFunc(lasts, func() { w.store.SetDown(false) })
-			_, err := s.Refresh(t.Context(), tok)
-			if lasts > refresh.DefaultTimeout && (!errors.Is(err, refreshtest.ErrStoreDown) || errors.Is(err, refresh.ErrDenied)) || lasts == time.Second && err != nil {
-				t.Errorf("%v: error is %v", lasts, err)
-			}
-			w.provider.after = nil
-			time.Sleep(lasts + time.Second)
-			next := w.refresh(s, tok)
-			w.asked(1)
-			if got := w.access(w.replica(), next); !strings.Contains(got, "alice-2") {
-				t.Errorf("%v: the access token is %q", lasts, got)
-			}
-			w.refresh(s, next)
-		})
-	}
-}
-
-// A user who signs out while the Store is away does not leave the new tokens alive.
-func TestAResultThatIsNotWrittenIsRevokedWithItsLogin(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		s := w.replica()
-		tok := w.start(s, alice)
-		w.provider.after = func() error { w.store.SetDown(true); return nil }
-		_, _ = s.Refresh(t.Context(), tok)
-		time.Sleep(time.Minute)
-		w.store.SetDown(false)
-		if err := s.Revoke(t.Context(), tok); err != nil {
-			t.Error(err)
-		}
-		if _, _, revoked := w.provider.counts(); revoked != 1 {
-			t.Errorf("%d logins were revoked at the provider, want 1", revoked)
-		}
-		if !slices.Contains(w.provider.tokens, "provider-refresh-token-alice-2") {
-			t.Errorf("the new tokens were not revoked, but %q", w.provider.tokens)
-		}
-		w.denied(s, tok, "signed out")
-	})
-}
-
 func TestTheProviderIsNotAskedWithoutAClaim(t *testing.T) {
 	for _, happened := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -205,38 +120,6 @@ func TestTheProviderIsNotAskedWithoutAClaim(t *testing.T) {
 	}
 }
 
-func TestALostAnswerIsAskedForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		var asked []time.Duration
-		begin := time.Now()
-		answer := refresh.Tokens{Access: "access-2", Refresh: "refresh-2"}
-		s := w.replica(func(s *sessions.Sessions) {
-			s.Refresher = refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) {
-				if asked = append(asked, time.Since(begin)); len(asked) < 3 {
-					return refresh.Tokens{}, fmt.Errorf("reset: %w", refresh.ErrNoAnswer)
-				}
-				return answer, nil
-			})
-		})
-		tok, err := s.Start(t.Context(), refresh.Tokens{Access: "access-1", Refresh: "refresh-1"}, alice)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Refresh(t.Context(), tok); !errors.Is(err, refresh.ErrNoAnswer) || errors.Is(err, refresh.ErrDenied) {
-			t.Errorf("error is %v, want ErrNoAnswer", err)
-		}
-		time.Sleep(10 * time.Second) // nobody comes
-		synctest.Wait()
-		if len(asked) != 3 || asked[2] < time.Second || asked[2] > 3*time.Second {
-			t.Fatalf("asked after %v", asked)
-		}
-		if got := w.access(s, w.refresh(s, tok)); got != answer.Access || len(asked) != 3 {
-			t.Errorf("the access token is %q, asked after %v", got, asked)
-		}
-	})
-}
-
 func TestAClaimIsKeptWhileItsCallRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -256,39 +139,6 @@ func TestAClaimIsKeptWhileItsCallRuns(t *testing.T) {
 	})
 }
 
-// A replica that has stood still for longer than its claim lives does not ask.
-func TestAReplicaThatHasStoodStillDoesNotAskTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		s, other := w.replica(), w.replica()
-		tok := w.start(s, alice)
-		time.Sleep(time.Minute)
-		var once atomic.Bool
-		w.store.Intercept(func(_ context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
-			_, err := do()
-			if c.Swap && once.CompareAndSwap(false, true) {
-				<-time.After(10 * time.Second)
-			}
-			return err
-		})
-		var first refresh.Tokens
-		done := make(chan error)
-		go func() {
-			var err error
-			first, err = s.Refresh(t.Context(), tok)
-			done <- err
-		}()
-		time.Sleep(6 * time.Second)
-		second := w.refresh(other, tok)
-		<-done
-		time.Sleep(10 * time.Second)
-		if again := w.refresh(s, tok); again != second || first != (refresh.Tokens{}) && first != second {
-			t.Error("it gets another successor")
-		}
-		w.asked(1)
-	})
-}
-
 // A slowAnswer is a provider whose answers are under way for a time.
 type slowAnswer struct {
 	*provider
@@ -301,47 +151,17 @@ func (p slowAnswer) Refresh(ctx context.Context, old refresh.Tokens) (refresh.To
 	return next, err
 }
 
-func TestWhatComesAfterALogoutIsRevoked(t *testing.T) {
+// The claim of a handle does not hold back a caller with the next one.
+func TestARefreshCanFollowAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		s := w.replica(func(s *sessions.Sessions) { s.Refresher = slowAnswer{w.provider, time.Second} })
-		tok := w.start(s, alice)
-		time.AfterFunc(500*time.Millisecond, func() { _ = w.replica().EndAll(t.Context(), alice.Issuer, alice.Subject) })
-		w.denied(s, tok, "signed out")
-		if !slices.Contains(w.provider.tokens, "provider-refresh-token-alice-2") {
-			t.Errorf("the new tokens were not revoked, but %q", w.provider.tokens)
+		tok, begin := w.start(w.replica(), alice), time.Now()
+		for range 5 {
+			tok = w.refresh(w.replica(), tok)
 		}
-	})
-}
-
-// The store is away from one replica for so long that another takes its claim over.
-func TestAResultThatComesTooLateIsNotTheLogins(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		way := &refreshtest.FaultyStore{Store: w.store}
-		answer := func(name string, takes time.Duration) func(*sessions.Sessions) {
-			return func(s *sessions.Sessions) {
-				s.Refresher = refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) {
-					<-time.After(takes)
-					return refresh.Tokens{Access: name, Refresh: "refresh of " + name}, nil
-				})
-			}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("five refreshes took %v", took)
 		}
-		late := w.replica(answer("late", 8*time.Second), func(s *sessions.Sessions) { s.Store = way })
-		other := w.replica(answer("other", time.Second))
-		tok := w.start(late, alice)
-		time.AfterFunc(time.Second, func() { way.SetDown(true) })
-		time.AfterFunc(7*time.Second, func() { way.SetDown(false) })
-		go func() { _, _ = late.Refresh(t.Context(), tok) }()
-		time.Sleep(2 * time.Second)
-		next := w.refresh(other, tok)
-		time.Sleep(4 * time.Second)
-		if got := w.refresh(late, tok); got != next {
-			t.Error("its callers get another successor")
-		}
-		time.Sleep(20 * time.Second)
-		if got := w.access(w.replica(), next); got != "other" || w.refresh(other, tok) != next {
-			t.Errorf("the access token is %q", got)
-		}
+		w.asked(5)
 	})
 }

@@ -46,8 +46,8 @@
 //
 // # What the Store holds
 //
-// One record for each login, and a list of logins for each subject and for each
-// session of the provider. Their keys are hashes. In a record, issuer, subject,
+// One record for each login, a list of logins for each subject and for each session
+// of the provider, and for seconds a claim for each refresh. Their keys are hashes. In a record, issuer, subject,
 // session, device and times are there to read; the tokens are sealed (AES-256-GCM)
 // under keys that follow from the client's handles, of which there are hashes
 // only. So who reads the Store can neither use a login nor forge a handle, and
@@ -61,7 +61,12 @@
 // before the answer is in the Store is the exception: a provider that keeps
 // strictly to single use takes the next attempt for theft.
 //
-// A replica that asks the provider holds others back by a claim in the login's
-// record, for five seconds at first if it dies. Clocks of replicas may differ by
-// three seconds, and by a minute where each reads what the others have written.
+// A replica that asks the provider holds others back by a claim in the Store. If it
+// dies, the claim lapses after four seconds, by the Store's clock: those of replicas
+// may differ. One that stands still for longer than that, between the provider's
+// answer and the write of it, is as good as dead to the others.
+//
+// After an outage of the Store, results go there first that could not be written in
+// it. A replica that has noticed the outage waits two seconds for those of others
+// before it asks the provider.
 package sessions

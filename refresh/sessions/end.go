@@ -92,9 +92,9 @@ func (s *Sessions) revokeLate(ctx context.Context, at *stored, h handle) error {
 	if _, ok := at.follow(h, time.Time{}); !ok {
 		return nil
 	}
-	if next, ok := s.flights.unwritten.Get(h); ok {
+	if r, ok := s.flights.unwritten.Get(h); ok {
 		s.flights.unwritten.Remove(h)
-		_ = s.revoke(ctx, next)
+		_ = s.revoke(ctx, r.tokens)
 	}
 	if err := s.revokeAt(ctx, at, h); err != nil {
 		return err

@@ -192,64 +192,6 @@ func TestAProvidersRefusalEndsTheLogin(t *testing.T) {
 	}
 }
 
-func TestALogoutInMidRefreshWins(t *testing.T) {
-	for _, elsewhere := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t)
-			w.provider.delay = time.Second
-			s := w.replica()
-			tok := w.start(s, alice)
-			at := s
-			if elsewhere {
-				at = w.replica()
-			}
-			go func() {
-				time.Sleep(500 * time.Millisecond)
-				if err := at.Revoke(t.Context(), tok); err != nil {
-					t.Error(err)
-				}
-			}()
-			if _, err := s.Refresh(t.Context(), tok); !errors.Is(err, refresh.ErrEnded) {
-				t.Errorf("error is %v, want ErrEnded", err)
-			}
-			time.Sleep(time.Minute)
-			_, err := s.Refresh(t.Context(), tok)
-			if !errors.Is(err, refresh.ErrDenied) || errors.Is(err, refresh.ErrEnded) {
-				t.Errorf("long after it: %v, want ErrDenied alone", err)
-			}
-			if _, _, revoked := w.provider.counts(); revoked != 1 {
-				t.Errorf("revoked %d times at the provider, want 1", revoked)
-			}
-			if got := w.kinds(); got != "" {
-				t.Errorf("events: %s", got)
-			}
-		})
-	}
-}
-
-func TestSomethingElseInTheStoreIsNotALogout(t *testing.T) {
-	w := newWorld(t)
-	s := w.replica()
-	tok := w.start(s, alice)
-	key := refresh.StoreKey("sessions.login", sessions.ID(tok))
-	old, err := w.store.Get(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, other := range []string{"!", "{}", strings.Replace(string(old), `"sub":"alice"`, `"sub":"admin"`, 1)} {
-		if ok, err := w.store.Swap(t.Context(), key, old, []byte(other), time.Hour); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		if _, err := s.Refresh(t.Context(), tok); err == nil || errors.Is(err, refresh.ErrDenied) {
-			t.Errorf("error is %v, want one that is temporary", err)
-		}
-		if _, err := w.replica().Access(t.Context(), tok.Access); err == nil || errors.Is(err, refresh.ErrNotFound) {
-			t.Errorf("error is %v, want one that is temporary", err)
-		}
-		old = []byte(other)
-	}
-}
-
 func TestALoginWithoutARefreshTokenIsTheRefreshers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -25,9 +25,14 @@ type flights struct {
 	closing chan struct{} // closed by close
 	wg      sync.WaitGroup
 
-	// unwritten are tokens that the provider has given for those under a handle,
-	// and that the Store has not taken.
-	unwritten *lru.Cache[handle, refresh.Tokens]
+	unwritten *lru.Cache[handle, unwritten] // by the handle that was presented
+}
+
+// An unwritten is a result that the Store has not taken: the tokens that the
+// provider has given for those under a handle.
+type unwritten struct {
+	tokens refresh.Tokens
+	until  time.Time // when this process stops trying by itself
 }
 
 // A flight is one refresh. Its results are set before done is closed.
@@ -38,6 +43,7 @@ type flight struct {
 
 	trouble atomic.Pointer[error] // of the Store, with the result
 	claim   *claim                // of the current handle, while the flight has it
+	ends    uint64                // Sessions.ends before the last look at the record
 
 	again int  // how many have gone before it without an answer
 	slow  bool // the one before took all the time there was
@@ -50,8 +56,17 @@ const (
 	maxUnwritten = 1024
 )
 
+// writingAgain is the pause before the next flight that is to write a result which
+// the Store has not taken, and writingFor is how long they begin by themselves.
+// After that the next caller with the handle brings one.
+const (
+	writingAgain = 500 * time.Millisecond
+	writingFor   = 15 * time.Minute
+)
+
 // askingAgain are the pauses before the provider is asked again whose answer was
-// lost. Together they are less than ten seconds, the shortest grace for an
+// lost. A provider that has exchanged the refresh token gives the new ones again
+// within its grace. Together they are less than ten seconds, the shortest grace for an
 // exchanged token that providers recommend. Each is shorter by up to a half, by
 // another part for each handle, so that they do not all ask at once.
 var askingAgain = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
@@ -59,7 +74,7 @@ var askingAgain = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Seco
 func (fs *flights) open() (err error) {
 	fs.flying, fs.planned = make(map[handle]*flight), make(map[handle]bool)
 	fs.slots, fs.closing = make(chan struct{}, maxAtOnce), make(chan struct{})
-	fs.unwritten, err = lru.New[handle, refresh.Tokens](maxUnwritten)
+	fs.unwritten, err = lru.New[handle, unwritten](maxUnwritten)
 	return err
 }
 
@@ -94,16 +109,39 @@ func (s *Sessions) join(ctx context.Context, h handle, before *flight) (*flight,
 	}
 	fs.flying[h] = f
 	fs.wg.Go(func() {
-		s.fly(ctx, h, f)
-		fs.mu.Lock()
-		delete(fs.flying, h)
-		fs.mu.Unlock()
-		close(f.done)
-		if errors.Is(f.err, refresh.ErrNoAnswer) {
-			s.askAgain(ctx, h, f)
+		for landed := false; !landed; landed = s.land(h, f) {
+			s.fly(ctx, h, f)
 		}
+		close(f.done)
+		s.again(ctx, h, f)
 	})
 	return f, nil
+}
+
+// keep keeps a result that the Store has not taken. One that it will not take,
+// because the record would be too large, is not tried again without a caller.
+func (fs *flights) keep(h handle, t refresh.Tokens, final bool) {
+	r, ok := fs.unwritten.Peek(h)
+	if !ok {
+		r.tokens = t
+		if !final {
+			r.until = time.Now().Add(writingFor)
+		}
+	}
+	fs.unwritten.Add(h, r)
+}
+
+// land takes a flight out of those under way. It does not where a login was ended
+// here since the flight has looked last: this may be the one, and a caller may have
+// come after that.
+func (s *Sessions) land(h handle, f *flight) bool {
+	s.flights.mu.Lock()
+	defer s.flights.mu.Unlock()
+	if f.err == nil && f.ends != s.ends.Load() {
+		return false
+	}
+	delete(s.flights.flying, h)
+	return true
 }
 
 // fly is renew, with an error in place of a panic: in a goroutine of ours that
@@ -117,12 +155,27 @@ func (s *Sessions) fly(ctx context.Context, h handle, f *flight) {
 	f.tokens, f.err = s.renew(ctx, h, f)
 }
 
-// askAgain begins another flight after f, for nobody in particular. A provider that
-// has exchanged the refresh token gives the new ones again within its grace.
-func (s *Sessions) askAgain(ctx context.Context, h handle, f *flight) {
-	if f.again == len(askingAgain) || f.slow && errors.Is(f.err, context.DeadlineExceeded) {
-		return // who takes so long twice will not be hurried
+// again begins another flight after f, for nobody in particular, where that may
+// bring the login further.
+func (s *Sessions) again(ctx context.Context, h handle, f *flight) {
+	r, ok := s.flights.unwritten.Peek(h)
+	switch {
+	case f.err == nil || errors.Is(f.err, refresh.ErrDenied):
+		s.flights.unwritten.Remove(h)
+	case ok && time.Now().Before(r.until):
+		s.follow(ctx, h, nil, writingAgain)
+	case errors.Is(f.err, refresh.ErrNoAnswer):
+		if f.again == len(askingAgain) || f.slow && errors.Is(f.err, context.DeadlineExceeded) {
+			return // who takes so long twice will not be hurried
+		}
+		pause := askingAgain[f.again]
+		s.follow(ctx, h, f, pause-pause/2*time.Duration(sha256.Sum256([]byte(h))[0])/256)
 	}
+}
+
+// follow begins a flight after a pause, unless one is planned already. It follows on
+// before, if that is not nil.
+func (s *Sessions) follow(ctx context.Context, h handle, before *flight, pause time.Duration) {
 	fs := &s.flights
 	fs.mu.Lock()
 	planned := fs.planned[h] || len(fs.planned) >= maxPlanned
@@ -133,8 +186,6 @@ func (s *Sessions) askAgain(ctx context.Context, h handle, f *flight) {
 	if planned {
 		return
 	}
-	pause := askingAgain[f.again]
-	pause -= pause / 2 * time.Duration(sha256.Sum256([]byte(h))[0]) / 256
 	select {
 	case <-time.After(pause):
 	case <-fs.closing:
@@ -142,5 +193,5 @@ func (s *Sessions) askAgain(ctx context.Context, h handle, f *flight) {
 	fs.mu.Lock()
 	delete(fs.planned, h)
 	fs.mu.Unlock()
-	_, _ = s.join(ctx, h, f)
+	_, _ = s.join(ctx, h, before)
 }

@@ -76,11 +76,11 @@ type stored struct {
 	login
 	name string
 	raw  []byte
-	read time.Time // when it stood so, or shortly before
+	read time.Time // a time shortly before it was read or written; zero: not known
 }
 
 func decode(name string, raw []byte) (*stored, error) {
-	at := &stored{name: name, raw: raw, read: time.Now()}
+	at := &stored{name: name, raw: raw}
 	if json.Unmarshal(raw, &at.login) != nil || at.Ends == 0 {
 		return nil, errUnreadable
 	}

@@ -62,9 +62,11 @@ func (s *Sessions) renew(ctx context.Context, h handle, f *flight) (t refresh.To
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*s.timeout, errWaited)
 	defer cancel()
 	defer s.release(ctx, f)
+	f.ends = s.ends.Load()
 	at := s.recentHandle(h)
 	for range tries {
 		if at == nil {
+			f.ends = s.ends.Load()
 			if at, err = s.find(waiting, h.name()); err != nil {
 				return t, err
 			}
@@ -96,8 +98,8 @@ func (s *Sessions) renew(ctx context.Context, h handle, f *flight) (t refresh.To
 		case current != h:
 			return s.client(&at.login, current, kept), nil
 		}
-		if next, ok := s.flights.unwritten.Get(h); ok {
-			t, done, err := s.settle(ctx, at, h, next, f)
+		if r, ok := s.flights.unwritten.Get(h); ok {
+			t, done, err := s.settle(ctx, at, h, r.tokens, f)
 			if done || err != nil {
 				return t, err
 			}
@@ -129,20 +131,9 @@ func (s *Sessions) renew(ctx context.Context, h handle, f *flight) (t refresh.To
 // claimed, and replaces the handle. It is not done where somebody else has changed
 // the login meanwhile.
 func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, kept refresh.Tokens, f *flight) (t refresh.Tokens, done bool, err error) {
-	select {
-	case s.flights.slots <- struct{}{}:
-		defer func() { <-s.flights.slots }()
-	case <-waiting.Done():
-		return t, false, errBusy
-	}
-	var next refresh.Tokens
-	if kept.Refresh == "" {
-		next, err = s.ask(ctx, kept, s.timeout)
-	} else {
-		if at, err = s.confirm(ctx, f, at); at == nil || err != nil {
-			return t, false, err
-		}
-		next, err = s.askUnderClaim(ctx, f.claim, kept)
+	at, next, asked, err := s.exchange(ctx, waiting, at, kept, f)
+	if !asked {
+		return t, false, err
 	}
 	switch {
 	case err == nil:
@@ -151,6 +142,7 @@ func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, k
 	case errors.Is(err, refresh.ErrDenied):
 		// It counts where nobody else asks by now, or has got further.
 		if !s.undisputed(ctx, f) {
+			f.claim = nil
 			return t, false, nil
 		}
 		over, endErr := s.finish(ctx, at.name, whyDenied, func(now *stored) bool { return same(now.Hash, at.Hash) })
@@ -166,23 +158,25 @@ func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, k
 	return t, true, fmt.Errorf("sessions: %w", err)
 }
 
-// askUnderClaim asks the provider with the tokens of a claimed login, and keeps
-// the claim alive meanwhile.
-func (s *Sessions) askUnderClaim(ctx context.Context, c *claim, kept refresh.Tokens) (next refresh.Tokens, err error) {
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		next, err = s.ask(ctx, kept, 2*s.timeout)
-	}()
-	every := c.life / 3
-	for n := 1; ; n++ {
-		select {
-		case <-answered:
-			return next, err
-		case <-time.After(every):
-			s.keepClaim(ctx, c, n)
-		}
+// exchange asks the provider with the tokens of a login, one of maxAtOnce. It
+// returns the login as it was then. It has not asked where somebody else has changed
+// the login, or has claimed it.
+func (s *Sessions) exchange(ctx, waiting context.Context, at *stored, kept refresh.Tokens, f *flight) (now *stored, next refresh.Tokens, asked bool, err error) {
+	select {
+	case s.flights.slots <- struct{}{}:
+		defer func() { <-s.flights.slots }()
+	case <-waiting.Done():
+		return nil, next, false, errBusy
 	}
+	if kept.Refresh == "" {
+		next, err = s.ask(ctx, kept, s.timeout)
+		return at, next, true, err
+	}
+	if at, err = s.confirm(ctx, f, at); at == nil || err != nil {
+		return nil, next, false, err
+	}
+	next, err = s.askUnderClaim(ctx, f.claim, kept)
+	return at, next, true, err
 }
 
 // ask calls the Refresher and completes what it returns.
@@ -212,14 +206,14 @@ func (s *Sessions) ask(ctx context.Context, kept refresh.Tokens, timeout time.Du
 
 // settle puts what the provider gave for the tokens under h into the login, with
 // a new handle. It is not done where there is a newer handle, or the login is
-// over. A Store that fails is tried again for three times Timeout; then this
-// process keeps the tokens, until somebody comes with h.
+// over. A Store that fails is tried again for three times Timeout. Then this process
+// keeps the tokens, and another flight tries on.
 func (s *Sessions) settle(ctx context.Context, at *stored, h handle, next refresh.Tokens, f *flight) (t refresh.Tokens, done bool, err error) {
 	insisting, cancel := context.WithTimeout(ctx, 3*s.timeout)
 	defer cancel()
 	successor := newHandle(h.id())
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		ends := s.ends.Load()
+		f.ends = s.ends.Load()
 		now, final, err := s.succeed(ctx, at, h, successor, next)
 		switch {
 		case err == nil && now == nil:
@@ -227,7 +221,7 @@ func (s *Sessions) settle(ctx context.Context, at *stored, h handle, next refres
 			return t, false, nil
 		case err == nil:
 			s.flights.unwritten.Remove(h)
-			s.cache(now.name, slot{successor.access(), next.Access}, time.Since(s.begin), ends)
+			s.cache(now.name, slot{successor.access(), next.Access}, time.Since(s.begin), f.ends)
 			s.recent.Add(now.name, now)
 			s.expectArrival(ctx, now.name, &now.login, next.Access)
 			return s.client(&now.login, successor, next), true, nil
@@ -241,7 +235,7 @@ func (s *Sessions) settle(ctx context.Context, at *stored, h handle, next refres
 			}
 		}
 		if next.Refresh != "" {
-			s.flights.unwritten.Add(h, next)
+			s.flights.keep(h, next, final)
 		}
 		return t, true, err
 	}
@@ -266,11 +260,8 @@ func (s *Sessions) succeed(ctx context.Context, at *stored, h, successor handle,
 			case now.Over != 0:
 				over = now.Why
 				return old, 0, nil
-			case same(now.Hash, hash(string(successor))):
-				made = now // by an earlier attempt
-				return old, 0, nil
 			case !same(now.Hash, hash(string(h))):
-				return old, 0, nil
+				return old, 0, nil // by an earlier attempt, or by somebody else
 			}
 			at = now
 		}
@@ -293,19 +284,4 @@ func (s *Sessions) succeed(ctx context.Context, at *stored, h, successor handle,
 		_ = s.revoke(ctx, next) // what came after the end is not left lying about
 	}
 	return made, final, err
-}
-
-// A firstRead is a Store whose first Get is answered with what has been read
-// before.
-type firstRead struct {
-	refresh.Store
-	raw []byte
-}
-
-func (s *firstRead) Get(ctx context.Context, key string) ([]byte, error) {
-	if raw := s.raw; raw != nil {
-		s.raw = nil
-		return raw, nil
-	}
-	return s.Store.Get(ctx, key)
 }

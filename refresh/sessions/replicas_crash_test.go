@@ -34,8 +34,8 @@ func (p *lenient) ask() error {
 }
 
 // With a Coordinator in front there are two claims for one exchange, that of the
-// handle and that in the login, which run out together: a third replica must still
-// be in time.
+// Coordinator and that of the Sessions. They lapse at the same time: a third replica
+// must still be in time.
 func TestPromise02TwoReplicasKilledInTurnLoseNoLoginOnTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, p := new(refresh.MemoryStore), new(lenient)

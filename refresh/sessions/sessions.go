@@ -1,12 +1,10 @@
 package sessions
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,7 +155,7 @@ func (s *Sessions) ready() error {
 		s.idle = min(cmp.Or(s.Idle, s.absolute), s.absolute)
 		s.cacheFor = max(0, cmp.Or(s.CacheFor, DefaultCacheFor))
 		s.timeout = cmp.Or(s.Timeout, refresh.DefaultTimeout)
-		s.store = timedStore{s.Store, min(time.Second, s.timeout/4)}
+		s.store = timedStore{s.Store, min(time.Second, s.timeout/4), new(health)}
 		s.begin = time.Now()
 		if s.err = s.flights.open(); s.err != nil {
 			return
@@ -245,87 +243,6 @@ func (s *Sessions) Close() error {
 	}
 	s.flights.close()
 	return nil
-}
-
-func loginKey(name string) string { return refresh.StoreKey("sessions.login", name) }
-
-// A timedStore gives each look at the Store the same time, and says in an error
-// what has failed.
-type timedStore struct {
-	refresh.Store
-	timeout time.Duration
-}
-
-func (s timedStore) Get(ctx context.Context, key string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	v, err := s.Store.Get(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("sessions: reading the store: %w", err)
-	}
-	return v, nil
-}
-
-func (s timedStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	done, err := s.Store.Swap(ctx, key, old, new, max(ttl, time.Millisecond))
-	if err != nil {
-		return false, fmt.Errorf("sessions: writing to the store: %w", err)
-	}
-	return done, nil
-}
-
-// get returns the value under key, nil where there is none.
-func (s *Sessions) get(ctx context.Context, key string) ([]byte, error) {
-	v, err := s.store.Get(ctx, key)
-	if errors.Is(err, refresh.ErrNotFound) {
-		return nil, nil
-	}
-	return v, err
-}
-
-// put is the Store's Swap. Where that fails, it looks whether it has happened.
-func (s *Sessions) put(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	done, err := s.store.Swap(ctx, key, old, new, ttl)
-	if err == nil {
-		return done, nil
-	}
-	switch now, readErr := s.get(ctx, key); {
-	case readErr != nil, bytes.Equal(now, old):
-		return false, err
-	default:
-		return bytes.Equal(now, new), nil
-	}
-}
-
-// find returns a login by its name, nil where there is none.
-func (s *Sessions) find(ctx context.Context, name string) (*stored, error) {
-	begin := time.Now()
-	raw, err := s.get(ctx, loginKey(name))
-	if raw == nil || err != nil {
-		return nil, err
-	}
-	at, err := decode(name, raw)
-	if err == nil {
-		at.read = begin
-	}
-	return at, err
-}
-
-// write replaces a record, and returns what stands there then, or nil where it has
-// changed since it was read.
-func (s *Sessions) write(ctx context.Context, at *stored, l *login) (*stored, error) {
-	raw, err := l.encode()
-	if err != nil {
-		return nil, err
-	}
-	begin := time.Now()
-	done, err := s.put(ctx, loginKey(at.name), at.raw, raw, l.left(begin))
-	if !done || err != nil {
-		return nil, err
-	}
-	return &stored{*l, at.name, raw, begin}, nil
 }
 
 // cut bounds what a client says of its device to something to show.
