@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +109,13 @@ func (p *provider) counts() (calls, reuses, revoked int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.calls, p.reuses, p.revoked
+}
+
+// taken returns the refresh tokens that were revoked.
+func (p *provider) taken() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.tokens)
 }
 
 // A world is a provider, a store, and a number of replicas.

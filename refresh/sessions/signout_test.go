@@ -162,8 +162,8 @@ func TestWhatComesForALoginThatIsReplacedIsNotRevoked(t *testing.T) {
 		tok := w.start(s, alice)
 		time.AfterFunc(500*time.Millisecond, func() { _ = s.Replaced(t.Context(), tok) })
 		w.denied(s, tok, "replaced")
-		if len(w.provider.tokens) != 0 {
-			t.Errorf("revoked: %q", w.provider.tokens)
+		if len(w.provider.taken()) != 0 {
+			t.Errorf("revoked: %q", w.provider.taken())
 		}
 	})
 }
@@ -221,8 +221,8 @@ func TestAResultThatIsNotWrittenIsRevokedWithItsLogin(t *testing.T) {
 		if _, _, revoked := w.provider.counts(); revoked != 1 {
 			t.Errorf("%d logins were revoked at the provider, want 1", revoked)
 		}
-		if !slices.Contains(w.provider.tokens, "provider-refresh-token-alice-2") {
-			t.Errorf("the new tokens were not revoked, but %q", w.provider.tokens)
+		if !slices.Contains(w.provider.taken(), "provider-refresh-token-alice-2") {
+			t.Errorf("the new tokens were not revoked, but %q", w.provider.taken())
 		}
 		w.denied(s, tok, "signed out")
 	})
@@ -235,8 +235,8 @@ func TestWhatComesAfterALogoutIsRevoked(t *testing.T) {
 		tok := w.start(s, alice)
 		time.AfterFunc(500*time.Millisecond, func() { _ = w.replica().EndAll(t.Context(), alice.Issuer, alice.Subject) })
 		w.denied(s, tok, "signed out")
-		if !slices.Contains(w.provider.tokens, "provider-refresh-token-alice-2") {
-			t.Errorf("the new tokens were not revoked, but %q", w.provider.tokens)
+		if !slices.Contains(w.provider.taken(), "provider-refresh-token-alice-2") {
+			t.Errorf("the new tokens were not revoked, but %q", w.provider.taken())
 		}
 	})
 }
