@@ -240,6 +240,49 @@ func TestOnErrorGetsTheRefusal(t *testing.T) {
 	wantStatus(t, serve(w.Require(whoami), httptest.NewRequest("GET", "/", nil)), 418)
 }
 
+// An OnError that changes its Refusal changes no other answer, at the same time or
+// later.
+func TestOnErrorMayChangeItsRefusal(t *testing.T) {
+	w := newWorld(func(a *middleware.Auth) {
+		a.OnError = func(w http.ResponseWriter, r *http.Request, err error) {
+			var e *middleware.Refusal
+			if errors.As(err, &e) && r.Method == http.MethodGet {
+				e.Status, e.Challenge, e.Err = http.StatusTeapot, "", nil
+			}
+			middleware.WriteError(w, r, err)
+		}
+	})
+	b := w.signIn(t, "ann")
+	for name, h := range map[string]http.Handler{
+		"no token":      w.Require(whoami),
+		"a false token": w.Require(whoami),
+		"another scope": w.RequireScope("admin")(whoami),
+		"another group": w.RequireGroup("admin")(whoami),
+	} {
+		request := func(method string) *http.Response {
+			r := httptest.NewRequest(method, "https://app.test/", nil)
+			switch name {
+			case "a false token":
+				r.Header.Set("Authorization", "Bearer false")
+			case "another scope", "another group":
+				r = b.request(method, "/")
+			}
+			return serve(h, r)
+		}
+		want := request("POST")
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { wantStatus(t, request("GET"), http.StatusTeapot) })
+		}
+		wg.Wait()
+		got := request("POST")
+		if got.StatusCode != want.StatusCode || got.Header.Get("Www-Authenticate") != want.Header.Get("Www-Authenticate") {
+			t.Errorf("%s: answered %d with %q, and %d with %q before", name, got.StatusCode, got.Header["Www-Authenticate"],
+				want.StatusCode, want.Header["Www-Authenticate"])
+		}
+	}
+}
+
 // The provider hears of a sign-out also while the store of the revocations takes
 // all the time that there is.
 func TestASignOutReachesTheProviderPastAStoreThatHangs(t *testing.T) {
