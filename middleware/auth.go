@@ -146,11 +146,6 @@ func (a *Auth) setUp() error {
 	if err := checkLoginURL(a.LoginURL); err != nil {
 		return fmt.Errorf("middleware: Auth.LoginURL: %w", err)
 	}
-	if a.Revocations != nil {
-		if err := a.Revocations.validate(); err != nil {
-			return err
-		}
-	}
 	var err error
 	if a.challenges, err = newChallenges(a.Realm); err != nil {
 		return fmt.Errorf("middleware: Auth.Realm: %w", err)
@@ -180,6 +175,11 @@ func (a *Auth) setUp() error {
 		a.grace = cmp.Or(a.coordinator.Grace, refresh.DefaultGrace)
 		a.keeper, _ = a.coordinator.Keeper()
 		a.coordinator.ObserveDefault(a.Observe)
+	}
+	if a.Revocations != nil {
+		if err := a.Revocations.validate(refresh.SharedStore(a.Refresher)); err != nil {
+			return err
+		}
 	}
 	event.SetDefault(a.Observe, a.Verifier)
 	a.crossOrigin = a.CrossOrigin

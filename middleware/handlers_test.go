@@ -11,11 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/cognito"
 )
 
 func TestWhatARequestIsAnsweredWith(t *testing.T) {
@@ -179,36 +177,6 @@ func TestCheckDecidesWithoutAHandler(t *testing.T) {
 		}
 		closeWorld(t, w)
 	})
-}
-
-func TestWrongConfigurationIsOneLineThatNamesTheField(t *testing.T) {
-	good := middleware.VerifierFunc(func(context.Context, string) (*verify.Token, error) { return nil, verify.ErrInvalid })
-	for _, tt := range []struct {
-		auth *middleware.Auth
-		want string
-	}{
-		{&middleware.Auth{}, "Auth.Verifier"},
-		{&middleware.Auth{Verifier: good, Realm: "a\"b"}, "Auth.Realm"},
-		{&middleware.Auth{Verifier: good, LoginURL: "javascript:alert(1)"}, "Auth.LoginURL"},
-		{&middleware.Auth{Verifier: good, LoginURL: "login"}, "Auth.LoginURL"},
-		{&middleware.Auth{Verifier: good, Cookies: cookies.Policy{Prefix: "x"}}, "Auth.Cookies: cookies: Policy.Prefix"},
-		{&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{}}, "Auth.Refresher: refresh: Coordinator.Refresher"},
-		{&middleware.Auth{Verifier: good, Refresher: &refresh.OAuth2{}}, "Auth.Refresher: refresh: OAuth2."},
-		{&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{Refresher: &cognito.Pool{}}}, "Auth.Refresher: cognito: Pool."},
-	} {
-		err := tt.auth.Validate()
-		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%v does not name %s in one line", err, tt.want)
-		}
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("Require accepts what Validate refuses: %s", tt.want)
-				}
-			}()
-			tt.auth.Require(whoami)
-		}()
-	}
 }
 
 func TestClaimsAndFromContextWithoutAToken(t *testing.T) {

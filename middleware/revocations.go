@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"time"
 
@@ -38,8 +39,11 @@ import (
 // pointer, by any number of goroutines, and not copied or changed after its
 // first use. It holds no token: the Store gets hashes and times.
 type Revocations struct {
-	// Store is shared by all replicas. Default: this process's memory, which
-	// forgets all with the process, and the oldest beyond 65,536 of them.
+	// Store is shared by all replicas. Default: the Store in which they agree on
+	// the logins, which is [refresh.SharedStore] of the Auth's Refresher. Where
+	// that is nil it is this process's memory, which forgets all with the process,
+	// and the oldest beyond 65,536 of them. Set Store if the Revocations are used
+	// before their Auth.
 	Store refresh.Store
 
 	// Remember is how long an answer of the Store is believed, and so how long
@@ -54,8 +58,9 @@ type Revocations struct {
 	// where it does not tell that. Default 720 h.
 	Keep time.Duration
 
-	once sync.Once
-	of   *revocation.List
+	once  sync.Once
+	of    *revocation.List
+	store refresh.Store // of the list
 }
 
 const (
@@ -63,26 +68,51 @@ const (
 	defaultKeepRevoked = 720 * time.Hour
 )
 
-func (v *Revocations) validate() error {
+// validate returns what is wrong with v for logins on which replicas agree in the
+// given Store, which is nil if there is but one replica. That Store is the default
+// of v's own.
+func (v *Revocations) validate(logins refresh.Store) error {
 	if v.Keep < 0 {
 		return errors.New("middleware: Revocations.Keep is negative")
+	}
+	if logins == nil {
+		return nil
+	}
+	v.open(logins)
+	if _, local := v.Store.(*refresh.MemoryStore); local {
+		return errors.New("middleware: Revocations.Store is this process's memory, and the logins are shared by replicas: share it as well")
+	}
+	if v.Store == nil && !sameStore(v.store, logins) {
+		return errors.New("middleware: Revocations.Store is nil, and the Revocations have been in use before the Auth, or with another one: set it")
 	}
 	return nil
 }
 
+// sameStore is a == b for Stores of any type.
+func sameStore(a, b refresh.Store) bool { return reflect.TypeOf(a).Comparable() && a == b }
+
 func (v *Revocations) list() *revocation.List {
+	v.open(nil)
+	return v.of
+}
+
+// open makes the list at the first call: over v.Store, the given Store, or this
+// process's memory, whichever is the first that is not nil.
+func (v *Revocations) open(logins refresh.Store) {
 	v.once.Do(func() {
-		store := v.Store
-		if store == nil {
-			store = new(refresh.MemoryStore)
+		v.store = v.Store
+		if v.store == nil {
+			v.store = logins
+		}
+		if v.store == nil {
+			v.store = new(refresh.MemoryStore)
 		}
 		keep := v.Keep
 		if keep <= 0 {
 			keep = defaultKeepRevoked
 		}
-		v.of = revocation.New(store, max(0, cmp.Or(v.Remember, defaultRemember)), keep)
+		v.of = revocation.New(v.store, max(0, cmp.Or(v.Remember, defaultRemember)), keep)
 	})
-	return v.of
 }
 
 // RevokeToken revokes one access token, which has been verified: it is known

@@ -134,16 +134,19 @@ func (c *Coordinator) init() {
 	})
 }
 
-// Validate returns what is wrong with the Refresher, if it is nil or can tell by a
-// Validate of its own.
+// Validate returns what is wrong with the Refresher: it is nil, its own Validate
+// says so, or it keeps logins where the replicas that share the Store cannot see
+// them.
 func (c *Coordinator) Validate() error {
 	if c.Refresher == nil {
 		return errNoRefresher
 	}
 	if r, ok := c.Refresher.(interface{ Validate() error }); ok {
-		return r.Validate()
+		if err := r.Validate(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return c.checkLogins()
 }
 
 var errNoRefresher = errors.New("refresh: Coordinator.Refresher is nil")

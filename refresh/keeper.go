@@ -2,6 +2,8 @@ package refresh
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -47,4 +49,42 @@ type Replacer interface {
 // the request that did.
 type Arriver interface {
 	Arrived(ctx context.Context, access string) error
+}
+
+// A loginKeeper is a [Refresher] that keeps logins in a Store of its own. A nil
+// Store is this process's memory.
+type loginKeeper interface{ LoginStore() Store }
+
+// SharedStore returns the Store in which replicas agree on the logins of r: the
+// Store of a [Coordinator], or the Store in which r keeps its logins, which it
+// returns from a method LoginStore() Store. SharedStore returns nil if there is
+// none, or if it is a [MemoryStore], which other replicas do not see.
+func SharedStore(r Refresher) Store {
+	if c, ok := r.(*Coordinator); ok {
+		if isShared(c.Store) {
+			return c.Store
+		}
+		r = c.Refresher
+	}
+	if k, ok := r.(loginKeeper); ok && isShared(k.LoginStore()) {
+		return k.LoginStore()
+	}
+	return nil
+}
+
+// isShared reports whether other replicas can see what is in s.
+func isShared(s Store) bool {
+	_, local := s.(*MemoryStore)
+	return s != nil && !local
+}
+
+// checkLogins returns an error if replicas share c's Store, and the Refresher keeps
+// its logins in the memory of each: a login would end as soon as its browser comes
+// to another replica.
+func (c *Coordinator) checkLogins() error {
+	if _, ok := c.Refresher.(loginKeeper); !ok || !isShared(c.Store) || SharedStore(c.Refresher) != nil {
+		return nil
+	}
+	return fmt.Errorf("refresh: Coordinator.Store is shared, and the logins are in this process's memory: set %s.Store",
+		strings.TrimPrefix(fmt.Sprintf("%T", c.Refresher), "*"))
 }

@@ -49,11 +49,13 @@ func TestTheProgramServesUntilItIsStopped(t *testing.T) {
 			t.Errorf("after the stop: %v", err)
 		}
 	}
-	switch info, err := os.Stat(file); {
-	case err != nil:
-		t.Errorf("the database is not where it should be: %v", err)
-	case runtime.GOOS != "windows" && info.Mode().Perm() != 0o600:
-		t.Errorf("hashes of passwords are in a file with the permissions %v", info.Mode())
+	for _, file := range []string{file, file + ".secret"} {
+		switch info, err := os.Stat(file); {
+		case err != nil:
+			t.Errorf("it is not where it should be: %v", err)
+		case runtime.GOOS != "windows" && info.Mode().Perm() != 0o600:
+			t.Errorf("hashes of passwords, or the secret, are in a file with the permissions %v", info.Mode())
+		}
 	}
 	if err := run(t.Context(), "localhost", file, time.Minute, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "-listen") {
 		t.Errorf("an address without a port: %v", err)

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"embed"
 	"errors"
 	"html/template"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware"
@@ -44,6 +47,10 @@ func newSite(ctx context.Context, file string, life time.Duration) (_ *site, err
 			s.Close()
 		}
 	}()
+	secret, err := readSecret(file + ".secret")
+	if err != nil {
+		return nil, err
+	}
 	// Who signs the tokens, and keeps the logins.
 	s.issuer = &local.Issuer{
 		URL:      "https://local.example", // a name; nobody calls it
@@ -51,6 +58,7 @@ func newSite(ctx context.Context, file string, life time.Duration) (_ *site, err
 		Life:     life,
 		Idle:     14 * 24 * time.Hour,
 		Store:    store,
+		Secret:   secret,
 		Observe: func(_ context.Context, e event.Event) {
 			slog.Warn("a login has ended", "why", e.Kind, "subject", e.Subject, "device", e.Device)
 		},
@@ -78,6 +86,18 @@ func newSite(ctx context.Context, file string, life time.Duration) (_ *site, err
 	}
 	s.Handler = s.routes()
 	return s, nil
+}
+
+// readSecret returns the 32 bytes that seal the signing keys in the database. They
+// are in a file beside it, which is made at the first start.
+func readSecret(file string) ([]byte, error) {
+	secret, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		secret = make([]byte, 32)
+		_, _ = rand.Read(secret) // it never returns an error
+		err = os.WriteFile(file, secret, 0o600)
+	}
+	return secret, err
 }
 
 func (s *site) routes() http.Handler {

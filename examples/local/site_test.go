@@ -172,7 +172,11 @@ func TestALoginSurvivesARestart(t *testing.T) {
 	s := newServer(t, time.Minute)
 	ada := s.client()
 	ada.want(200, "POST", "/register", account("ada@example.com"))
+	before, _ := s.site.issuer.JWKS(t.Context())
 	s.restart()
+	if after, err := s.site.issuer.JWKS(t.Context()); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the keys before a restart were %s, and are %s (%v)", before, after, err)
+	}
 	if d := ada.devices(); len(d) != 1 || !d[0].Current {
 		t.Errorf("after a restart: %+v", d)
 	}

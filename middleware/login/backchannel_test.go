@@ -323,3 +323,30 @@ func TestASessionThatCannotBeNotedIsTold(t *testing.T) {
 		}
 	})
 }
+
+// A logout token is used once at all replicas, without a word about the Store.
+func TestWhatAFlowKeepsIsInTheStoreOfTheLogins(t *testing.T) {
+	for name, change := range map[string]func(f *login.Flow, s refresh.Store){
+		"without revocations": func(*login.Flow, refresh.Store) {},
+		"with revocations":    func(f *login.Flow, _ refresh.Store) { f.Auth.Revocations = &middleware.Revocations{} },
+		"with revocations of another store": func(f *login.Flow, s refresh.Store) {
+			f.Auth.Refresher, f.Auth.Revocations = f.Client, &middleware.Revocations{Store: s}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := new(refreshtest.FaultyStore)
+			s := newSite(t, func(f *login.Flow) {
+				f.Auth.Refresher = &refresh.Coordinator{Refresher: f.Client, Store: store}
+				f.OnLogout = func(context.Context, login.Logout) error { return nil }
+				change(f, store)
+			})
+			token := s.provider.LogoutToken(map[string]any{"sub": "alice"})
+			if res := deliver(s.flow.BackChannel(), token); res.StatusCode != http.StatusOK {
+				t.Fatalf("answered %d", res.StatusCode)
+			}
+			if _, swaps := store.Count(); swaps == 0 {
+				t.Error("nothing is in the Store that the replicas share")
+			}
+		})
+	}
+}

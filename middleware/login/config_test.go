@@ -13,6 +13,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 func newFlow() *login.Flow {
@@ -53,6 +54,14 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"an EndSessionURL of another kind", func(f *login.Flow) { f.EndSessionURL = "javascript:alert(1)" }, "Flow.EndSessionURL"},
 		{"Scopes without openid", func(f *login.Flow) { f.Scopes = []string{"profile"} }, "Flow.Scopes lacks openid"},
 		{"a negative Timeout", func(f *login.Flow) { f.Timeout = -time.Second }, "Flow.Timeout is negative"},
+		{"a Store of this process alone, and logins in one of all", func(f *login.Flow) {
+			f.Auth.Refresher = &refresh.Coordinator{Refresher: f.Client, Store: new(refreshtest.FaultyStore)}
+			f.Store = new(refresh.MemoryStore)
+		}, "Flow.Store is this process's memory"},
+		{"a Store of this process alone, and logins as well", func(f *login.Flow) {
+			f.Auth.Refresher = &refresh.Coordinator{Refresher: f.Client, Store: new(refresh.MemoryStore)}
+			f.Store = new(refresh.MemoryStore)
+		}, ""},
 		{"another Issuer than discovery's", func(f *login.Flow) { f.Issuer = "https://other.test" }, "Flow.Issuer is not that of"},
 		{"no Issuer", func(f *login.Flow) {
 			f.Client = &refresh.OAuth2{ClientID: "client", TokenURL: "https://provider.test/token"}

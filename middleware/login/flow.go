@@ -77,7 +77,9 @@ type Flow struct {
 
 	// Store keeps which logout tokens have been used, and whose sessions there
 	// are where access tokens do not say so. Replicas share it. Default: that of
-	// Auth.Revocations or, where that is nil too, this process's memory.
+	// Auth.Revocations or, where that is nil too, the Store in which they agree on
+	// the logins, which is [refresh.SharedStore] of Auth.Refresher, or else this
+	// process's memory.
 	Store refresh.Store
 
 	// Keys seals what the browser keeps while its user is at the provider.

@@ -25,6 +25,13 @@ func (f *Flow) setUpLogout() error {
 	if v := f.Auth.Revocations; f.store == nil && v != nil {
 		f.store = v.Store
 	}
+	switch logins := refresh.SharedStore(f.Auth.Refresher); {
+	case logins == nil:
+	case f.store == nil:
+		f.store = logins
+	case isLocal(f.store):
+		return errors.New("login: Flow.Store is this process's memory, and the logins are shared by replicas: share it as well")
+	}
 	if f.store == nil {
 		f.store = new(refresh.MemoryStore)
 	}
@@ -37,6 +44,12 @@ func (f *Flow) setUpLogout() error {
 		f.logoutTokens = own
 	}
 	return err
+}
+
+// isLocal reports whether s is this process's memory.
+func isLocal(s refresh.Store) bool {
+	_, ok := s.(*refresh.MemoryStore)
+	return ok
 }
 
 // ownVerifier returns what checks tokens that are made for this client.

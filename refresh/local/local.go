@@ -86,7 +86,8 @@ type Issuer struct {
 
 	// Secret is 32 random bytes that seal the signing keys in the Store, where
 	// replicas share them and a restart finds them. Another Secret is as good as
-	// other keys. Default: the keys are in this program's memory alone.
+	// other keys. Required with a Store that is not a [refresh.MemoryStore], unless
+	// there are Signers. Default: the keys are in this program's memory alone.
 	Secret []byte
 
 	// Signers are keys of the program's own, in place of those that the Issuer
@@ -143,6 +144,8 @@ func (i *Issuer) Validate() error {
 		return errors.New("local: Issuer.Secret is not 32 bytes long")
 	case len(i.Secret) != 0 && i.Store == nil:
 		return errors.New("local: Issuer.Secret is set, and there is no Store to keep keys in")
+	case len(i.Secret) == 0 && len(i.Signers) == 0 && isShared(i.Store):
+		return errors.New("local: Issuer.Store is shared, and the signing keys are in this process's memory: set Issuer.Secret")
 	case len(i.Signers) > 0 && (len(i.Secret) != 0 || i.Algorithm != "" || i.RotateEvery != 0):
 		return errors.New("local: Issuer.Signers is set, and Algorithm, RotateEvery or Secret as well")
 	}
@@ -153,6 +156,15 @@ func (i *Issuer) Validate() error {
 	}
 	return nil
 }
+
+// isShared reports whether other replicas can see what is in a Store.
+func isShared(s refresh.Store) bool {
+	_, local := s.(*refresh.MemoryStore)
+	return s != nil && !local
+}
+
+// LoginStore returns Store, for [refresh.SharedStore].
+func (i *Issuer) LoginStore() refresh.Store { return i.Store }
 
 // ready makes what an Issuer has beside its configuration.
 func (i *Issuer) ready() error {

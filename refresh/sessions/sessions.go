@@ -144,6 +144,9 @@ func (s *Sessions) Validate() error {
 	return nil
 }
 
+// LoginStore returns Store, for [refresh.SharedStore].
+func (s *Sessions) LoginStore() refresh.Store { return s.Store }
+
 func (s *Sessions) ready() error {
 	s.once.Do(func() {
 		if s.err = s.Validate(); s.err != nil {
