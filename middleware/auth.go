@@ -78,7 +78,7 @@ type Auth struct {
 	Replay int
 
 	// Revocations refuse access tokens, and end logins, before their time. For
-	// Renew they hold for logins in cookies alone. Default nil: a token is good
+	// KeepAlive they hold for logins in cookies alone. Default nil: a token is good
 	// until it expires.
 	Revocations *Revocations
 

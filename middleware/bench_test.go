@@ -175,7 +175,7 @@ func BenchmarkRequest(b *testing.B) {
 	b.Run("header", func(b *testing.B) { run(b, x.auth(b).Require(ok), x.header(), 200) })
 	b.Run("cookie", func(b *testing.B) { run(b, x.auth(b).Require(ok), x.cookies(false), 200) })
 	b.Run("login", func(b *testing.B) { run(b, x.kept(b).Require(ok), x.cookies(true), 200) })
-	b.Run("login-renew", func(b *testing.B) { run(b, x.kept(b).Renew(ok), x.cookies(true), 200) })
+	b.Run("login-renew", func(b *testing.B) { run(b, x.kept(b).KeepAlive(ok), x.cookies(true), 200) })
 }
 
 // BenchmarkRevocations is what a request pays for Revocations, by itself and as a
@@ -238,7 +238,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 		{"a token that has been seen before, in the header", x.auth(t).Require(ok), x.header(), 200, alone + 2},
 		{"the same in a cookie", x.auth(t).Require(ok), x.cookies(false), 200, alone + 2},
 		{"the same of a login that can be refreshed", x.kept(t).Require(ok), x.cookies(true), 200, alone + 2},
-		{"`Renew`, where the marker has time left", x.kept(t).Renew(ok), x.cookies(true), 200, alone + 2},
+		{"`KeepAlive`, where the marker has time left", x.kept(t).KeepAlive(ok), x.cookies(true), 200, alone + 2},
 		{"refused with 401: no token", x.auth(t).Require(ok), request("Accept", "*/*"), 401, 6},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

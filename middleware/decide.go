@@ -43,7 +43,7 @@ const (
 	enforce  mode = iota // Require, RequireScope, RequireGroup, Check: the table
 	optional             // Optional: passes as nobody instead of 401 and 503
 	session              // Session: passes as nobody instead of 401
-	passive              // Renew: the marker decides what is due; nothing is refused
+	passive              // KeepAlive: the marker decides what is due; nothing is refused
 	asked                // the refresh endpoint: every token counts as expired
 	again                // after a handler's 401: likewise, if the token is not new
 )

@@ -41,7 +41,7 @@
 //		mux.Handle("/auth/login", flow.Start())
 //		mux.Handle("/auth/callback", flow.Callback())
 //		mux.Handle("/auth/logout", auth.Logout(flow.EndSession))
-//		mux.Handle("/auth/refresh", auth.Refresh()) // for scripts; pages do without
+//		mux.Handle("/auth/refresh", auth.RefreshHandler()) // for scripts; pages do without
 //		log.Fatal(http.ListenAndServe("localhost:8080", mux))
 //	}
 //
@@ -104,9 +104,9 @@
 //
 //	                                  a revocation counts after   Store reads
 //	no Revocations                    the token's life            none
-//	Remember 60 s                     60 s                        2 per login and 59.5 s
-//	Remember 10 s, the default        10 s                        2 per login and 9.5 s
-//	Remember negative                 at once                     2 per request
+//	CacheFor 60 s                     60 s                        2 per login and 59.5 s
+//	CacheFor 10 s, the default        10 s                        2 per login and 9.5 s
+//	CacheFor negative                 at once                     2 per request
 //
 // for each replica, and 4 or 5 more for an exchange of tokens, at most 12 if
 // many requests wait for it; a revocation writes once. A request for which
@@ -119,7 +119,7 @@
 // clocks, since a cut-off is held against the time that the issuer puts into its
 // tokens; a [Verifier] of one's own that has no VerifyExpired and takes an
 // expired token's time of issue from what it has not verified; and bearer tokens
-// behind [Auth.Renew], which leaves them to its handler. On the other side, who
+// behind [Auth.KeepAlive], which leaves them to its handler. On the other side, who
 // has signed in anew after such a revocation has to do so once more if the
 // issuer has withdrawn the key of an access token before it is exchanged.
 //
@@ -133,6 +133,6 @@
 //	token in use, in the Authorization header  0.010      2 (66 by hand)
 //	token in use, in an unsealed cookie        0.015      2
 //	the same of a login that can be refreshed  0.025      3
-//	Renew, where the marker has time left      0.050      2
+//	KeepAlive, where the marker has time left  0.050      2
 //	refused with 401: no credential            0.015      4
 package middleware

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Refresh returns the handler that scripts call, by POST, when the marker has
+// RefreshHandler returns the handler that scripts call, by POST, when the marker has
 // gone: it exchanges the tokens in the request's cookies and answers 204 with
 // the new cookies, 401 if the login is over, or 503 if that cannot be told now.
 // Any number of calls with the same cookies are one exchange.
-func (a *Auth) Refresh() http.Handler {
+func (a *Auth) RefreshHandler() http.Handler {
 	a.mustBeValid()
 	return onlyPost(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w.Header())

@@ -20,7 +20,7 @@ import (
 func TestRefreshEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		h := w.Refresh()
+		h := w.RefreshHandler()
 		res := serve(h, httptest.NewRequest("POST", "https://app.test/auth/refresh", nil))
 		wantStatus(t, res, 401)
 		wantCookies(t, res, 0)
@@ -152,7 +152,7 @@ func TestAProviderOutOfReachKeepsNobodySignedIn(t *testing.T) {
 	if b.get("__Host-refreshToken") != "" || len(w.events) != 2 || w.events[1].Err == nil {
 		t.Errorf("%v, %+v", b.jar, w.events)
 	}
-	wantStatus(t, serve(w.Refresh(), func() *http.Request { r := old.Clone(t.Context()); r.Method = "POST"; return r }()), 401)
+	wantStatus(t, serve(w.RefreshHandler(), func() *http.Request { r := old.Clone(t.Context()); r.Method = "POST"; return r }()), 401)
 }
 
 func TestSignInReplacesAnEarlierLogin(t *testing.T) {

@@ -135,11 +135,11 @@ func TestEventsTellWhatHasHappened(t *testing.T) {
 			b.do(w.Require(slowly), "GET", "/")
 		}, []string{verified, "level=DEBUG msg=refreshed cause=due took_ms=50 subject=ann"}},
 		{"a script that asks", nil, func(w *world, b *browser) {
-			b.do(w.Refresh(), "POST", "/")
+			b.do(w.RefreshHandler(), "POST", "/")
 		}, []string{"level=DEBUG msg=refreshed cause=asked took_ms=50 subject=ann"}},
 		{"a marker whose time has passed", nil, func(w *world, b *browser) {
 			<-time.After(life)
-			b.do(w.Renew(whoami), "GET", "/")
+			b.do(w.KeepAlive(whoami), "GET", "/")
 		}, []string{"level=DEBUG msg=refreshed cause=marker took_ms=50 subject=ann"}},
 		{"a handler that answers 401", nil, func(w *world, b *browser) {
 			<-time.After(life / 2)
@@ -240,7 +240,7 @@ func TestPromise11Silence(t *testing.T) {
 			<-time.After(life)
 			w.provider.set(func(p *provider) { p.err = err })
 			b.do(h, "GET", "/")
-			b.do(w.Refresh(), "POST", "/")
+			b.do(w.RefreshHandler(), "POST", "/")
 		}
 		for _, header := range []string{"Bearer made-up-token-made-up", "Bearer made-up-token-made-up\x00", "Bearer " + accessToken("ann", 0, time.Time{})} {
 			r := httptest.NewRequest("GET", "/", nil)

@@ -107,8 +107,8 @@ func ExampleAuth_Check() {
 }
 
 // Another middleware verifies tokens, or a server behind a reverse proxy does.
-// Renew only sees to it that they get good ones.
-func ExampleAuth_Renew() {
+// KeepAlive only sees to it that they get good ones.
+func ExampleAuth_KeepAlive() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
 	auth := &middleware.Auth{Verifier: p, Refresher: p, ForwardToken: true}
@@ -124,7 +124,7 @@ func ExampleAuth_Renew() {
 
 	r := httptest.NewRequest("GET", "/", nil)
 	middlewaretest.SignIn(auth, r, p.Login(map[string]any{"iat": 1, "exp": 2}))
-	for _, handler := range []http.Handler{theirs, auth.Renew(theirs)} {
+	for _, handler := range []http.Handler{theirs, auth.KeepAlive(theirs)} {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		fmt.Println(w.Code)

@@ -32,7 +32,7 @@ func ExampleAuth_loginURL() {
 }
 
 // What a script asks for when the marker has gone.
-func ExampleAuth_Refresh() {
+func ExampleAuth_RefreshHandler() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
 	auth := &middleware.Auth{Verifier: p, Refresher: p}
@@ -41,7 +41,7 @@ func ExampleAuth_Refresh() {
 	r := httptest.NewRequest("POST", "/auth/refresh", nil)
 	for range 2 {
 		w := httptest.NewRecorder()
-		auth.Refresh().ServeHTTP(w, r)
+		auth.RefreshHandler().ServeHTTP(w, r)
 		fmt.Println(w.Code, len(w.Result().Cookies()), "cookies")
 		middlewaretest.SignIn(auth, r, p.Login(nil))
 	}

@@ -195,7 +195,7 @@ func TestPromise04NobodyGetsAnothersTokens(t *testing.T) {
 		b := w.signIn(t, "ann")
 		<-time.After(life)
 		w.provider.set(func(p *provider) { p.as = "eve" })
-		for method, h := range map[string]http.Handler{"GET": w.Require(whoami), "POST": w.Refresh()} {
+		for method, h := range map[string]http.Handler{"GET": w.Require(whoami), "POST": w.RefreshHandler()} {
 			res := b.do(h, method, "/")
 			if res.StatusCode < 400 || strings.Contains(body(t, res), "eve") {
 				t.Errorf("answered %d", res.StatusCode)

@@ -52,7 +52,7 @@ func (a *Auth) RequireGroup(groups ...string) func(next http.Handler) http.Handl
 	}
 }
 
-// Renew keeps the login alive for a handler that authenticates requests by
+// KeepAlive keeps the login alive for a handler that authenticates requests by
 // itself: another JWT middleware, or a reverse proxy before a server that does.
 // It refuses nothing and puts no token into the context. It exchanges the tokens
 // before the handler when the marker has gone or its time has passed, and after
@@ -63,7 +63,7 @@ func (a *Auth) RequireGroup(groups ...string) func(next http.Handler) http.Handl
 // A request that another origin makes a browser send, and that could change
 // something, goes on as it came: nothing is refreshed, forwarded or run again for
 // it. Whether its cookies count is the handler's to decide.
-func (a *Auth) Renew(next http.Handler) http.Handler {
+func (a *Auth) KeepAlive(next http.Handler) http.Handler {
 	return a.handler(next, passive, nil)
 }
 

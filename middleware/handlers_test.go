@@ -229,7 +229,7 @@ func TestRequireGroup(t *testing.T) {
 	})
 }
 
-func TestRenewKeepsALoginAliveForAHandlerThatVerifiesByItself(t *testing.T) {
+func TestKeepAliveKeepsALoginAliveForAHandlerThatVerifiesByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(func(a *middleware.Auth) { a.ForwardToken = true })
 		b := w.signIn(t, "ann")
@@ -248,7 +248,7 @@ func TestRenewKeepsALoginAliveForAHandlerThatVerifiesByItself(t *testing.T) {
 			}
 			fmt.Fprint(rw, token.Subject)
 		}
-		h := w.Renew(http.HandlerFunc(own))
+		h := w.KeepAlive(http.HandlerFunc(own))
 		for range 3 {
 			res := b.do(h, "GET", "/")
 			if got := body(t, res); got != "ann" {
@@ -289,7 +289,7 @@ func TestRenewKeepsALoginAliveForAHandlerThatVerifiesByItself(t *testing.T) {
 
 // A handler that takes a token in the header for the client's own word must not
 // get it for what another site's page has sent.
-func TestRenewGivesRequestsOfAnotherOriginNothing(t *testing.T) {
+func TestKeepAliveGivesRequestsOfAnotherOriginNothing(t *testing.T) {
 	tests := []struct {
 		name    string
 		method  string
@@ -312,7 +312,7 @@ func TestRenewGivesRequestsOfAnotherOriginNothing(t *testing.T) {
 					b := w.signIn(t, "ann")
 					<-time.After(age)
 					runs := 0
-					res := b.do(w.Renew(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					res := b.do(w.KeepAlive(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 						runs++
 						if got := r.Header.Get("Authorization") != ""; got != tt.token {
 							t.Errorf("run %d: a token in the header: %v, want %v", runs, got, tt.token)

@@ -130,7 +130,7 @@ func TestAKeepersLoginShowsTheBrowserHandlesAndTheHandlerTokens(t *testing.T) {
 				for _, path := range []struct {
 					name string
 					h    http.Handler
-				}{{"Require", w.Require(seenBy)}, {"Renew", w.Renew(seenBy)}} {
+				}{{"Require", w.Require(seenBy)}, {"KeepAlive", w.KeepAlive(seenBy)}} {
 					for range 2 {
 						handle := b.get("__Host-accessToken")
 						if !strings.HasPrefix(handle, "handle-of-access-") {
@@ -147,7 +147,7 @@ func TestAKeepersLoginShowsTheBrowserHandlesAndTheHandlerTokens(t *testing.T) {
 						<-time.After(life + time.Second) // the next one is after a refresh
 					}
 				}
-				wantStatus(t, b.do(w.Refresh(), "POST", "/"), 204)
+				wantStatus(t, b.do(w.RefreshHandler(), "POST", "/"), 204)
 				if !strings.HasPrefix(b.get("__Host-refreshToken"), "handle-of-refresh-") {
 					t.Error("the browser holds no handle after a refresh by a script")
 				}

@@ -172,7 +172,7 @@ func TestAnEventMarksWhatNobodyHasVerified(t *testing.T) {
 					serve(h, old.Clone(t.Context()))
 				}
 				ask(w.Require(whoami), func(p *provider) { p.err = errors.New("test: down") })
-				ask(w.Refresh(), func(p *provider) { p.err = fmt.Errorf("%w: test", refresh.ErrDenied) })
+				ask(w.RefreshHandler(), func(p *provider) { p.err = fmt.Errorf("%w: test", refresh.ErrDenied) })
 				<-time.After(time.Minute) // so long is the refusal not remembered
 				ask(w.Require(whoami), func(p *provider) { p.err, p.as = nil, "bob" })
 				ask(w.Logout(nil), func(*provider) {})

@@ -50,9 +50,9 @@ func TestASlowHandlers401PresentsNoSpentRefreshToken(t *testing.T) {
 	})
 }
 
-// Optional/Renew with a refused refresh: cookies cleared before the handler.
+// Optional/KeepAlive with a refused refresh: cookies cleared before the handler.
 func TestPromise07ClearedCookiesComeWithTheFinalHeaderToo(t *testing.T) {
-	for _, mode := range []string{"Optional", "Renew"} {
+	for _, mode := range []string{"Optional", "KeepAlive"} {
 		t.Run(mode, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld()
@@ -65,8 +65,8 @@ func TestPromise07ClearedCookiesComeWithTheFinalHeaderToo(t *testing.T) {
 				w.provider.set(func(p *provider) { delete(p.current, "ann") })
 				<-time.After(2 * life)
 				g := w.Optional(h)
-				if mode == "Renew" {
-					g = w.Renew(h)
+				if mode == "KeepAlive" {
+					g = w.KeepAlive(h)
 				}
 				res := b.do(g, "GET", "/")
 				if got := res.Header["Cache-Control"]; len(got) != 1 || got[0] != "private, no-store" {

@@ -21,13 +21,13 @@ import (
 // adds to them.
 //
 // What is revoked is in the Store, and replicas that share the Store agree on
-// it. Each remembers what it has read for Remember, the one number to choose:
+// it. Each remembers what it has read for CacheFor, the one number to choose:
 // with 10 s, a token that another replica has revoked is refused within 10 s,
 // and a login in use costs at most two Gets of the Store every 9.5 s in each
 // replica, whatever number of requests and tokens it has. (Where tokens name no
 // login, by sid or origin_jti, each token counts as one.) With a million requests
 // a minute from ten thousand logins that is about 2,100 Gets a second and replica;
-// with Remember at 60 s it is 340. An exchange of a login's tokens reads the
+// with CacheFor at 60 s it is 340. An exchange of a login's tokens reads the
 // Store anew, before and after: 4 or 5 Gets, and at most 12 however many requests
 // wait for it. What this process has revoked counts here at once.
 //
@@ -46,17 +46,17 @@ type Revocations struct {
 	// before their Auth.
 	Store refresh.Store
 
-	// Remember is how long an answer of the Store is believed, and so how long
+	// CacheFor is how long an answer of the Store is believed, and so how long
 	// a revocation may take to be seen by other replicas. Default 10 s; negative:
 	// the Store is asked for each request.
-	Remember time.Duration
+	CacheFor time.Duration
 
-	// Keep is how long the revocation of a login or of a subject is kept. A
+	// RetainFor is how long the revocation of a login or of a subject is kept. A
 	// login that lives longer, and has not been ended at the provider, comes
-	// back when it is over: Keep is no less than the longest life of a login.
-	// The revocation of one token is kept for the life of that token, or for Keep
+	// back when it is over: RetainFor is no less than the longest life of a login.
+	// The revocation of one token is kept for the life of that token, or for RetainFor
 	// where it does not tell that. Default 720 h.
-	Keep time.Duration
+	RetainFor time.Duration
 
 	once  sync.Once
 	of    *revocation.List
@@ -64,16 +64,16 @@ type Revocations struct {
 }
 
 const (
-	defaultRemember    = 10 * time.Second
-	defaultKeepRevoked = 720 * time.Hour
+	defaultCacheFor  = 10 * time.Second
+	defaultRetainFor = 720 * time.Hour
 )
 
 // validate returns what is wrong with v for logins on which replicas agree in the
 // given Store, which is nil if there is but one replica. That Store is the default
 // of v's own.
 func (v *Revocations) validate(logins refresh.Store) error {
-	if v.Keep < 0 {
-		return errors.New("middleware: Revocations.Keep is negative")
+	if v.RetainFor < 0 {
+		return errors.New("middleware: Revocations.RetainFor is negative")
 	}
 	if logins == nil {
 		return nil
@@ -107,11 +107,11 @@ func (v *Revocations) open(logins refresh.Store) {
 		if v.store == nil {
 			v.store = new(refresh.MemoryStore)
 		}
-		keep := v.Keep
-		if keep <= 0 {
-			keep = defaultKeepRevoked
+		retainFor := v.RetainFor
+		if retainFor <= 0 {
+			retainFor = defaultRetainFor
 		}
-		v.of = revocation.New(v.store, max(0, cmp.Or(v.Remember, defaultRemember)), keep)
+		v.of = revocation.New(v.store, max(0, cmp.Or(v.CacheFor, defaultCacheFor)), retainFor)
 	})
 }
 

@@ -83,12 +83,12 @@ func TestARevokedLoginIsOverWhateverItAsksFor(t *testing.T) {
 		h      func(*world) http.Handler
 		status int
 	}{
-		"Require":  {"GET", func(w *world) http.Handler { return w.Require(whoami) }, 401},
-		"Optional": {"GET", func(w *world) http.Handler { return w.Optional(wantNobody(t)) }, 200},
-		"Check":    {"GET", check, 401},
-		"Refresh":  {"POST", func(w *world) http.Handler { return w.Refresh() }, 401},
-		"Session":  {"GET", func(w *world) http.Handler { return w.Session() }, 200},
-		"Renew":    {"GET", func(w *world) http.Handler { return w.Renew(seenBy) }, 200},
+		"Require":   {"GET", func(w *world) http.Handler { return w.Require(whoami) }, 401},
+		"Optional":  {"GET", func(w *world) http.Handler { return w.Optional(wantNobody(t)) }, 200},
+		"Check":     {"GET", check, 401},
+		"Refresh":   {"POST", func(w *world) http.Handler { return w.RefreshHandler() }, 401},
+		"Session":   {"GET", func(w *world) http.Handler { return w.Session() }, 200},
+		"KeepAlive": {"GET", func(w *world) http.Handler { return w.KeepAlive(seenBy) }, 200},
 	}
 	for by, revoke := range revocations {
 		for name, way := range ways {
@@ -107,7 +107,7 @@ func TestARevokedLoginIsOverWhateverItAsksFor(t *testing.T) {
 						if b.get("__Host-accessToken") != "" || b.get("__Host-refreshToken") != "" || b.get("tokenLife") != "0" {
 							t.Errorf("cookies are left: %q", names(res))
 						}
-						if got := body(t, res); name == "Renew" && got != "" {
+						if got := body(t, res); name == "KeepAlive" && got != "" {
 							t.Error("the handler got the token")
 						}
 						w.provider.expect(t, 0, 0)
@@ -159,8 +159,8 @@ func TestARefreshUnderWayDoesNotBringARevokedLoginBack(t *testing.T) {
 	} {
 		for way, h := range map[string]func(*world) http.Handler{
 			"expired, before the handler": func(w *world) http.Handler { return w.Require(whoami) },
-			"asked for by a script":       func(w *world) http.Handler { return w.Refresh() },
-			"kept alive":                  func(w *world) http.Handler { return w.Renew(whoami) },
+			"asked for by a script":       func(w *world) http.Handler { return w.RefreshHandler() },
+			"kept alive":                  func(w *world) http.Handler { return w.KeepAlive(whoami) },
 			"due, beside the handler":     func(w *world) http.Handler { return w.Require(whoami) },
 		} {
 			t.Run(name+": "+way, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestASlowAnswerDoesNotBringARevokedLoginBack(t *testing.T) {
 		quick.store(serve(w.Require(whoami), b.request("GET", "/"))) // the same renewal, so that the slow one is not alone with it
 		<-time.After(life)
 		w.provider.delay = 2 * time.Second
-		go func() { serve(w.Refresh(), quick.request("POST", "/")) }()
+		go func() { serve(w.RefreshHandler(), quick.request("POST", "/")) }()
 		<-time.After(time.Second)
 		if err := w.Revocations.RevokeSubject(t.Context(), "https://issuer.test", "ann", time.Now()); err != nil {
 			t.Fatal(err)
@@ -318,7 +318,7 @@ func TestARevokedBearerTokenClearsNoCookies(t *testing.T) {
 	})
 }
 
-func TestARevokedTokenIsNotPassedOnByRenew(t *testing.T) {
+func TestARevokedTokenIsNotPassedOnByKeepAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(revoking(&refreshtest.FaultyStore{}, true), func(a *middleware.Auth) { a.ForwardToken = true })
 		b := w.signIn(t, "ann")
@@ -331,14 +331,14 @@ func TestARevokedTokenIsNotPassedOnByRenew(t *testing.T) {
 		}
 		// While the provider is down the handler gets nothing, and the login stays.
 		w.provider.set(func(p *provider) { p.err = fmt.Errorf("test: down") })
-		res := b.do(w.Renew(http.HandlerFunc(cookies)), "GET", "/")
+		res := b.do(w.KeepAlive(http.HandlerFunc(cookies)), "GET", "/")
 		wantCookies(t, res, 0)
 		if got := body(t, res); got != "0" {
 			t.Errorf("the handler sees %d bytes of credentials and cookies", len(got))
 		}
 		w.provider.set(func(p *provider) { p.err = nil })
 		<-time.After(6 * time.Second)
-		got := body(t, b.do(w.Renew(http.HandlerFunc(cookies)), "GET", "/"))
+		got := body(t, b.do(w.KeepAlive(http.HandlerFunc(cookies)), "GET", "/"))
 		if want := "Bearer " + b.get("__Host-accessToken") + "3"; got != want || b.get("__Host-accessToken") == raw {
 			t.Errorf("the handler sees %d bytes, want the %d of the new token", len(got), len(want))
 		}

@@ -86,7 +86,7 @@ func TestALoginThatACutOffSparedEndsWithTheNext(t *testing.T) {
 						wantStatus(t, b.do(replica.Require(whoami), "GET", "/"), 200)
 					}
 					<-time.After(10 * time.Second)
-					wantStatus(t, b.do(w.Refresh(), "POST", "/"), 204)
+					wantStatus(t, b.do(w.RefreshHandler(), "POST", "/"), 204)
 					second := b.get("__Host-accessToken")
 					cutOff()
 					wantStatus(t, serve(w.Require(whoami), bearer(first)), 401)
@@ -112,7 +112,7 @@ func TestSignOutRevokesTheAccessToken(t *testing.T) {
 				b := w.signIn(t, "ann")
 				first := b.get("__Host-accessToken")
 				<-time.After(10 * time.Second)
-				wantStatus(t, b.do(w.Refresh(), "POST", "/"), 204)
+				wantStatus(t, b.do(w.RefreshHandler(), "POST", "/"), 204)
 				second := b.get("__Host-accessToken")
 				<-time.After(time.Second)
 				for _, raw := range []string{first, second} {
@@ -216,7 +216,7 @@ func TestPromise02AStoreOfRevocationsThatIsDownEndsNoLogin(t *testing.T) {
 		b := w.signIn(t, "ann")
 		for range 3 {
 			wantStatus(t, b.do(w.Require(whoami), "GET", "/"), 200)
-			wantStatus(t, b.do(w.Renew(whoami), "GET", "/"), 200)
+			wantStatus(t, b.do(w.KeepAlive(whoami), "GET", "/"), 200)
 			<-time.After(life + time.Second)
 		}
 		if w.saw(event.RevocationsFailed) == 0 {
@@ -276,7 +276,7 @@ func TestAnIssuerWhoseClockIsBehindKeepsNobodyOut(t *testing.T) {
 						wantStatus(t, serve(h, bearer(copied)), 401)
 						<-time.After(life) // its successor is as far behind
 						wantStatus(t, after.do(h, "GET", "/"), 200)
-						wantStatus(t, after.do(w.Refresh(), "POST", "/"), 204)
+						wantStatus(t, after.do(w.RefreshHandler(), "POST", "/"), 204)
 						wantStatus(t, after.do(h, "GET", "/"), 200)
 						closeWorld(t, w)
 					})

@@ -153,7 +153,7 @@ func TestAStoreThatFailsIsLeftAloneAndRevokesNothing(t *testing.T) {
 func TestRevocationsWithoutRememberAskEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}
-		here, there := &middleware.Revocations{Store: store, Remember: -1}, &middleware.Revocations{Store: store}
+		here, there := &middleware.Revocations{Store: store, CacheFor: -1}, &middleware.Revocations{Store: store}
 		token := tokenOfAnn()
 		for want := 2; want <= 6; want += 2 {
 			if got := state(here, token); got != "good" || reads(store) != want {

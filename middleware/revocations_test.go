@@ -141,7 +141,7 @@ func TestAnAnswerThatIsRememberedAllocatesNothing(t *testing.T) {
 func TestARevocationEndsInItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}
-		v := &middleware.Revocations{Store: store, Keep: 100 * time.Hour}
+		v := &middleware.Revocations{Store: store, RetainFor: 100 * time.Hour}
 		token, other := tokenOfAnn(), tokenOfAnn(func(t *verify.Token) { t.Session = "session-2" })
 		ctx := t.Context()
 		if err := errors.Join(v.RevokeToken(ctx, token), v.RevokeLogin(ctx, other.Issuer, other.Session, time.Now().Add(time.Second))); err != nil {
@@ -228,7 +228,7 @@ func TestWhatCannotBeRevoked(t *testing.T) {
 		"a login of no issuer":       v.RevokeLogin(t.Context(), "", "session-1", time.Time{}),
 		"a subject without a name":   v.RevokeSubject(t.Context(), "https://issuer.test", "", time.Time{}),
 		"a subject of no issuer":     v.RevokeSubject(t.Context(), "", "ann", time.Time{}),
-		"for less than no time":      (&middleware.Auth{Verifier: &checker{}, Revocations: &middleware.Revocations{Keep: -1}}).Validate(),
+		"for less than no time":      (&middleware.Auth{Verifier: &checker{}, Revocations: &middleware.Revocations{RetainFor: -1}}).Validate(),
 		"a subject, but ctx is over": v.RevokeSubject(over(), "https://issuer.test", "ann", time.Time{}),
 	} {
 		if err == nil || !strings.HasPrefix(err.Error(), "middleware: ") {

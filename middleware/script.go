@@ -28,7 +28,7 @@ func ScriptVersion() string {
 //	const answer = await api("/api/hello"); // as fetch
 //
 // Its fetch looks at the marker before a call, refreshes once for all calls of
-// all tabs, by way of [Auth.Refresh], and sends a call that was refused for its
+// all tabs, by way of [Auth.RefreshHandler], and sends a call that was refused for its
 // token once more. Pages need no such thing to stay signed in, for the handlers
 // of an Auth refresh by themselves: it is for those that call a server that does
 // not, and for those that want to know when somebody has signed out. The folder

@@ -44,7 +44,7 @@ func newSite(auth *middleware.Auth, issuer *local.Issuer) http.Handler {
 	site.With(auth.Optional).Get("/", home)
 	site.With(auth.Require).Get("/api/hello", hello)
 	site.With(auth.RequireScope("write")).Post("/api/hello", hello)
-	site.Method("POST", "/auth/refresh", auth.Refresh())
+	site.Method("POST", "/auth/refresh", auth.RefreshHandler())
 	site.Method("POST", "/auth/logout", auth.Logout(nil))
 	site.Post("/login", func(w http.ResponseWriter, r *http.Request) {
 		login, err := issuer.Login(r.Context(), r.FormValue("user")) // after checking the password

@@ -27,7 +27,7 @@ func newTestSite(s *routertest.Site) http.Handler {
 	site.With(a.Optional).Get("/public", subject)
 	site.With(a.RequireScope("write")).Get("/write", subject)
 	site.With(a.RequireGroup("staff")).Get("/staff", subject)
-	site.With(a.Renew).Get("/renewed", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, s.Subject(r)) })
+	site.With(a.KeepAlive).Get("/renewed", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, s.Subject(r)) })
 	site.Route("/nested", func(nested chi.Router) {
 		nested.Use(a.Require)
 		nested.With(a.RequireScope("write"), a.Optional).Get("/", subject)

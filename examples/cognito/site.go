@@ -102,7 +102,7 @@ func (s *site) routes() http.Handler {
 	}
 	mux.Handle("/auth/logout", s.auth.Logout(s.afterLogout))
 	// For scripts of your own: renew now, and who is signed in?
-	mux.Handle("/auth/refresh", s.auth.Refresh())
+	mux.Handle("/auth/refresh", s.auth.RefreshHandler())
 	mux.Handle("GET /auth/session", s.auth.Session())
 	return mux
 }

@@ -44,7 +44,7 @@ func newSite(auth *middleware.Auth, issuer *local.Issuer) http.Handler {
 	site.GET("/", home, echoauth.Optional(auth))
 	site.GET("/api/hello", hello, echoauth.Require(auth))
 	site.POST("/api/hello", hello, echoauth.RequireScope(auth, "write"))
-	site.POST("/auth/refresh", echo.WrapHandler(auth.Refresh()))
+	site.POST("/auth/refresh", echo.WrapHandler(auth.RefreshHandler()))
 	site.POST("/auth/logout", echo.WrapHandler(auth.Logout(nil)))
 	site.POST("/login", func(c echo.Context) error {
 		login, err := issuer.Login(c.Request().Context(), c.FormValue("user")) // after checking the password

@@ -33,7 +33,7 @@ func newSiteOnV5(s *routertest.Site) http.Handler {
 	e.GET("/public", subject, echo.WrapMiddleware(a.Optional))
 	e.GET("/write", subject, echo.WrapMiddleware(a.RequireScope("write")))
 	e.GET("/staff", subject, echo.WrapMiddleware(a.RequireGroup("staff")))
-	e.GET("/renewed", func(c *echo.Context) error { return c.String(http.StatusOK, s.Subject(c.Request())) }, echo.WrapMiddleware(a.Renew))
+	e.GET("/renewed", func(c *echo.Context) error { return c.String(http.StatusOK, s.Subject(c.Request())) }, echo.WrapMiddleware(a.KeepAlive))
 	e.Group("/nested", require).GET("", subject, echo.WrapMiddleware(a.RequireScope("write")), echo.WrapMiddleware(a.Optional))
 	e.GET("/empty", func(c *echo.Context) error { return c.NoContent(http.StatusNoContent) }, require)
 	e.GET("/moody", func(c *echo.Context) error {

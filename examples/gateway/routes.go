@@ -15,7 +15,7 @@ func (g *gateway) handler() http.Handler {
 	own := map[string]http.Handler{
 		"/auth/login":              g.flow.Start(),
 		"/auth/callback":           g.flow.Callback(),
-		"/auth/refresh":            g.auth.Refresh(),
+		"/auth/refresh":            g.auth.RefreshHandler(),
 		"/auth/logout":             g.auth.Logout(g.flow.EndSession),
 		"/auth/session":            onlyGet(g.auth.Session()),
 		"/auth/backchannel-logout": g.flow.BackChannel(),

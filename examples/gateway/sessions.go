@@ -36,7 +36,7 @@ func (c *config) readSessions(e *environment) {
 func (g *gateway) keepLogins(client refresh.Refresher) refresh.Refresher {
 	c := g.config
 	if !c.onServer {
-		g.revocations = &middleware.Revocations{Store: g.store.Store, Keep: revokedFor}
+		g.revocations = &middleware.Revocations{Store: g.store.Store, RetainFor: revokedFor}
 		return client
 	}
 	store := g.store.Store

@@ -44,7 +44,7 @@ func newSite(auth *middleware.Auth, issuer *local.Issuer) http.Handler {
 	site.GET("/", home)
 	site.GET("/api/hello", ginauth.Require(auth), hello)
 	site.POST("/api/hello", ginauth.RequireScope(auth, "write"), hello)
-	site.POST("/auth/refresh", gin.WrapH(auth.Refresh()))
+	site.POST("/auth/refresh", gin.WrapH(auth.RefreshHandler()))
 	site.POST("/auth/logout", gin.WrapH(auth.Logout(nil)))
 	site.POST("/login", func(c *gin.Context) {
 		login, err := issuer.Login(c.Request.Context(), c.PostForm("user")) // after checking the password

@@ -21,7 +21,7 @@ func main() {
 	auth := &middleware.Auth{Verifier: tokens, Refresher: issuer}
 	mux := http.NewServeMux()
 	mux.Handle("/", auth.Require(http.HandlerFunc(hello))) // your handler, as it is
-	mux.Handle("/auth/refresh", auth.Refresh())
+	mux.Handle("/auth/refresh", auth.RefreshHandler())
 	mux.Handle("/auth/logout", auth.Logout(nil))
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		login, err := issuer.Login(r.Context(), r.FormValue("user")) // after checking the password

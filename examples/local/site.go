@@ -105,7 +105,7 @@ func (s *site) routes() http.Handler {
 	mux.Handle("GET /{$}", s.auth.Optional(http.HandlerFunc(s.home)))
 	mux.HandleFunc("POST /register", s.register)
 	mux.HandleFunc("POST /login", s.login)
-	mux.Handle("/refresh-token", s.auth.Refresh())
+	mux.Handle("/refresh-token", s.auth.RefreshHandler())
 	mux.Handle("/logout", s.auth.Logout(nil))
 	mux.Handle("POST /logout-everywhere", s.auth.Require(http.HandlerFunc(s.logoutEverywhere)))
 	mux.Handle("GET /devices", s.auth.Require(http.HandlerFunc(s.devices)))

@@ -68,7 +68,7 @@ func newAPI(issuer, publicURL string, grace time.Duration) (*api, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/auth/login", a.flow.Start())
 	mux.Handle("/auth/callback", a.flow.Callback())
-	mux.Handle("/auth/refresh", a.auth.Refresh())
+	mux.Handle("/auth/refresh", a.auth.RefreshHandler())
 	mux.Handle("/auth/logout", a.auth.Logout(a.flow.EndSession))
 	mux.Handle("GET /api/me", a.require(a.me))
 	mux.Handle("GET /api/notes", a.require(a.list))

@@ -51,7 +51,7 @@ func newSite(log *slog.Logger, m *prom.Metrics, o *otelevents.Events) (*site, er
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /api/hello", auth.Require(http.HandlerFunc(hello)))
-	mux.Handle("/auth/refresh", auth.Refresh())
+	mux.Handle("/auth/refresh", auth.RefreshHandler())
 	mux.Handle("/auth/logout", auth.Logout(nil))
 	mux.HandleFunc("POST /outage", issuer.breakDown)
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {

@@ -57,7 +57,7 @@ func newSite(issuer *local.Issuer) (*site, error) {
 	mux.HandleFunc("POST /auth/login", s.signIn)
 	mux.Handle("/auth/logout", auth.Logout(nil))
 	// For scripts of your own: renew now, and who is signed in?
-	mux.Handle("/auth/refresh", auth.Refresh())
+	mux.Handle("/auth/refresh", auth.RefreshHandler())
 	mux.Handle("GET /auth/session", auth.Session())
 	for _, name := range []string{"quickstart.css", "quickstart.js"} {
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {

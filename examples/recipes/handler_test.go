@@ -38,7 +38,7 @@ func Example_existingHandler() {
 
 	mux := http.NewServeMux()
 	mux.Handle("/", auth.Require(asBefore(site)))
-	mux.Handle("/auth/refresh", auth.Refresh())
+	mux.Handle("/auth/refresh", auth.RefreshHandler())
 	mux.Handle("/auth/logout", auth.Logout(nil))
 
 	w := serve(mux, returning(auth, provider, "ann", "GET", "/account"))

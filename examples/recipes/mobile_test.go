@@ -41,7 +41,7 @@ func Example_mobileClients() {
 	w = serve(api, app)
 	fmt.Println("whose token has ended:", w.Code, strings.Contains(w.Header().Get("WWW-Authenticate"), `error="invalid_token"`))
 	app.Method = "POST"
-	fmt.Println("which cannot be refreshed here:", serve(auth.Refresh(), app).Code)
+	fmt.Println("which cannot be refreshed here:", serve(auth.RefreshHandler(), app).Code)
 	// Output:
 	// a browser: 200 3 cookies
 	// an app: 200 0 cookies

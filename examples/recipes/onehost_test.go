@@ -77,7 +77,7 @@ func Example_tenantsOnOneHost() {
 	for i, p := range providers {
 		r := httptest.NewRequest("POST", "/auth/refresh", nil)
 		middlewaretest.SignIn(auth, r, p.Login("ann"))
-		w := serve(auth.Refresh(), r)
+		w := serve(auth.RefreshHandler(), r)
 		fmt.Print(w.Code)
 		for i, p := range providers {
 			fmt.Printf(", provider %d: %d", i, p.Stats().Refreshed)

@@ -20,7 +20,7 @@ func toAPI(api *url.URL, auth *middleware.Auth) http.Handler {
 		p.SetXForwarded()
 		auth.Cookies.Strip(p.Out.Header) // the header is all that the API needs
 	}}
-	return auth.Renew(proxy)
+	return auth.KeepAlive(proxy)
 }
 
 func Example_reverseProxy() {

@@ -53,7 +53,7 @@ func newSite(issuer *local.Issuer) (*site, error) {
 	mux.Handle("/api/", auth.Require(api.handler()))
 	mux.HandleFunc("POST /auth/login", s.signIn)
 	mux.Handle("/auth/logout", auth.Logout(nil))
-	mux.Handle("/auth/refresh", auth.Refresh())
+	mux.Handle("/auth/refresh", auth.RefreshHandler())
 	mux.Handle(module, middleware.Script())
 	// The page is the same for everybody, and may be anywhere: on a CDN, too.
 	for path, name := range map[string]string{"/{$}": "index.html", "/app.js": "app.js", "/style.css": "style.css"} {

@@ -28,7 +28,7 @@
 //			Refresher: &refresh.OAuth2{ClientID: "web", Discovery: &discovery.Provider{Issuer: issuer}},
 //		}
 //		e := echo.New()
-//		e.POST("/auth/refresh", echo.WrapHandler(auth.Refresh()))
+//		e.POST("/auth/refresh", echo.WrapHandler(auth.RefreshHandler()))
 //		e.POST("/auth/logout", echo.WrapHandler(auth.Logout(nil)))
 //		api := e.Group("/api", echoauth.Require(auth))
 //		api.GET("/hello", func(c echo.Context) error {
@@ -60,6 +60,6 @@
 // # echo v5
 //
 // echo v5 does without this package: echo.WrapMiddleware(auth.Require) is its
-// middleware, and Optional or Renew of the Auth stand around the whole, where a
+// middleware, and Optional or KeepAlive of the Auth stand around the whole, where a
 // handler that has answered 401 is to be run again with a new token.
 package echoauth

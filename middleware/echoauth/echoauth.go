@@ -30,10 +30,10 @@ func RequireGroup(auth *middleware.Auth, groups ...string) echo.MiddlewareFunc {
 	return wrap(auth, auth.RequireGroup(groups...))
 }
 
-// Renew is [middleware.Auth.Renew]: it refuses nothing, and keeps the login alive
+// KeepAlive is [middleware.Auth.KeepAlive]: it refuses nothing, and keeps the login alive
 // for a handler that authenticates requests by itself. It panics if auth is not
 // valid.
-func Renew(auth *middleware.Auth) echo.MiddlewareFunc { return wrap(auth, auth.Renew) }
+func KeepAlive(auth *middleware.Auth) echo.MiddlewareFunc { return wrap(auth, auth.KeepAlive) }
 
 // Token returns the verified access token of c's request, and whether there is
 // one. It is shared: it must not be changed.

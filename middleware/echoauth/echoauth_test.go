@@ -179,11 +179,11 @@ func TestCompressedAnswersCarryTheCookies(t *testing.T) {
 func TestAMistakeInTheSetUpPanics(t *testing.T) {
 	good := &middleware.Auth{Verifier: middlewaretest.NewProvider(t)}
 	for name, call := range map[string]func(){
-		"Require without a verifier":  func() { echoauth.Require(new(middleware.Auth)) },
-		"Optional without a verifier": func() { echoauth.Optional(new(middleware.Auth)) },
-		"Renew without a verifier":    func() { echoauth.Renew(new(middleware.Auth)) },
-		"RequireScope without one":    func() { echoauth.RequireScope(good) },
-		"RequireGroup without one":    func() { echoauth.RequireGroup(good) },
+		"Require without a verifier":   func() { echoauth.Require(new(middleware.Auth)) },
+		"Optional without a verifier":  func() { echoauth.Optional(new(middleware.Auth)) },
+		"KeepAlive without a verifier": func() { echoauth.KeepAlive(new(middleware.Auth)) },
+		"RequireScope without one":     func() { echoauth.RequireScope(good) },
+		"RequireGroup without one":     func() { echoauth.RequireGroup(good) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

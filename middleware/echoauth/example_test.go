@@ -106,14 +106,14 @@ func ExampleOptional() {
 	// hello, ann
 }
 
-// Renew keeps logins alive for handlers that verify tokens by themselves.
-func ExampleRenew() {
+// KeepAlive keeps logins alive for handlers that verify tokens by themselves.
+func ExampleKeepAlive() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
 	auth := &middleware.Auth{Verifier: p, Refresher: p, ForwardToken: true}
 	defer auth.Close()
 	e := echo.New()
-	e.Use(echoauth.Renew(auth))
+	e.Use(echoauth.KeepAlive(auth))
 	e.GET("/", func(c echo.Context) error {
 		raw := strings.TrimPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
 		_, err := p.Verify(c.Request().Context(), raw) // your own

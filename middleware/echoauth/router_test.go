@@ -30,7 +30,7 @@ func newSite(s *routertest.Site) http.Handler {
 	e.GET("/public", subject, echoauth.Optional(a))
 	e.GET("/write", subject, echoauth.RequireScope(a, "write"))
 	e.GET("/staff", subject, echoauth.RequireGroup(a, "staff"))
-	e.GET("/renewed", func(c echo.Context) error { return c.String(http.StatusOK, s.Subject(c.Request())) }, echoauth.Renew(a))
+	e.GET("/renewed", func(c echo.Context) error { return c.String(http.StatusOK, s.Subject(c.Request())) }, echoauth.KeepAlive(a))
 	e.Group("/nested", require).GET("", subject, echoauth.RequireScope(a, "write"), echoauth.Optional(a))
 	e.GET("/empty", func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }, require)
 	e.GET("/moody", func(c echo.Context) error {

@@ -28,7 +28,7 @@
 //			Refresher: &refresh.OAuth2{ClientID: "web", Discovery: &discovery.Provider{Issuer: issuer}},
 //		}
 //		engine := gin.New()
-//		engine.POST("/auth/refresh", gin.WrapH(auth.Refresh()))
+//		engine.POST("/auth/refresh", gin.WrapH(auth.RefreshHandler()))
 //		engine.POST("/auth/logout", gin.WrapH(auth.Logout(nil)))
 //		api := engine.Group("/api", ginauth.Require(auth))
 //		api.GET("/hello", func(c *gin.Context) {
@@ -50,7 +50,7 @@
 // Package middleware refreshes the login at a handler's 401 and runs the handler
 // again. Gin runs a chain of handlers once, so within the engine that 401 is the
 // answer. Around the engine it is done as everywhere: auth.Optional(engine), as
-// above, or auth.Renew(engine), which also leaves alone the bearer tokens of
+// above, or auth.KeepAlive(engine), which also leaves alone the bearer tokens of
 // routes that verify others. The middleware within then decides on what the one
 // around has renewed; tokens are exchanged once.
 //

@@ -107,14 +107,14 @@ func ExampleOptional() {
 	// hello, ann
 }
 
-// Renew keeps logins alive for handlers that verify tokens by themselves.
-func ExampleRenew() {
+// KeepAlive keeps logins alive for handlers that verify tokens by themselves.
+func ExampleKeepAlive() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
 	auth := &middleware.Auth{Verifier: p, Refresher: p, ForwardToken: true}
 	defer auth.Close()
 	engine := gin.New()
-	engine.Use(ginauth.Renew(auth)) // or auth.Renew(engine), which also answers a 401
+	engine.Use(ginauth.KeepAlive(auth)) // or auth.KeepAlive(engine), which also answers a 401
 	engine.GET("/", func(c *gin.Context) {
 		raw := strings.TrimPrefix(c.GetHeader("Authorization"), "Bearer ")
 		_, err := p.Verify(c.Request.Context(), raw) // your own

@@ -32,10 +32,10 @@ func RequireGroup(auth *middleware.Auth, groups ...string) gin.HandlerFunc {
 	return wrap(auth, auth.RequireGroup(groups...))
 }
 
-// Renew is [middleware.Auth.Renew], less what comes after a 401: it refuses
+// KeepAlive is [middleware.Auth.KeepAlive], less what comes after a 401: it refuses
 // nothing, and exchanges the tokens before the handlers after it where the marker
 // asks for it. It panics if auth is not valid.
-func Renew(auth *middleware.Auth) gin.HandlerFunc { return wrap(auth, auth.Renew) }
+func KeepAlive(auth *middleware.Auth) gin.HandlerFunc { return wrap(auth, auth.KeepAlive) }
 
 // Token returns the verified access token of c's request, and whether there is
 // one. It is shared: it must not be changed.

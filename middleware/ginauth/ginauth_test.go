@@ -188,11 +188,11 @@ func TestAWriterCanBeAskedForDeadlines(t *testing.T) {
 func TestAMistakeInTheSetUpPanics(t *testing.T) {
 	good := &middleware.Auth{Verifier: middlewaretest.NewProvider(t)}
 	for name, call := range map[string]func(){
-		"Require without a verifier":  func() { ginauth.Require(new(middleware.Auth)) },
-		"Optional without a verifier": func() { ginauth.Optional(new(middleware.Auth)) },
-		"Renew without a verifier":    func() { ginauth.Renew(new(middleware.Auth)) },
-		"RequireScope without one":    func() { ginauth.RequireScope(good) },
-		"RequireGroup without one":    func() { ginauth.RequireGroup(good) },
+		"Require without a verifier":   func() { ginauth.Require(new(middleware.Auth)) },
+		"Optional without a verifier":  func() { ginauth.Optional(new(middleware.Auth)) },
+		"KeepAlive without a verifier": func() { ginauth.KeepAlive(new(middleware.Auth)) },
+		"RequireScope without one":     func() { ginauth.RequireScope(good) },
+		"RequireGroup without one":     func() { ginauth.RequireGroup(good) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

@@ -43,7 +43,7 @@ func Example_fromGinJWT() {
 			middleware.WriteError(c.Writer, c.Request, err)
 		}
 	})
-	engine.POST("/refresh_token", gin.WrapH(auth.Refresh()))
+	engine.POST("/refresh_token", gin.WrapH(auth.RefreshHandler()))
 	engine.POST("/logout", gin.WrapH(auth.Logout(nil)))
 	engine.GET("/orders", ginauth.RequireScope(auth, "orders"), func(c *gin.Context) {
 		claims, _ := ginauth.Claims[map[string]any](c)

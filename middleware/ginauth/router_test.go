@@ -29,7 +29,7 @@ func newSite(s *routertest.Site) http.Handler {
 	engine.GET("/public", ginauth.Optional(a), subject)
 	engine.GET("/write", ginauth.RequireScope(a, "write"), subject)
 	engine.GET("/staff", ginauth.RequireGroup(a, "staff"), subject)
-	engine.GET("/renewed", ginauth.Renew(a), func(c *gin.Context) { c.String(http.StatusOK, "%s", s.Subject(c.Request)) })
+	engine.GET("/renewed", ginauth.KeepAlive(a), func(c *gin.Context) { c.String(http.StatusOK, "%s", s.Subject(c.Request)) })
 	engine.Group("/nested", require).GET("", ginauth.RequireScope(a, "write"), ginauth.Optional(a), subject)
 	engine.GET("/empty", require, func(c *gin.Context) { c.Status(http.StatusNoContent) })
 	engine.GET("/moody", require, func(c *gin.Context) {

@@ -42,7 +42,7 @@ func (f *Flow) keepNote(ctx context.Context, t refresh.Tokens) error {
 	if err != nil || access.Session == session {
 		return err
 	}
-	keep := f.Auth.Revocations.Keep
+	keep := f.Auth.Revocations.RetainFor
 	if keep <= 0 {
 		keep = defaultNoteKept
 	}
@@ -55,7 +55,7 @@ func noteKey(issuer, session string) string {
 	return refresh.StoreKey("login.session", issuer, session)
 }
 
-// defaultNoteKept is the default of [middleware.Revocations].Keep.
+// defaultNoteKept is the default of [middleware.Revocations].RetainFor.
 const defaultNoteKept = 720 * time.Hour
 
 // noted returns the subject of a session that note has kept, or "".

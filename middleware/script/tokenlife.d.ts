@@ -1,7 +1,7 @@
 /** How {@link createFetch} reaches the server. Every field has a default. */
 export interface Options {
   /**
-   * Where the tokens are refreshed, by POST: `Auth.Refresh()` on the server, on
+   * Where the tokens are refreshed, by POST: `Auth.RefreshHandler()` on the server, on
    * the page's own origin. Default "/auth/refresh".
    */
   refreshURL?: string;

@@ -60,7 +60,7 @@ func (w *simWorld) start(i int) {
 	}
 	r.auth = &middleware.Auth{Verifier: r, Refresher: r.coordinator, ForwardToken: true}
 	r.app = r.auth.Require(http.HandlerFunc(w.serveApp))
-	r.refresh, r.logout = r.auth.Refresh(), r.auth.Logout(nil)
+	r.refresh, r.logout = r.auth.RefreshHandler(), r.auth.Logout(nil)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.all = append(w.all, r)

@@ -10,13 +10,13 @@ import (
 
 // What may stand around a whole router, with the same Auth as within.
 var arounds = map[string]func(*middleware.Auth, http.Handler) http.Handler{
-	"Optional": func(a *middleware.Auth, h http.Handler) http.Handler { return a.Optional(h) },
-	"Renew":    func(a *middleware.Auth, h http.Handler) http.Handler { return a.Renew(h) },
+	"Optional":  func(a *middleware.Auth, h http.Handler) http.Handler { return a.Optional(h) },
+	"KeepAlive": func(a *middleware.Auth, h http.Handler) http.Handler { return a.KeepAlive(h) },
 }
 
 // testAgain is about handlers that answer 401 to a token that is good.
 func testAgain(t *testing.T, protocol string, r Router) {
-	optional, renew := arounds["Optional"], arounds["Renew"]
+	optional, keepAlive := arounds["Optional"], arounds["KeepAlive"]
 	tests := []struct {
 		name    string
 		around  func(*middleware.Auth, http.Handler) http.Handler
@@ -28,10 +28,10 @@ func testAgain(t *testing.T, protocol string, r Router) {
 		{"a handler that answers 401 to a POST", nil, "POST /moody", time.Minute, r.Again},
 		{"Optional around the whole", optional, "GET /moody", time.Minute, true},
 		{"Optional around the whole, and a POST", optional, "POST /moody", time.Minute, true},
-		{"Renew around the whole", renew, "GET /moody", time.Minute, true},
-		{"Renew around the whole, and a POST", renew, "POST /moody", time.Minute, true},
+		{"KeepAlive around the whole", keepAlive, "GET /moody", time.Minute, true},
+		{"KeepAlive around the whole, and a POST", keepAlive, "POST /moody", time.Minute, true},
 		{"a token that is new", optional, "GET /moody", 0, false},
-		{"a token that is new, and a POST", renew, "POST /moody", 0, false},
+		{"a token that is new, and a POST", keepAlive, "POST /moody", 0, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -44,7 +44,7 @@ func newSite(s *routertest.Site) http.Handler {
 	mux.Handle("GET /public", a.Optional(subject))
 	mux.Handle("GET /write", a.RequireScope("write")(subject))
 	mux.Handle("GET /staff", a.RequireGroup("staff")(subject))
-	mux.Handle("GET /renewed", a.Renew(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, s.Subject(r)) })))
+	mux.Handle("GET /renewed", a.KeepAlive(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, s.Subject(r)) })))
 	mux.Handle("GET /nested", a.Require(a.RequireScope("write")(a.Optional(subject))))
 	mux.Handle("GET /empty", a.Require(on(func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) })))
 	mux.Handle("GET /moody", a.Require(moody("", subject)))

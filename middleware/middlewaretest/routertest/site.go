@@ -38,7 +38,7 @@ type Router struct {
 //	GET  /public   Optional              200 and the subject, or "nobody"
 //	GET  /write    RequireScope "write"  200 and the subject
 //	GET  /staff    RequireGroup "staff"  200 and the subject
-//	GET  /renewed  Renew                 200 and what Subject says
+//	GET  /renewed  KeepAlive            200 and what Subject says
 //	GET  /nested   Require, then RequireScope "write" and Optional: 200 and the subject
 //	GET  /empty    Require               204 and nothing, without a Write
 //	GET  /moody    Require               401 and nothing, where Denied says so, else as /private
