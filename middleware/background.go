@@ -4,10 +4,56 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"hash/fnv"
+	"io"
+	"net/http"
 	"time"
 
+	"github.com/tokenlife/tokenlife/cookies"
+	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
+
+// dueAt returns when t, a token that was just given or shown, is to be exchanged:
+// before it ends, so that it does not end while a request is under way. It
+// returns the zero time for a token that does not end. Scripts are told the same by
+// the marker, where the age of the token counts from when it is written.
+func (a *Auth) dueAt(t *verify.Token) time.Time {
+	return cookies.DueAt(t.IssuedAt, t.Expiry, a.ahead)
+}
+
+// isDue reports whether t is due, for whomever.
+func (a *Auth) isDue(t *verify.Token) bool {
+	at := a.dueAt(t)
+	return !at.IsZero() && !time.Now().Before(at)
+}
+
+// isDueIn reports whether t, the good token in r's cookies, is to be exchanged
+// now. A script does it where the marker has gone. A request whose browser has a
+// marker begins a little later, each token at a time of its own, so that logins
+// that began together do not all ask the provider together.
+func (a *Auth) isDueIn(r *http.Request, t *verify.Token) bool {
+	at := a.dueAt(t)
+	if at.IsZero() {
+		return false
+	}
+	left := time.Until(at)
+	if left > time.Second { // a marker's life is in whole seconds
+		return false
+	}
+	if left <= -jitter(t.Raw, t.Expiry.Sub(at)/4) {
+		return true
+	}
+	_, marked := a.policy.Marker(r)
+	return !marked
+}
+
+// jitter is a time below limit that is always the same for one token.
+func jitter(raw string, limit time.Duration) time.Duration {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, raw[max(0, len(raw)-16):]) // the signature's end
+	return limit * time.Duration(h.Sum32()%1024) / 1024
+}
 
 // A backgroundRefresh runs beside the handler, because the access token is due but
 // still good.

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // A credential is what a request shows of who sends it: a bearer token in the
@@ -36,6 +38,21 @@ func (a *Auth) complete(r *http.Request, c *credential) {
 		c.held, c.unreadable = a.policy.Read(r)
 		c.complete = true
 	}
+}
+
+// checkBearer decides by the token in the Authorization header.
+func (a *Auth) checkBearer(d *decision, raw string) error {
+	if err := a.verify(d, raw); err != nil {
+		if errors.Is(err, verify.ErrInvalid) && !isBearerToken(raw) {
+			err = errMalformed
+		}
+		return err
+	}
+	if a.checkRevoked(d.Context, d.token) != nil {
+		// Not what it wraps: the login in the cookies is another matter.
+		return revocation.ErrToken
+	}
+	return nil
 }
 
 // bearerToken returns the token in the Authorization header (RFC 6750 section
@@ -122,6 +139,30 @@ func (a *Auth) verify(d *decision, raw string) (err error) {
 	return err
 }
 
+// checkRevoked returns an error if t, a good token, has been revoked, as far as is
+// remembered.
+func (a *Auth) checkRevoked(ctx context.Context, t *verify.Token) error {
+	if a.Revocations == nil {
+		return nil
+	}
+	return a.revokedOnly(ctx, a.Revocations.Check(ctx, t))
+}
+
+// revokedOnly returns err if it says that something is revoked. A store that
+// could not tell ends no login.
+func (a *Auth) revokedOnly(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, revocation.ErrToken), errors.Is(err, revocation.ErrLogin):
+		return err
+	}
+	if ctx.Err() == nil { // else it is the client that has gone
+		a.Observe.Tell(ctx, event.Event{Kind: event.RevocationsFailed, Level: event.LevelOf(err), Err: err})
+	}
+	return nil
+}
+
 // tokenOf returns the token that the access value of a cookie or of a renewal
 // stands for, as the Verifier does.
 func (a *Auth) tokenOf(ctx context.Context, access string) (*verify.Token, error) {
@@ -200,4 +241,20 @@ func printable(s string) string {
 		b.WriteRune(c)
 	}
 	return b.String()
+}
+
+// sameOrigin refuses what another origin makes a browser do with its cookies.
+func (a *Auth) sameOrigin(r *http.Request) error {
+	if r.Header.Get("Upgrade") != "" && r.Method == http.MethodGet {
+		// A WebSocket handshake is a GET that browsers send across origins
+		// without asking, and it opens a channel that can do anything
+		// (RFC 6455 section 10.2).
+		unsafe := *r
+		unsafe.Method = http.MethodPost
+		r = &unsafe
+	}
+	if err := a.crossOrigin.Check(r); err != nil {
+		return errors.Join(errCrossOrigin, err)
+	}
+	return nil
 }

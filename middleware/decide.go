@@ -3,12 +3,9 @@ package middleware
 import (
 	"context"
 	"errors"
-	"hash/fnv"
-	"io"
 	"net/http"
 	"time"
 
-	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
@@ -171,21 +168,6 @@ func (a *Auth) decideAs(r *http.Request, d *decision, m mode) error {
 	return err
 }
 
-// checkBearer decides by the token in the Authorization header.
-func (a *Auth) checkBearer(d *decision, raw string) error {
-	if err := a.verify(d, raw); err != nil {
-		if errors.Is(err, verify.ErrInvalid) && !isBearerToken(raw) {
-			err = errMalformed
-		}
-		return err
-	}
-	if a.checkRevoked(d.Context, d.token) != nil {
-		// Not what it wraps: the login in the cookies is another matter.
-		return revocation.ErrToken
-	}
-	return nil
-}
-
 // examine returns the state of the access token in r's cookies, the token where
 // its subject is known, and the error that a request is refused with which cannot
 // be refreshed.
@@ -290,66 +272,3 @@ func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode)
 
 // markArrived tells the Coordinator that the browser has the tokens of c.
 func (a *Auth) markArrived(c *credential) { a.coordinator.Presented(c.held.Access) }
-
-// dueAt returns when t, a token that was just given or shown, is to be exchanged:
-// before it ends, so that it does not end while a request is under way. It
-// returns the zero time for a token that does not end. Scripts are told the same by
-// the marker, where the age of the token counts from when it is written.
-func (a *Auth) dueAt(t *verify.Token) time.Time {
-	return cookies.DueAt(t.IssuedAt, t.Expiry, a.ahead)
-}
-
-// isDue reports whether t is due, for whomever.
-func (a *Auth) isDue(t *verify.Token) bool {
-	at := a.dueAt(t)
-	return !at.IsZero() && !time.Now().Before(at)
-}
-
-// isDueIn reports whether t, the good token in r's cookies, is to be exchanged
-// now. A script does it where the marker has gone. A request whose browser has a
-// marker begins a little later, each token at a time of its own, so that logins
-// that began together do not all ask the provider together.
-func (a *Auth) isDueIn(r *http.Request, t *verify.Token) bool {
-	at := a.dueAt(t)
-	if at.IsZero() {
-		return false
-	}
-	left := time.Until(at)
-	if left > time.Second { // a marker's life is in whole seconds
-		return false
-	}
-	if left <= -jitter(t.Raw, t.Expiry.Sub(at)/4) {
-		return true
-	}
-	_, marked := a.policy.Marker(r)
-	return !marked
-}
-
-// jitter is a time below limit that is always the same for one token.
-func jitter(raw string, limit time.Duration) time.Duration {
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, raw[max(0, len(raw)-16):]) // the signature's end
-	return limit * time.Duration(h.Sum32()%1024) / 1024
-}
-
-// endsLogin reports whether err says that the login in a request's cookies is
-// over, and that the browser cannot have been told so, or of another one, already.
-func endsLogin(err error) bool {
-	return errors.Is(err, refresh.ErrDenied) && !errors.Is(err, refresh.ErrEnded)
-}
-
-// sameOrigin refuses what another origin makes a browser do with its cookies.
-func (a *Auth) sameOrigin(r *http.Request) error {
-	if r.Header.Get("Upgrade") != "" && r.Method == http.MethodGet {
-		// A WebSocket handshake is a GET that browsers send across origins
-		// without asking, and it opens a channel that can do anything
-		// (RFC 6455 section 10.2).
-		unsafe := *r
-		unsafe.Method = http.MethodPost
-		r = &unsafe
-	}
-	if err := a.crossOrigin.Check(r); err != nil {
-		return errors.Join(errCrossOrigin, err)
-	}
-	return nil
-}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/event"
@@ -94,6 +95,75 @@ func sameSubject(was, is *verify.Token) error {
 	return errOtherSubject
 }
 
+// checkExchange tells, around an exchange of tokens, whether the login has been revoked:
+// was is the token that is exchanged and is the one that it is exchanged for,
+// and either may be nil.
+//
+// What a login gets new is issued after every cut-off there is. So it is the old
+// token that decides, also once more when the new one is there, since the
+// cut-off may have come while the provider was asked. A refresh that comes
+// without its old token, or with one that the issuer has not signed, cannot
+// show that its login is younger than a cut-off, and does not get past one.
+func (a *Auth) checkExchange(ctx context.Context, was, is *verify.Token) error {
+	if a.Revocations == nil {
+		return nil
+	}
+	var latest time.Time
+	for _, t := range []*verify.Token{was, is} {
+		if t == nil {
+			continue
+		}
+		// What has just been read for the old token holds for the new one.
+		anew := t == was || was == nil || was.Session != is.Session
+		cutOff, err := a.Revocations.list().CheckAnew(ctx, t, anew)
+		err = a.revokedOnly(ctx, err)
+		if t == is && err != nil {
+			// Its issuer's clock may be behind, as it was for the old one.
+			if was == nil {
+				return err
+			}
+			if at := a.Revocations.list().SparedAt(was); at != 0 && a.provenIssue(ctx, was) == nil {
+				err = a.revokedOnly(ctx, a.Revocations.list().Spare(ctx, is, at))
+			}
+			return err
+		}
+		if errors.Is(err, revocation.ErrLogin) {
+			return err
+		}
+		if cutOff.After(latest) {
+			latest = cutOff
+		}
+	}
+	if latest.IsZero() {
+		return nil
+	}
+	return a.provenIssue(ctx, was)
+}
+
+// provenIssue reports whether what was says of itself is to be believed: a token that
+// has not expired has been verified as a whole, one that has was only read.
+func (a *Auth) provenIssue(ctx context.Context, was *verify.Token) error {
+	if was == nil {
+		return revocation.ErrLogin
+	}
+	late, ok := a.Verifier.(lateVerifier)
+	if !ok || a.keeper != nil || a.policy.Keys != nil || time.Now().Before(was.Expiry) {
+		// Or it comes from a place where nobody else can have put it.
+		return nil
+	}
+	_, err := late.VerifyExpired(ctx, was.Raw)
+	if errors.Is(err, verify.ErrInvalid) {
+		return revocation.ErrLogin
+	}
+	return err
+}
+
+// A lateVerifier finds out whether an expired token was ever good, as [verify.JWT]
+// does.
+type lateVerifier interface {
+	VerifyExpired(ctx context.Context, raw string) (*verify.Token, error)
+}
+
 // Which generation of a login's tokens wins:
 //
 //   - The handler sees the tokens that its own request has brought, in the cookies
@@ -142,4 +212,10 @@ func (a *Auth) writeNewest(w http.ResponseWriter, r *http.Request, d *decision) 
 	if err := a.policy.Write(w, r, tokens); err != nil {
 		a.Observe.Tell(d.Context, event.Event{Kind: event.CookiesFailed, Level: slog.LevelError, Err: err})
 	}
+}
+
+// endsLogin reports whether err says that the login in a request's cookies is
+// over, and that the browser cannot have been told so, or of another one, already.
+func endsLogin(err error) bool {
+	return errors.Is(err, refresh.ErrDenied) && !errors.Is(err, refresh.ErrEnded)
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/internal/revocation"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // Revocations end access tokens before their time: one token, all of a login,
@@ -158,99 +157,6 @@ func (v *Revocations) RevokeSubject(ctx context.Context, issuer, subject string,
 // remembered.
 func (v *Revocations) Check(ctx context.Context, t *verify.Token) error {
 	return v.list().Check(ctx, t)
-}
-
-// checkRevoked returns an error if t, a good token, has been revoked, as far as is
-// remembered.
-func (a *Auth) checkRevoked(ctx context.Context, t *verify.Token) error {
-	if a.Revocations == nil {
-		return nil
-	}
-	return a.revokedOnly(ctx, a.Revocations.Check(ctx, t))
-}
-
-// revokedOnly returns err if it says that something is revoked. A store that
-// could not tell ends no login.
-func (a *Auth) revokedOnly(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, revocation.ErrToken), errors.Is(err, revocation.ErrLogin):
-		return err
-	}
-	if ctx.Err() == nil { // else it is the client that has gone
-		a.Observe.Tell(ctx, event.Event{Kind: event.RevocationsFailed, Level: event.LevelOf(err), Err: err})
-	}
-	return nil
-}
-
-// checkExchange tells, around an exchange of tokens, whether the login has been revoked:
-// was is the token that is exchanged and is the one that it is exchanged for,
-// and either may be nil.
-//
-// What a login gets new is issued after every cut-off there is. So it is the old
-// token that decides, also once more when the new one is there, since the
-// cut-off may have come while the provider was asked. A refresh that comes
-// without its old token, or with one that the issuer has not signed, cannot
-// show that its login is younger than a cut-off, and does not get past one.
-func (a *Auth) checkExchange(ctx context.Context, was, is *verify.Token) error {
-	if a.Revocations == nil {
-		return nil
-	}
-	var latest time.Time
-	for _, t := range []*verify.Token{was, is} {
-		if t == nil {
-			continue
-		}
-		// What has just been read for the old token holds for the new one.
-		anew := t == was || was == nil || was.Session != is.Session
-		cutOff, err := a.Revocations.list().CheckAnew(ctx, t, anew)
-		err = a.revokedOnly(ctx, err)
-		if t == is && err != nil {
-			// Its issuer's clock may be behind, as it was for the old one.
-			if was == nil {
-				return err
-			}
-			if at := a.Revocations.list().SparedAt(was); at != 0 && a.provenIssue(ctx, was) == nil {
-				err = a.revokedOnly(ctx, a.Revocations.list().Spare(ctx, is, at))
-			}
-			return err
-		}
-		if errors.Is(err, revocation.ErrLogin) {
-			return err
-		}
-		if cutOff.After(latest) {
-			latest = cutOff
-		}
-	}
-	if latest.IsZero() {
-		return nil
-	}
-	return a.provenIssue(ctx, was)
-}
-
-// provenIssue reports whether what was says of itself is to be believed: a token that
-// has not expired has been verified as a whole, one that has was only read.
-func (a *Auth) provenIssue(ctx context.Context, was *verify.Token) error {
-	if was == nil {
-		return revocation.ErrLogin
-	}
-	late, ok := a.Verifier.(lateVerifier)
-	if !ok || a.keeper != nil || a.policy.Keys != nil || time.Now().Before(was.Expiry) {
-		// Or it comes from a place where nobody else can have put it.
-		return nil
-	}
-	_, err := late.VerifyExpired(ctx, was.Raw)
-	if errors.Is(err, verify.ErrInvalid) {
-		return revocation.ErrLogin
-	}
-	return err
-}
-
-// A lateVerifier finds out whether an expired token was ever good, as [verify.JWT]
-// does.
-type lateVerifier interface {
-	VerifyExpired(ctx context.Context, raw string) (*verify.Token, error)
 }
 
 // revokeAccess revokes the access token of a login that is being ended, and the
