@@ -140,19 +140,19 @@ func (a *Auth) decideAs(r *http.Request, d *decision, m mode) error {
 	}
 	a.complete(r, &c)
 	refreshable := a.coordinator != nil && c.held.Refresh != ""
-	d.token = nil
 	switch {
-	case s == due || s == inLeeway && (!refreshable || a.inBackoff()):
-		d.token = was
-		if refreshable && s == due {
+	case s == due:
+		if refreshable {
 			a.refreshInBackground(d, c.held)
 		}
+		return nil
+	case s == inLeeway && (!refreshable || a.inBackoff()):
 		return nil
 	case !refreshable && c.unreadable != nil && err == errNoCredential:
 		return errors.Join(errNoCredential, c.unreadable)
 	case !refreshable:
 		return err
-	case err == errNoCredential: // else it has been looked at before
+	case err == errNoCredential: // else examine has checked the origin
 		if err := a.sameOrigin(r); err != nil {
 			return err
 		}
@@ -160,9 +160,8 @@ func (a *Auth) decideAs(r *http.Request, d *decision, m mode) error {
 	err = a.exchange(d, c.held, was, causeOf(m, err))
 	if s == inLeeway {
 		a.updateBackoff(d, err)
-		if err != nil && !errors.Is(err, refresh.ErrDenied) {
-			d.token = was // leeway is for a token that cannot be exchanged just now
-			return nil
+		if !errors.Is(err, refresh.ErrDenied) {
+			return nil // with the new token, or with the one in leeway
 		}
 	}
 	return err
