@@ -16,22 +16,23 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// A Verifier tells whether an access token is good. [verify.JWT] is one.
+// A Verifier verifies access tokens. [verify.JWT] is one.
 //
-// It returns an error that wraps [verify.ErrExpired] for a token whose time is
-// over, with the token, and [verify.ErrInvalid] for one that was never good.
-// Every other error means that it could not tell, and is answered with 503. A
-// token whose Expiry is zero is good until it says otherwise. It is called from
-// several goroutines at once.
+// Verify returns the token if it is good. For an expired token it returns the
+// token and an error that wraps [verify.ErrExpired]. For an invalid one it
+// returns an error that wraps [verify.ErrInvalid]. Any other error says that
+// the token could not be verified now, and the request is answered with 503. A
+// token whose Expiry is zero does not expire. Verify is called by several
+// goroutines at once.
 //
-// A Verifier that also has the method VerifyTo of [verify.JWT] spares each
-// request an allocation. One that has its VerifyExpired is asked whether an
-// expired token may be believed, which Revocations need to know.
+// Two more methods of [verify.JWT] are used if a Verifier has them. VerifyTo
+// saves an allocation for each request. VerifyExpired verifies the signature of
+// an expired token, which Revocations need at a refresh.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (*verify.Token, error)
 }
 
-// VerifierFunc is a function that is a [Verifier].
+// A VerifierFunc is a function that is a [Verifier].
 type VerifierFunc func(ctx context.Context, raw string) (*verify.Token, error)
 
 // Verify calls f.
@@ -39,65 +40,72 @@ func (f VerifierFunc) Verify(ctx context.Context, raw string) (*verify.Token, er
 	return f(ctx, raw)
 }
 
-// Auth authenticates requests and keeps logins alive. Its zero value and a
-// Verifier check the access token that a request carries in its Authorization
-// header or in its cookie; with a Refresher, logins in cookies live on when
-// their access token ends.
+// An Auth authenticates requests and keeps logins alive. With a Verifier alone
+// it verifies the access token in a request's Authorization header or in its
+// cookies. With a Refresher it also refreshes the logins in cookies when their
+// access tokens expire.
 //
-// An Auth is used by pointer, by any number of goroutines, and not copied or
-// changed after its first use. Close it when the server has been shut down.
+// An Auth is used by pointer and by several goroutines at once. It must not be
+// copied or changed after its first use. Close it when the server has shut
+// down.
 type Auth struct {
-	// Verifier checks access tokens. Required.
+	// Verifier verifies access tokens. Required.
 	Verifier Verifier
 
-	// Cookies says how a browser holds the tokens. The zero value is the safe
+	// Cookies says how a browser stores the tokens. The zero value is the safe
 	// choice: HttpOnly, Secure, SameSite=Lax, prefix __Host-, not sealed.
 	Cookies cookies.Policy
 
-	// Refresher brings new tokens. If it is not a [refresh.Coordinator], one in
-	// this process is put before it. If it is a [refresh.Keeper], or coordinates
-	// one, the browser holds handles in place of the tokens; a handle is good in
-	// its cookie alone. Default nil: no login is kept alive.
+	// Refresher exchanges tokens for new ones. If it is not a
+	// [refresh.Coordinator], the Auth puts one in front of it, for this process
+	// alone. If it is a [refresh.Keeper], or a Coordinator of one, the browser
+	// gets handles in place of the tokens. Default nil: no login is refreshed.
 	Refresher refresh.Refresher
 
-	// Ahead is how long before its end an access token is due to be exchanged,
-	// and never more than a quarter of the token's life. It holds for the marker
-	// as well. Default: what Cookies.Ahead says, or 30 s; negative: not before
-	// its end.
+	// Ahead is how long before its expiry an access token is due to be
+	// refreshed. It is at most a quarter of the token's life. The marker tells
+	// scripts the same time. Default: Cookies.Ahead, or 30 s if that is zero as
+	// well; negative: an access token is due when it expires.
 	Ahead time.Duration
 
-	// Replay is how many bytes of a request's body are kept, so that a handler
-	// that answers 401 can be run again with a new access token: once, for a
-	// login in cookies whose token tells by its iat that it is not new (ten
-	// seconds, or a quarter of its life), if the handler has written nothing
-	// before, it has taken less than ten seconds and less than half of the
-	// Coordinator's Grace, and the method is safe or its 401 has a Bearer
-	// challenge.
-	// Upgrades and event streams are never run again. Default 64 KiB; negative:
-	// no handler is.
+	// Replay is how many bytes of a request's body are kept so that its handler
+	// can run a second time, with a new access token, after it has answered
+	// 401. It does so once if
+	//
+	//   - the login is in cookies,
+	//   - its access token is not new by the claim iat: it is ten seconds old, or
+	//     has lived a quarter of its life,
+	//   - the handler has written nothing before its 401,
+	//   - it has run for less than ten seconds, and for less than half of the
+	//     Coordinator's Grace,
+	//   - the method is safe, or the 401 has a Bearer challenge,
+	//   - the request is not for an upgrade or an event stream.
+	//
+	// Default 64 KiB; negative: no handler runs twice.
 	Replay int
 
-	// Revocations refuse access tokens, and end logins, before their time. For
-	// KeepAlive they hold for logins in cookies alone. Default nil: a token is good
-	// until it expires.
+	// Revocations revoke access tokens, and end logins, before they expire.
+	// With KeepAlive they apply to logins in cookies only. Default nil: a token
+	// is good until it expires.
 	Revocations *Revocations
 
-	// CrossOrigin refuses requests that change something and come from another
-	// origin, where a cookie decides. Default nil: every origin but the
-	// request's own is refused.
+	// CrossOrigin refuses requests from other origins that could change
+	// something with the login in their cookies. Default nil: it trusts no
+	// other origin.
 	CrossOrigin *http.CrossOriginProtection
 
-	// ForwardToken puts the access token of a login in cookies into the request's
-	// Authorization header, for a handler that passes the request on. Default
-	// false.
+	// ForwardToken sets the Authorization header of a request to the access
+	// token in its cookies, for a handler that forwards the request to another
+	// server. Default false.
 	ForwardToken bool
 
 	// Realm is the realm of the WWW-Authenticate challenge (RFC 9110 section
 	// 11.5). Default "api".
 	Realm string
 
-	// LoginURL is where page navigations without a login are sent, with the
-	// page in the parameter return_to. Default "": they are answered with 401.
+	// LoginURL is where page navigations without a login are redirected to,
+	// with the URL of the page in the parameter return_to. Default "": they are
+	// answered with 401.
 	LoginURL string
 
 	// OnError answers refused requests; err is a [*Refusal]. Default
@@ -110,27 +118,28 @@ type Auth struct {
 	Observe event.Hook
 
 	once        sync.Once
-	invalid     error // what Validate found
-	coordinator *refresh.Coordinator
-	keeper      refresh.Keeper // nil: cookies hold the tokens themselves
-	owned       bool           // the coordinator is ours to close
+	invalid     error                // what Validate returns
+	coordinator *refresh.Coordinator // nil: there is no Refresher
+	keeper      refresh.Keeper       // nil: cookies hold the tokens themselves
+	owned       bool                 // Close closes the coordinator
 	verifyTo    func(context.Context, string, *verify.Token) error
 	policy      cookies.Policy // Cookies with Ahead
 	ahead       time.Duration
 	replay      int
-	grace       time.Duration  // of the coordinator
-	background  sync.WaitGroup // refreshes beside handlers
+	grace       time.Duration  // the coordinator's
+	background  sync.WaitGroup // the refreshes in the background
 
-	backoffUntil atomic.Int64 // Unix nanoseconds: until then none of them is begun; 0: they are
-	chanceAfter  atomic.Int64 // Unix nanoseconds: until then an unusable token has no second chance
+	backoffUntil atomic.Int64 // Unix nanoseconds, see inBackoff; 0: there is no back-off
+	chanceAfter  atomic.Int64 // Unix nanoseconds, see secondChance
 
 	crossOrigin *http.CrossOriginProtection
 	challenges  challenges
 }
 
-// Validate returns what is wrong with a's fields, and what the Refresher's own
-// Validate says, where it has one. Require and its kin panic with that error,
-// which a program can so find at its start.
+// Validate returns what is wrong with the fields of a, or what the Validate of
+// the Refresher returns if it has one. Require and the other methods that
+// return handlers panic with this error: a program calls Validate when it
+// starts.
 func (a *Auth) Validate() error {
 	a.once.Do(func() { a.invalid = a.setUp() })
 	return a.invalid
@@ -155,9 +164,9 @@ func (a *Auth) setUp() error {
 	}); ok {
 		a.verifyTo = v.VerifyTo
 	}
-	// One margin rules both: the marker tells scripts when the token is due.
+	// The marker tells scripts when a token is due, so that both have one
+	// Ahead.
 	a.policy = a.Cookies
-	// The policy has no word for none but the shortest time there is.
 	a.policy.Ahead = cmp.Or(a.Ahead, a.Cookies.Ahead, defaultAhead)
 	a.ahead = max(0, a.policy.Ahead)
 	a.replay = cmp.Or(a.Replay, defaultReplay)
@@ -191,14 +200,15 @@ func (a *Auth) setUp() error {
 
 const defaultAhead = 30 * time.Second
 
+// mustBeValid panics if a is not valid.
 func (a *Auth) mustBeValid() {
 	if err := a.Validate(); err != nil {
 		panic(err)
 	}
 }
 
-// Close waits for refreshes under way. It closes the Coordinator if a made it
-// itself.
+// Close waits for the refreshes that are under way. It closes the Coordinator
+// if the Auth has made it.
 func (a *Auth) Close() error {
 	if a.Validate() != nil {
 		return nil

@@ -14,31 +14,31 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// dueAt returns when t, a token that was just given or shown, is to be exchanged:
-// before it ends, so that it does not end while a request is under way. It
-// returns the zero time for a token that does not end. Scripts are told the same by
-// the marker, where the age of the token counts from when it is written.
+// dueAt returns when t is due: from then on it is refreshed, so that it does
+// not expire while a request is under way. It returns the zero time for a token
+// without an expiry. The marker tells scripts the same time, except that it
+// counts the age of the token from when the marker is written.
 func (a *Auth) dueAt(t *verify.Token) time.Time {
 	return cookies.DueAt(t.IssuedAt, t.Expiry, a.ahead)
 }
 
-// isDue reports whether t is due, for whomever.
+// isDue reports whether t is due.
 func (a *Auth) isDue(t *verify.Token) bool {
 	at := a.dueAt(t)
 	return !at.IsZero() && !time.Now().Before(at)
 }
 
-// isDueIn reports whether t, the good token in r's cookies, is to be exchanged
-// now. A script does it where the marker has gone. A request whose browser has a
-// marker begins a little later, each token at a time of its own, so that logins
-// that began together do not all ask the provider together.
+// isDueIn reports whether t, the good token in r's cookies, is due. A request
+// without a marker refreshes t at once, as a script does that finds no marker.
+// A request with a marker waits for a jitter, so that logins that began
+// together do not all refresh together.
 func (a *Auth) isDueIn(r *http.Request, t *verify.Token) bool {
 	at := a.dueAt(t)
 	if at.IsZero() {
 		return false
 	}
 	left := time.Until(at)
-	if left > time.Second { // a marker's life is in whole seconds
+	if left > time.Second { // the marker's Max-Age is in whole seconds
 		return false
 	}
 	if left <= -jitter(t.Raw, t.Expiry.Sub(at)/4) {
@@ -48,51 +48,53 @@ func (a *Auth) isDueIn(r *http.Request, t *verify.Token) bool {
 	return !marked
 }
 
-// jitter is a time below limit that is always the same for one token.
+// jitter returns a time below limit. It depends on the token alone.
 func jitter(raw string, limit time.Duration) time.Duration {
 	h := fnv.New32a()
-	_, _ = io.WriteString(h, raw[max(0, len(raw)-16):]) // the signature's end
+	_, _ = io.WriteString(h, raw[max(0, len(raw)-16):]) // the end of the signature
 	return limit * time.Duration(h.Sum32()%1024) / 1024
 }
 
-// A backgroundRefresh runs beside the handler, because the access token is due but
-// still good.
+// A backgroundRefresh is a refresh that runs beside the handler. It is for a
+// token that is due and still good.
 type backgroundRefresh struct {
-	decision *decision // what the refresh has come to, when done is closed
-	err      error
-	done     chan struct{}
+	decision *decision     // has the new tokens
+	err      error         // why there are none
+	done     chan struct{} // closed when both are set
 }
 
-// backoff is how long no background refresh is begun after one has failed, so that
-// requests that need nothing do not wait for a provider that is down.
+// backoff is the time after a failed refresh in which no other is begun for a
+// token that is still good. Its requests would wait for a provider that is
+// down.
 const backoff = 5 * time.Second
 
-// errBackgroundPanic stands for what a Verifier panicked with.
+// errBackgroundPanic stands for a panic of the Verifier.
 var errBackgroundPanic = errors.New("middleware: a refresh beside the handler panicked")
 
-// refreshInBackground begins to exchange old while the handler of d runs.
-func (a *Auth) refreshInBackground(d *decision, old refresh.Tokens) {
+// refreshInBackground begins to exchange the tokens that the cookies held,
+// unless there is a back-off. The handler of d runs meanwhile.
+func (a *Auth) refreshInBackground(d *decision, held refresh.Tokens) {
 	if a.inBackoff() {
 		return
 	}
 	b := &backgroundRefresh{decision: &decision{Context: context.WithoutCancel(d.Context)}, done: make(chan struct{})}
-	was := d.token
+	old := d.token
 	d.background = b
 	a.background.Go(func() {
 		defer close(b.done)
 		defer func() {
-			if recover() != nil { // in a goroutine of ours it would end the whole program
+			if recover() != nil { // it would end the whole program
 				b.err = errBackgroundPanic
 			}
 		}()
-		b.err = a.exchange(b.decision, old, was, "due")
+		b.err = a.exchange(b.decision, held, old, "due")
 		a.updateBackoff(b.decision, b.err)
 	})
 }
 
-// inBackoff reports whether to skip a background refresh. When the back-off ends,
-// one request probes the provider; the others keep skipping until the probe has
-// ended or timed out.
+// inBackoff reports whether to skip the refresh of a token that is still good.
+// When the back-off ends, one request probes the provider. The others keep
+// skipping until the probe has ended or timed out.
 func (a *Auth) inBackoff() bool {
 	now, until := time.Now(), a.backoffUntil.Load()
 	if until == 0 || now.UnixNano() < until {
@@ -102,11 +104,12 @@ func (a *Auth) inBackoff() bool {
 	return !a.backoffUntil.CompareAndSwap(until, now.Add(max(backoff, timeout)).UnixNano())
 }
 
-// updateBackoff begins a back-off, or ends it, by the result of a refresh that was
-// not needed yet. The refresh has failed where the provider is down, and also where
-// its new token is due already, because its clock and ours are far apart. A result
-// that was remembered says nothing of the provider now, nor does a refusal, which
-// may be our own.
+// updateBackoff begins or ends the back-off by the result of a refresh of a
+// token that is still good. The back-off begins if the refresh has failed, or
+// if the new token is due already because the provider's clock is far from
+// ours. It ends if the refresh has succeeded. A remembered result says nothing
+// of the provider now. A denied refresh and another subject's token say nothing
+// of it either.
 func (a *Auth) updateBackoff(d *decision, err error) {
 	switch {
 	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errOtherSubject), d.Err() != nil,
@@ -118,13 +121,14 @@ func (a *Auth) updateBackoff(d *decision, err error) {
 	}
 }
 
-// wait returns the result of b, or an error if the client of d has gone before.
+// wait waits for the result of b and returns its error. If the client of d goes
+// first, the error is that of d's context.
 func (b *backgroundRefresh) wait(d *decision) error {
 	select {
 	case <-b.done:
 		return b.err
 	case <-d.Done():
-		select { // it may be done as well
+		select { // both may be done
 		case <-b.done:
 			return b.err
 		default:
@@ -133,7 +137,7 @@ func (b *backgroundRefresh) wait(d *decision) error {
 	}
 }
 
-// release releases the tokens of b, now or when it is done.
+// release releases the new tokens of b, now or as soon as b is done.
 func (b *backgroundRefresh) release() {
 	release := func() {
 		if b.decision.renewal != nil {
@@ -144,6 +148,6 @@ func (b *backgroundRefresh) release() {
 	case <-b.done:
 		release()
 	default:
-		go func() { <-b.done; release() }() // ends with the refresh, which Close waits for
+		go func() { <-b.done; release() }() // it ends with the refresh, for which Close waits
 	}
 }

@@ -6,26 +6,25 @@ import (
 	"sync"
 )
 
-// A replayBody is a request's body that can be read again from its beginning, as
-// long as no more than limit bytes have been read of it. The reader of the first run
-// may still be in use when that of the second begins: a reverse proxy's
-// transport reads on after the answer.
+// A replayBody is a request's body that two runs of a handler can read from its
+// beginning. It keeps what has been read, up to limit bytes; after that, the
+// second run is not possible. The first run may still be reading when the
+// second begins: the transport of a reverse proxy reads on after the response.
 type replayBody struct {
 	body  io.ReadCloser
 	limit int
 
-	mu     sync.Mutex // guards what follows, and reading body
-	kept   []byte
-	err    error // what body ended with
-	lost   bool  // more has been read than is kept
-	runs   int   // readers given out
-	direct bool  // the second run reads what is not kept straight from body
+	mu     sync.Mutex // guards the fields below, and reads of body
+	kept   []byte     // what has been read
+	err    error      // how body has ended; nil: it has not
+	lost   bool       // more than limit bytes have been read
+	runs   int        // the number of the current run; only its reader may read
+	direct bool       // the second run has begun, and nothing more is kept
 }
 
-// rewind reports whether the next run can read all of the body, which is so if
-// all that has been read is kept. If so, nothing more is read for the first run,
-// which has answered already. A read that waits for the client just now is not
-// waited for.
+// rewind reports whether a second run can read all of the body. If so, the
+// reader of the first run reads nothing more. If that reader is waiting for the
+// client now, rewind returns false instead of waiting for it.
 func (b *replayBody) rewind() bool {
 	if b == nil {
 		return true
@@ -42,7 +41,7 @@ func (b *replayBody) rewind() bool {
 	return true
 }
 
-// reader returns a body for the next run, or nil without a replayBody.
+// reader returns the body for the next run. It returns nil if b is nil.
 func (b *replayBody) reader() io.ReadCloser {
 	if b == nil {
 		return nil
@@ -53,10 +52,11 @@ func (b *replayBody) reader() io.ReadCloser {
 	return &replayReader{of: b, run: b.runs}
 }
 
+// A replayReader is the body as one run of the handler reads it.
 type replayReader struct {
 	of  *replayBody
-	run int
-	at  int
+	run int // its number
+	at  int // how much of of.kept it has read
 }
 
 func (r *replayReader) Read(p []byte) (int, error) {
@@ -64,7 +64,7 @@ func (r *replayReader) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.run < b.runs {
-		return 0, http.ErrBodyReadAfterClose // another run has taken over
+		return 0, http.ErrBodyReadAfterClose // another run has begun
 	}
 	if r.at < len(b.kept) {
 		n := copy(p, b.kept[r.at:])
@@ -87,6 +87,6 @@ func (r *replayReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close does nothing: the server closes the body when the handler has returned,
-// and until then another run may want it.
+// Close does nothing, as another run may read the body. The server closes it
+// after the handler.
 func (r *replayReader) Close() error { return nil }

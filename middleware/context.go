@@ -7,17 +7,18 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/verify"
 )
 
-// NewContext returns a copy of ctx in which [FromContext] and [Claims] find t,
-// for code that calls a handler itself: a test, or an authentication of another
-// kind that serves the same handlers. What t says is believed: whoever calls it
-// vouches that it has been verified.
+// NewContext returns a copy of ctx in which [FromContext] and [Claims] find t.
+// It is for tests of handlers, and for another kind of authentication before
+// the same handlers. The caller has verified t.
 func NewContext(ctx context.Context, t *verify.Token) context.Context {
 	return context.WithValue(ctx, tokenKey{}, t)
 }
 
+// A tokenKey is the key of the token in a context.
 type tokenKey struct{}
 
-// Value gives the token to [FromContext].
+// Value returns the token for a tokenKey. The context of a request is a
+// decision.
 func (d *decision) Value(key any) any {
 	if key == (tokenKey{}) {
 		return d.token
@@ -25,16 +26,17 @@ func (d *decision) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-// FromContext returns the verified access token of the request with this
-// context, and whether there is one. The token is shared: it must not be changed.
+// FromContext returns the verified access token of the request whose context
+// ctx is. It returns false if there is none. The token is shared, and must not
+// be changed.
 func FromContext(ctx context.Context) (*verify.Token, bool) {
 	t, _ := ctx.Value(tokenKey{}).(*verify.Token)
 	return t, t != nil
 }
 
-// Claims decodes the claims of the request's access token into a T, a struct
-// with json tags or a map[string]any. An error says that the context has no token,
-// or that its claims are of other types than T's.
+// Claims decodes the claims of the request's access token into a T, which is a
+// struct with json tags or a map[string]any. It returns an error if the context
+// has no token, or if a claim is of another type than its field in T.
 func Claims[T any](ctx context.Context) (T, error) {
 	var claims T
 	t, ok := FromContext(ctx)

@@ -14,17 +14,19 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// A credential is what a request shows of who sends it: a bearer token in the
-// Authorization header, which then decides alone, or what the cookies hold.
-// Another scheme in that header is not ours to judge, and the cookies count.
+// A credential is what a request presents: a bearer token in the Authorization
+// header, or the tokens of a login in its cookies. The bearer token counts if
+// there is one. Another scheme in the header does not count, and leaves the
+// cookies.
 type credential struct {
-	bearer     string         // "": the cookies count
-	held       refresh.Tokens // by the cookies; the access token alone unless complete
-	complete   bool
-	unreadable error // why cookies that are there could not be read; if complete
+	bearer     string         // the bearer token; "": the cookies count
+	held       refresh.Tokens // by the cookies
+	complete   bool           // held has all tokens, and not only the access token
+	unreadable error          // why cookies could not be read; set if complete
 }
 
-// credential finds in r what it shows. A malformed header is an error.
+// credential sets c to the credential of r. Of the cookies it reads the access
+// token alone. It returns an error if the Authorization header is malformed.
 func (a *Auth) credential(r *http.Request, c *credential) (err error) {
 	if c.bearer, err = bearerToken(r.Header); c.bearer == "" && err == nil {
 		c.held.Access, _ = a.policy.ReadAccess(r)
@@ -32,7 +34,8 @@ func (a *Auth) credential(r *http.Request, c *credential) (err error) {
 	return err
 }
 
-// complete reads all that the cookies of r hold. What cannot be read is not there.
+// complete reads the other tokens in the cookies of r. An unreadable cookie
+// counts as absent.
 func (a *Auth) complete(r *http.Request, c *credential) {
 	if !c.complete {
 		c.held, c.unreadable = a.policy.Read(r)
@@ -40,7 +43,7 @@ func (a *Auth) complete(r *http.Request, c *credential) {
 	}
 }
 
-// checkBearer decides by the token in the Authorization header.
+// checkBearer returns why the token in the Authorization header is not good.
 func (a *Auth) checkBearer(d *decision, raw string) error {
 	if err := a.verify(d, raw); err != nil {
 		if errors.Is(err, verify.ErrInvalid) && !isBearerToken(raw) {
@@ -49,27 +52,29 @@ func (a *Auth) checkBearer(d *decision, raw string) error {
 		return err
 	}
 	if a.checkRevoked(d.Context, d.token) != nil {
-		// Not what it wraps: the login in the cookies is another matter.
+		// Even if its whole login is revoked: an error that says so would clear
+		// the cookies, which may be of another login.
 		return revocation.ErrToken
 	}
 	return nil
 }
 
 // bearerToken returns the token in the Authorization header (RFC 6750 section
-// 2.1), or "" if there is none. Another scheme than Bearer is not ours to judge.
+// 2.1). It returns "" if there is no header, or one of another scheme than
+// Bearer.
 func bearerToken(h http.Header) (string, error) {
 	values := h["Authorization"]
 	if len(values) == 0 {
 		return "", nil
 	}
 	if len(values) > 1 {
-		// Which of them counts, this server and the next may see differently.
+		// A server behind this one may take another of them than we do.
 		return "", errTwoHeaders
 	}
 	scheme, token, found := strings.Cut(values[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		if first, _, tab := strings.Cut(scheme, "\t"); tab && strings.EqualFold(first, "Bearer") {
-			return "", errMalformed // what is behind may take a tab for a space
+			return "", errMalformed // a server behind this one may take a tab for a space
 		}
 		return "", nil
 	}
@@ -79,12 +84,12 @@ func bearerToken(h http.Header) (string, error) {
 	return token, nil
 }
 
-// maxLooked is how much of a refused token is looked at to say why.
+// maxLooked is how many bytes of a refused token isBearerToken looks at.
 const maxLooked = 256
 
-// isBearerToken tells whether s has only characters of a bearer token: b64token
-// of RFC 6750. It is asked of refused tokens only; a good one need not be read
-// twice.
+// isBearerToken reports whether s has only the characters of a bearer token:
+// b64token of RFC 6750 section 2.1. It is called for refused tokens only, since
+// a good token has only these.
 func isBearerToken(s string) bool {
 	for i := range min(len(s), maxLooked) {
 		switch c := s[i]; {
@@ -97,15 +102,15 @@ func isBearerToken(s string) bool {
 	return true
 }
 
-// errNoHandle is about a cookie that holds no handle of the Keeper, or one of a
-// login that is no more: it stands for no token, and never will again.
+// errNoHandle is the error for a cookie that holds no handle of the Keeper, or
+// the handle of a login that has ended. Such a cookie never becomes good again.
 var errNoHandle = fmt.Errorf("%w: the cookie's handle stands for no access token", verify.ErrInvalid)
 
-// resolve returns the access token that the access value of a cookie, or of a
-// renewal, stands for: itself, unless a [refresh.Keeper] keeps the tokens.
+// resolve returns the access token for the value of an access cookie. That is
+// the value itself, or, if a [refresh.Keeper] keeps the tokens, the token for
+// which the value is the handle.
 //
-// Bearer tokens do not come here. A handle is good in the cookie that it was
-// made for and nowhere else.
+// Bearer tokens are not resolved: a handle is good in its cookie alone.
 func (a *Auth) resolve(ctx context.Context, access string) (string, error) {
 	if a.keeper == nil {
 		return access, nil
@@ -120,7 +125,7 @@ func (a *Auth) resolve(ctx context.Context, access string) (string, error) {
 	return raw, nil
 }
 
-// verifyHeld is verify for what a cookie holds.
+// verifyHeld is verify for the value of an access cookie.
 func (a *Auth) verifyHeld(d *decision, access string) error {
 	raw, err := a.resolve(d.Context, access)
 	if err != nil {
@@ -129,7 +134,8 @@ func (a *Auth) verifyHeld(d *decision, access string) error {
 	return a.verify(d, raw)
 }
 
-// verify checks raw and puts the token into d; with [verify.ErrExpired] as well.
+// verify verifies raw and sets d.token. It sets d.token for an expired token as
+// well, and returns [verify.ErrExpired].
 func (a *Auth) verify(d *decision, raw string) (err error) {
 	if a.verifyTo != nil {
 		d.token = &d.buf
@@ -139,8 +145,7 @@ func (a *Auth) verify(d *decision, raw string) (err error) {
 	return err
 }
 
-// checkRevoked returns an error if t, a good token, has been revoked, as far as is
-// remembered.
+// checkRevoked returns an error if t, a good token, is known to be revoked.
 func (a *Auth) checkRevoked(ctx context.Context, t *verify.Token) error {
 	if a.Revocations == nil {
 		return nil
@@ -148,8 +153,8 @@ func (a *Auth) checkRevoked(ctx context.Context, t *verify.Token) error {
 	return a.revokedOnly(ctx, a.Revocations.Check(ctx, t))
 }
 
-// revokedOnly returns err if it says that something is revoked. A store that
-// could not tell ends no login.
+// revokedOnly returns err if it says that a token or a login is revoked. It
+// only observes another error: a failing Store ends no login.
 func (a *Auth) revokedOnly(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -157,14 +162,14 @@ func (a *Auth) revokedOnly(ctx context.Context, err error) error {
 	case errors.Is(err, revocation.ErrToken), errors.Is(err, revocation.ErrLogin):
 		return err
 	}
-	if ctx.Err() == nil { // else it is the client that has gone
+	if ctx.Err() == nil { // else the client has gone
 		a.Observe.Tell(ctx, event.Event{Kind: event.RevocationsFailed, Level: event.LevelOf(err), Err: err})
 	}
 	return nil
 }
 
-// tokenOf returns the token that the access value of a cookie or of a renewal
-// stands for, as the Verifier does.
+// tokenOf verifies the access token for the value of an access cookie, and
+// returns what the Verifier returns.
 func (a *Auth) tokenOf(ctx context.Context, access string) (*verify.Token, error) {
 	raw, err := a.resolve(ctx, access)
 	if err != nil {
@@ -173,15 +178,17 @@ func (a *Auth) tokenOf(ctx context.Context, access string) (*verify.Token, error
 	return a.Verifier.Verify(ctx, raw)
 }
 
-// ownerToken returns the access token that old holds, or nil if it says nothing
-// of its subject. An error says that this could not be found out now. It is
-// returned only where there are Revocations: without its old token a login may
-// look revoked.
-func (a *Auth) ownerToken(ctx context.Context, old refresh.Tokens) (*verify.Token, error) {
-	if old.Access == "" {
+// ownerToken returns the access token in held, expired or not, which says whose
+// login it is. It returns nil if there is none, or if it is invalid.
+//
+// It returns an error only if there are Revocations and the token cannot be
+// verified now. Without the old token, Revocations may take the login for a
+// revoked one.
+func (a *Auth) ownerToken(ctx context.Context, held refresh.Tokens) (*verify.Token, error) {
+	if held.Access == "" {
 		return nil, nil
 	}
-	t, err := a.tokenOf(ctx, old.Access)
+	t, err := a.tokenOf(ctx, held.Access)
 	switch {
 	case err == nil, errors.Is(err, verify.ErrExpired):
 		return t, nil
@@ -191,13 +198,13 @@ func (a *Auth) ownerToken(ctx context.Context, old refresh.Tokens) (*verify.Toke
 	return nil, nil
 }
 
-// isVerdict reports whether a Verifier could tell if a token is good.
+// isVerdict reports whether err, of a Verifier, says whether the token is good.
 func isVerdict(err error) bool {
 	return err == nil || errors.Is(err, verify.ErrExpired) || errors.Is(err, verify.ErrInvalid)
 }
 
-// keep gives t to the Keeper, where there is one, and returns what the browser
-// is to hold.
+// keep gives t to the Keeper and returns the handles for the browser. Without a
+// Keeper it returns t.
 func (a *Auth) keep(ctx context.Context, t refresh.Tokens, token *verify.Token, device string) (refresh.Tokens, error) {
 	if a.keeper == nil {
 		return t, nil
@@ -211,8 +218,9 @@ func (a *Auth) keep(ctx context.Context, t refresh.Tokens, token *verify.Token, 
 	})
 }
 
-// sessionOf returns the provider's name for the login: what the access token
-// says, or else the ID token, which whoever signs a user in has verified.
+// sessionOf returns the provider's name for the login: the claim sid, or what
+// stands for it, of the access token, or else of the ID token id. The caller of
+// SignIn has verified id.
 func sessionOf(token *verify.Token, id string) string {
 	if token.Session != "" || id == "" {
 		return token.Session
@@ -225,10 +233,11 @@ func sessionOf(token *verify.Token, id string) string {
 	return session
 }
 
-// maxDevice bounds what is kept of a User-Agent, in bytes.
+// maxDevice is how many bytes of a User-Agent are kept.
 const maxDevice = 200
 
-// printable returns the beginning of a header as a list of devices can show it.
+// printable returns the printable characters at the beginning of s, for a list
+// of devices.
 func printable(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -243,12 +252,13 @@ func printable(s string) string {
 	return b.String()
 }
 
-// sameOrigin refuses what another origin makes a browser do with its cookies.
+// sameOrigin returns an error if another origin has sent r and r could change
+// something.
 func (a *Auth) sameOrigin(r *http.Request) error {
 	if r.Header.Get("Upgrade") != "" && r.Method == http.MethodGet {
-		// A WebSocket handshake is a GET that browsers send across origins
-		// without asking, and it opens a channel that can do anything
-		// (RFC 6455 section 10.2).
+		// A WebSocket handshake is a GET, which browsers send to every origin,
+		// and it opens a channel that could do anything (RFC 6455 section
+		// 10.2).
 		unsafe := *r
 		unsafe.Method = http.MethodPost
 		r = &unsafe

@@ -11,41 +11,49 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// What becomes of a request. A bearer token in the Authorization header is good,
-// and the request passes, or it is refused. For a login in cookies:
+// What happens to a request.
 //
-//	access token          refreshable   now                           if the refresh fails
+// A bearer token in the Authorization header decides alone: the request passes
+// if the token is good, and is refused if it is not. Otherwise the login in the
+// cookies decides:
+//
+//	access token          refreshable   action                        if the refresh fails
 //	good, not due         –             pass                          –
 //	good, due             yes           pass, refresh in background   pass
 //	good, due             no            pass                          –
-//	in leeway             yes           refresh, then pass            pass
+//	in leeway             yes           refresh, then pass            pass (401 if denied)
 //	in leeway             no            pass                          –
 //	expired, revoked      yes           refresh, then pass            refuse (503; 401 if denied)
 //	none, invalid         yes           refresh (subject unknown)     refuse (503; 401 if denied)
 //	expired, revoked,
 //	none, invalid         no            refuse 401, or sign-in page   –
 //	login revoked         –             refuse 401, clear cookies     –
-//	could not be told     –             refuse 503                    –
+//	not verifiable now    –             refuse 503                    –
 //
-// A login is refreshable if there is a Coordinator and its refresh token is in
-// the cookies. In leeway is a token that has expired, and that the Verifier
-// forgives. During a back-off, a token that is due or in leeway passes without a
-// refresh. A request of another origin that could change something is refused
-// with 403 before anything is verified or refreshed.
+// A login is refreshable if the Auth has a Refresher and the cookies hold a
+// refresh token. A token is due from shortly before its expiry: see dueAt. It
+// is in leeway if it has expired and the Verifier still accepts it. A failed
+// refresh of a token that is due or in leeway starts a back-off. Until that
+// ends, such tokens pass without a refresh. A denied refresh clears the
+// cookies: see endsLogin.
 //
-// The mode says what else holds.
+// A request from another origin is refused with 403 if it could change
+// something and the login in its cookies would decide. Its tokens are neither
+// verified nor refreshed.
+
+// A mode names the caller of decide. Each but the first differs from the table.
 type mode int
 
 const (
-	enforce  mode = iota // Require, RequireScope, RequireGroup, Check: the table
-	optional             // Optional: passes as nobody instead of 401 and 503
-	session              // Session: passes as nobody instead of 401
-	passive              // KeepAlive: the marker decides what is due; nothing is refused
-	asked                // the refresh endpoint: every token counts as expired
-	again                // after a handler's 401: likewise, if the token is not new
+	enforce  mode = iota // Require, RequireScope, RequireGroup, Check
+	optional             // Optional: a request passes without a token instead of 401 or 503
+	session              // Session: a request passes without a token instead of 401
+	passive              // KeepAlive: the marker says when a token is due; nothing is refused
+	asked                // RefreshHandler: every access token counts as expired
+	again                // the replay after a handler's 401: as asked, if the token is not new
 )
 
-// passes reports whether a request goes on without a token in spite of err.
+// passes reports whether a request that err refuses goes on without a token.
 func (m mode) passes(d *decision, err error) bool {
 	switch m {
 	case passive:
@@ -59,38 +67,41 @@ func (m mode) passes(d *decision, err error) bool {
 	return false
 }
 
-// A state is what is known of the access token in the cookies: the rows of the
-// table.
+// A state is what is known of the access token in the cookies. It selects the
+// row of the table.
 type state int
 
 const (
-	good         state = iota // or not to be looked at now
-	due                       // good, and about to end
-	inLeeway                  // ended, and still good
-	over                      // expired or revoked; its subject is known
-	unusable                  // none, or one that was never good
-	loginRevoked              // the login is over
-	untold                    // the keys, or a store, could not be reached
+	good         state = iota // good and not due, or of no interest now
+	due                       // good and due
+	inLeeway                  // expired, and the Verifier accepts it
+	ended                     // expired or revoked; its subject is known
+	unusable                  // none or invalid; its subject is not known
+	loginRevoked              // its whole login is revoked
+	refused                   // to be refused; a refresh would not help
 )
 
-// A decision is what one request has come to. It is the context in which the
-// handler finds the token: one allocation for both.
+// A decision is the result for one request. It is also the context in which the
+// handler finds the token, so that both take one allocation.
 type decision struct {
-	context.Context
-	token      *verify.Token // nil: no login
-	buf        verify.Token  // where token points to, where the Verifier can fill it
-	renewal    *refresh.Renewal
+	context.Context // the request's
+
+	token      *verify.Token      // for the handler; nil: none
+	buf        verify.Token       // token points here if the Verifier has VerifyTo
+	renewal    *refresh.Renewal   // the new tokens; nil: no refresh
 	background *backgroundRefresh // nil: none
-	forwardRaw string             // the access token of the cookie, for a handler that authenticates by itself
 
 	bearer       bool // the Authorization header decided
-	passive      bool // the handler authenticates by itself: it gets no token from us
-	revoked      bool // what the cookies hold is revoked: such a handler is not to see it
-	crossOrigin  bool // another origin made the browser send it: such a handler gets nothing of the cookies from us
-	clearCookies bool // the login is over
+	clearCookies bool // the login has ended
+
+	// For a handler that authenticates requests by itself:
+	passive     bool   // the handler is one; its context has no token
+	forwardRaw  string // the access token for its Authorization header
+	revoked     bool   // the token or the login is revoked: the handler gets no cookies
+	crossOrigin bool   // another origin sent the request: no refresh, no forwarding, no replay
 }
 
-// release lets go of the new tokens: nothing more is asked of them.
+// release ends the use of the new tokens by this request.
 func (d *decision) release() {
 	if d.renewal != nil {
 		d.renewal.Release()
@@ -100,10 +111,9 @@ func (d *decision) release() {
 	}
 }
 
-// decide finds out who sends r and what becomes of the request. The error is a
-// [*Refusal].
+// decide authenticates r and writes the result to d. The error is a [*Refusal].
 func (a *Auth) decide(r *http.Request, d *decision, m mode) error {
-	err := a.decideAs(r, d, m)
+	err := a.decideStrictly(r, d, m)
 	if err == nil {
 		return nil
 	}
@@ -115,27 +125,29 @@ func (a *Auth) decide(r *http.Request, d *decision, m mode) error {
 	return a.refusal(err)
 }
 
-func (a *Auth) decideAs(r *http.Request, d *decision, m mode) error {
+// decideStrictly is decide for a mode that lets no refused request pass. The
+// error is the reason of the refusal.
+func (a *Auth) decideStrictly(r *http.Request, d *decision, m mode) error {
 	var c credential
 	err := a.credential(r, &c)
 	d.bearer = c.bearer != ""
 	switch {
 	case m == passive && (d.bearer || err != nil):
-		d.passive, d.bearer = true, true // the handler judges it
+		d.passive, d.bearer = true, true // for the handler to verify
 		return nil
 	case m == asked && (d.bearer || err != nil):
-		return errors.Join(errNoCredential, err) // there is nothing to refresh it with
+		return errors.Join(errNoCredential, err) // a bearer token has no refresh token
 	case err != nil:
 		return err
 	case d.bearer:
 		return a.checkBearer(d, c.bearer)
 	}
 
-	s, was, err := a.examine(r, d, &c, m)
+	s, old, err := a.examine(r, d, &c, m)
 	switch s {
 	case good:
 		return nil
-	case loginRevoked, untold:
+	case loginRevoked, refused:
 		return err
 	}
 	a.complete(r, &c)
@@ -157,7 +169,7 @@ func (a *Auth) decideAs(r *http.Request, d *decision, m mode) error {
 			return err
 		}
 	}
-	err = a.exchange(d, c.held, was, causeOf(m, err))
+	err = a.exchange(d, c.held, old, causeOf(m, err))
 	if s == inLeeway {
 		a.updateBackoff(d, err)
 		if !errors.Is(err, refresh.ErrDenied) {
@@ -167,13 +179,13 @@ func (a *Auth) decideAs(r *http.Request, d *decision, m mode) error {
 	return err
 }
 
-// examine returns the state of the access token in r's cookies, the token where
-// its subject is known, and the error that a request is refused with which cannot
-// be refreshed.
+// examine returns the state of the access token in r's cookies. The token is
+// not nil if its subject is known. The error is the reason to refuse the
+// request if it is not refreshed.
 func (a *Auth) examine(r *http.Request, d *decision, c *credential, m mode) (state, *verify.Token, error) {
 	switch m {
 	case passive:
-		return a.examineByMarker(r, d, c)
+		return a.examinePassively(r, d, c)
 	case asked, again:
 		return a.examineAsked(r, d, c, m)
 	}
@@ -181,7 +193,7 @@ func (a *Auth) examine(r *http.Request, d *decision, c *credential, m mode) (sta
 		return unusable, nil, errNoCredential
 	}
 	if err := a.sameOrigin(r); err != nil {
-		return untold, nil, err
+		return refused, nil, err
 	}
 	err := a.verifyHeld(d, c.held.Access)
 	if err == nil {
@@ -202,31 +214,33 @@ func (a *Auth) examine(r *http.Request, d *decision, c *credential, m mode) (sta
 	case errors.Is(err, revocation.ErrLogin):
 		return loginRevoked, nil, err
 	case errors.Is(err, verify.ErrExpired), errors.Is(err, revocation.ErrToken):
-		return over, d.token, err
+		return ended, d.token, err
 	case errors.Is(err, verify.ErrInvalid):
-		return unusable, nil, err // nobody knows whose it was
+		return unusable, nil, err
 	}
-	return untold, nil, err
+	return refused, nil, err
 }
 
-// examineByMarker is examine for a handler that authenticates by itself. The
-// token is verified only where Revocations, or a refresh, want to know whose it
-// is.
-func (a *Auth) examineByMarker(r *http.Request, d *decision, c *credential) (state, *verify.Token, error) {
+// examinePassively is examine for a handler that authenticates requests by
+// itself. The marker says whether the token is due. The token is verified only
+// if Revocations or a refresh have to know its subject.
+func (a *Auth) examinePassively(r *http.Request, d *decision, c *credential) (state, *verify.Token, error) {
 	d.passive = true
 	a.complete(r, c)
-	var was *verify.Token
+	var old *verify.Token
 	var revoked, unknown error
 	if a.Revocations != nil {
-		if was, unknown = a.ownerToken(d.Context, c.held); was != nil {
-			revoked = a.checkRevoked(d.Context, was)
+		if old, unknown = a.ownerToken(d.Context, c.held); old != nil {
+			revoked = a.checkRevoked(d.Context, old)
 		}
 	}
 	d.revoked = revoked != nil
-	// A token in the header would tell the handler that the client put it there.
+	// A handler trusts the Authorization header because no other origin can
+	// make a browser send one. So ForwardToken must not set it for another
+	// origin.
 	d.crossOrigin = a.sameOrigin(r) != nil
 	if a.ForwardToken && !d.revoked && !d.crossOrigin {
-		// Without it the handler has to refuse, which is its own to do.
+		// On an error the handler gets no token, and decides without one.
 		d.forwardRaw, _ = a.resolve(d.Context, c.held.Access)
 	}
 	if errors.Is(revoked, revocation.ErrLogin) {
@@ -238,36 +252,38 @@ func (a *Auth) examineByMarker(r *http.Request, d *decision, c *credential) (sta
 	a.markArrived(c)
 	expiry, ok := a.policy.Marker(r)
 	if ok && !d.revoked && (expiry.IsZero() || time.Now().Before(expiry)) {
-		return good, nil, nil // signed out, or not yet time
+		return good, nil, nil // signed out, or not due
 	}
 	if unknown != nil {
-		return good, nil, nil // a later request will know
+		return good, nil, nil // a later request can tell, and refreshes
 	}
 	if a.Revocations == nil {
-		was, _ = a.ownerToken(d.Context, c.held)
+		old, _ = a.ownerToken(d.Context, c.held)
 	}
-	return over, was, nil
+	return ended, old, nil
 }
 
-// examineAsked is examine for who asks for new tokens, whatever the old ones are.
-func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode) (s state, was *verify.Token, err error) {
+// examineAsked is examine for a caller that wants new tokens whatever the state
+// of the old ones is.
+func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode) (s state, old *verify.Token, err error) {
 	a.complete(r, c)
 	if a.coordinator == nil || c.held.Refresh == "" {
-		return untold, nil, errors.Join(errNoCredential, c.unreadable)
+		return refused, nil, errors.Join(errNoCredential, c.unreadable)
 	}
 	if err := a.sameOrigin(r); err != nil {
-		return untold, nil, err
+		return refused, nil, err
 	}
-	if was = d.token; was == nil { // else the first run has had it
-		if was, err = a.ownerToken(d.Context, c.held); err != nil {
-			return untold, nil, err
+	if old = d.token; old == nil { // else the handler's first run has had it
+		if old, err = a.ownerToken(d.Context, c.held); err != nil {
+			return refused, nil, err
 		}
 	}
-	if m == again && was != nil && !isOld(was) {
-		return untold, nil, errTokenNew
+	if m == again && old != nil && !isOld(old) {
+		return refused, nil, errTokenNew
 	}
-	return over, was, nil
+	return ended, old, nil
 }
 
-// markArrived tells the Coordinator that the browser has the tokens of c.
+// markArrived tells the Coordinator that the browser has received the tokens of
+// c.
 func (a *Auth) markArrived(c *credential) { a.coordinator.Presented(c.held.Access) }

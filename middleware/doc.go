@@ -1,14 +1,13 @@
 // Package middleware authenticates requests to an http.Handler and keeps a
 // browser's login alive.
 //
-// The browser holds an access token and a refresh token in HttpOnly cookies,
-// and a marker that its scripts can read. A request whose access token has ended
-// is not refused: the tokens are exchanged on the way, the handler finds the new
-// ones, and the browser gets the new cookies with the answer. Clients without
-// cookies send their access token as Authorization: Bearer.
+// The browser has an access token and a refresh token in HttpOnly cookies, and
+// a marker that scripts can read. A request whose access token has expired is
+// not refused. The middleware exchanges the tokens for new ones, the handler
+// gets the new access token, and the response sets the new cookies. Clients
+// without cookies send their access token as Authorization: Bearer.
 //
-// A program that puts this before a handler it already has, for the users of an
-// OpenID provider:
+// A program that serves the users of an OpenID provider:
 //
 //	package main
 //
@@ -50,57 +49,58 @@
 //		w.Write([]byte("hello " + token.Subject))
 //	}
 //
-// A service with users of its own calls [Auth.SignIn] in the place of package
-// login, and has its tokens from package refresh/local. An API whose clients send
+// A service with users of its own calls [Auth.SignIn] instead of package login,
+// and gets its tokens from package refresh/local. An API whose clients send
 // their tokens in the header needs the Verifier alone.
 //
-// # What a request is answered with
+// # Refused requests
 //
-//   - No credential: 401 with the challenge Bearer (RFC 6750). Where LoginURL is
-//     set, a page navigation is redirected there in place of any 401.
-//   - A bad or expired token and nothing to refresh it with, or a refresh token
-//     that the provider refuses: 401 with error="invalid_token". In the second
-//     case the cookies are cleared.
-//   - A missing scope, or group: 403 with error="insufficient_scope".
-//   - A revoked token, where [Auth.Revocations] are set: as a bad one. Where its
-//     whole login has been revoked: as a refused refresh token, in cookies.
+//   - No credential: 401 with the challenge Bearer (RFC 6750). If LoginURL is set,
+//     a page navigation is redirected there instead of any 401.
+//   - An invalid or expired access token without a refresh token, or a refresh
+//     token that the provider refuses: 401 with error="invalid_token". In the
+//     second case the cookies are cleared.
+//   - A missing scope or group: 403 with error="insufficient_scope".
+//   - A token that [Auth.Revocations] have revoked: as an invalid one. If its whole
+//     login is revoked, and is in cookies: as a refused refresh token.
 //   - Two Authorization headers, or a malformed bearer token: 400.
-//   - A request that changes something, or opens a WebSocket, from another
-//     origin, where a cookie would decide: 403, before anything else is done.
-//   - The provider or its keys out of reach, and no token that is still good: 503
-//     with Retry-After. The login stays.
+//   - A request from another origin that could change something with the login in
+//     its cookies, or that opens a WebSocket: 403.
+//   - The provider or its keys cannot be reached, and no token is good: 503 with
+//     Retry-After. The login stays.
 //
-// A bearer token in the Authorization header decides alone: the cookies beside
-// it are neither used nor refreshed.
+// A bearer token in the Authorization header decides alone: the cookies are
+// neither used nor refreshed.
 //
-// # What is promised
+// # Promises
 //
-// One refresh token is presented to the provider once, however many requests
-// carry it, and all of them get the same new tokens; see [refresh.Coordinator]
-// for how long. Only the provider, the user or the clock ends a login (a sign-out,
-// or a new sign-in in the same browser), no time-out and no bad answer. Nobody gets
-// the tokens of another subject. A sign-out wins against a response under way, and so do newer tokens. An answer
-// with tokens in its cookies is never cached. No token, no cookie value and no
-// piece of one is in an error or an [event.Event].
+// A refresh token is presented to the provider once, however many requests have
+// it, and all of them get the same new tokens. See [refresh.Coordinator] for
+// how long. Only the provider, the user or the clock ends a login. The user
+// ends it by a sign-out, or by a new sign-in in the same browser. A time-out
+// and a bad response do not end it. Nobody gets the tokens of another subject.
+// A sign-out wins over responses under way, and so do newer tokens. A response
+// that sets our cookies is never cached. No token, no cookie value and no piece
+// of one is in an error or an [event.Event].
 //
-// # What can be seen
+// # Events
 //
-// Auth.Observe hears what has become of each request and of each login, and what
-// many requests share: the calls of a [refresh.Coordinator], the fetches of a
-// [verify.JWT], the ends of logins that are kept on the server. One line logs it
-// all:
+// Auth.Observe hears what has become of each request and of each login, and
+// what many requests share: the calls of a [refresh.Coordinator], the fetches
+// of a [verify.JWT], the ends of logins that are kept on the server. One line
+// logs it all:
 //
 //	auth.Observe = event.Log(slog.Default())
 //
 // A nil Observe costs nothing. The kinds of events are in package
 // [github.com/tokenlife/tokenlife/refresh/event].
 //
-// # Before a token's time is over
+// # Revocations
 //
-// An access token is good until it expires, also after a sign-out: whoever has
-// copied one can use it that long, and all that a provider revokes is the refresh
-// token. Short-lived access tokens are the answer that costs nothing. For those
-// who cannot wait for them there are [Revocations]:
+// An access token is good until it expires, also after a sign-out: a provider
+// revokes the refresh token only. Access tokens with a short life are the
+// solution that costs nothing. If you cannot wait until they expire, use
+// [Revocations]:
 //
 //	                                  a revocation counts after   Store reads
 //	no Revocations                    the token's life            none
@@ -108,26 +108,30 @@
 //	CacheFor 10 s, the default        10 s                        2 per login and 9.5 s
 //	CacheFor negative                 at once                     2 per request
 //
-// for each replica, and 4 or 5 more for an exchange of tokens, at most 12 if
-// many requests wait for it; a revocation writes once. A request for which
-// nothing is read pays a tenth of a microsecond and no allocation. With
-// Revocations set, signing out revokes the access token as well, and BackChannel
-// of package login lets the provider end logins.
+// The reads are those of each replica. A refresh reads 4 or 5 times more, and
+// at most 12 times if many requests wait for it. A revocation writes once. A
+// request for which nothing is read costs a tenth of a microsecond and no
+// allocation. With Revocations, a sign-out revokes the access token as well,
+// and BackChannel of package login lets the provider end logins.
 //
-// A login that is revoked is not brought back by a refresh, one under way
-// included. What remains: a Store out of reach, for as long as it is; the
-// clocks, since a cut-off is held against the time that the issuer puts into its
-// tokens; a [Verifier] of one's own that has no VerifyExpired and takes an
-// expired token's time of issue from what it has not verified; and bearer tokens
-// behind [Auth.KeepAlive], which leaves them to its handler. On the other side, who
-// has signed in anew after such a revocation has to do so once more if the
-// issuer has withdrawn the key of an access token before it is exchanged.
+// No refresh brings a revoked login back, not even one that is under way. There
+// are limits:
+//
+//   - While the Store cannot be reached, revocations by other replicas do not count.
+//   - A cut-off is compared with the time of issue in a token, which is by the clock
+//     of the issuer.
+//   - A [Verifier] without VerifyExpired takes the time of issue of an expired token
+//     without having verified its signature.
+//   - Behind [Auth.KeepAlive] the handler judges bearer tokens.
+//   - A user who has signed in again after such a revocation has to do so once more
+//     if the issuer withdraws the key of an access token before it is refreshed.
 //
 // # Cost
 //
-// What a request costs that is let through, as a part of what the usual code
-// with keyfunc and golang-jwt takes (RS256, a token of about a kilobyte, on two
-// shared cores; run go test -bench . -cpu 1 in this folder for another table):
+// The time of a request that passes is given as a part of the time that the
+// usual code with keyfunc and golang-jwt takes (RS256, a token of about a
+// kilobyte, on two shared cores; run go test -bench . -cpu 1 in this folder for
+// another table):
 //
 //	                                           time   allocations
 //	token in use, in the Authorization header  0.010      2 (66 by hand)

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// RefreshHandler returns the handler that scripts call, by POST, when the marker has
-// gone: it exchanges the tokens in the request's cookies and answers 204 with
-// the new cookies, 401 if the login is over, or 503 if that cannot be told now.
-// Any number of calls with the same cookies are one exchange.
+// RefreshHandler returns the handler that scripts call, by POST, when the
+// marker is absent. It refreshes the login in the request's cookies. It answers
+// 204 and sets the new cookies, 401 if the login has ended, or 503 if that is
+// not known now. Any number of calls with the same cookies make one refresh.
 func (a *Auth) RefreshHandler() http.Handler {
 	a.mustBeValid()
 	return onlyPost(func(w http.ResponseWriter, r *http.Request) {
@@ -25,9 +25,10 @@ func (a *Auth) RefreshHandler() http.Handler {
 	})
 }
 
-// Session returns the handler that tells a page, by GET, whether it is signed
-// in: {"authenticated":true,"subject":"…","expires_in":1234}, with the seconds
-// that the access token has left. It keeps the login alive as Optional does.
+// Session returns the handler that tells a page, by GET, whether its user is
+// signed in: {"authenticated":true,"subject":"…","expires_in":1234}, where
+// expires_in is the rest of the access token's life in seconds. It keeps the
+// login alive as Optional does.
 func (a *Auth) Session() http.Handler {
 	type answer struct {
 		Authenticated bool   `json:"authenticated"`
@@ -45,10 +46,13 @@ func (a *Auth) Session() http.Handler {
 	}), session, nil)
 }
 
-// Logout returns the handler that signs out, by POST: see [Auth.SignOut]. A
-// script is answered with 204. A page is sent on, with 303, to where after says:
-// it gets the request's parameter return_to if that is a path on this origin,
-// and "/" otherwise. A nil after goes there.
+// Logout returns the handler that signs the user out, by POST: see
+// [Auth.SignOut].
+//
+// A request of a script is answered with 204. A form of a page is redirected,
+// with 303, to the URL that after returns for the request's parameter
+// return_to. The parameter is "/" if it is absent or no path on this origin. If
+// after is nil, the URL is the parameter itself.
 func (a *Auth) Logout(after func(returnTo string) string) http.Handler {
 	a.mustBeValid()
 	return onlyPost(func(w http.ResponseWriter, r *http.Request) {
@@ -71,16 +75,18 @@ func (a *Auth) Logout(after func(returnTo string) string) http.Handler {
 	})
 }
 
+// maxForm is the size limit of the form that Logout reads.
 const maxForm = 16 << 10
 
-// wantsPage tells whether a form was sent by a page, which then shows what it is
-// sent on to, and not by a script.
+// wantsPage reports whether a page has sent the form r, and shows the page that
+// it is redirected to. Otherwise a script has sent it.
 func wantsPage(r *http.Request) bool {
 	get := *r
 	get.Method = http.MethodGet
 	return isNavigation(&get)
 }
 
+// onlyPost answers requests of other methods than POST with 405.
 func onlyPost(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
@@ -92,5 +98,5 @@ func onlyPost(h http.HandlerFunc) http.Handler {
 	})
 }
 
-// seconds is a duration in whole seconds, at least zero.
+// seconds returns d in whole seconds, or 0 if d is negative.
 func seconds(d time.Duration) int { return max(0, int(d/time.Second)) }

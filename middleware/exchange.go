@@ -15,57 +15,60 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// maxHops is how many exchanges one request follows: a browser that was away
-// with an answer lost comes back with tokens whose successor has ended as well.
+// maxHops is how many exchanges one request makes in a row. It makes a second
+// one if the remembered result of the first has expired as well: the browser
+// never got it, and was away for longer than a token lives.
 const maxHops = 3
 
-// exchange exchanges old and puts the new token and the renewal into d; was is the
-// token that old held, where that is known. On an error d.renewal is nil.
-func (a *Auth) exchange(d *decision, old refresh.Tokens, was *verify.Token, cause string) error {
+// exchange exchanges the tokens that the cookies held for new ones, and sets
+// d.token and d.renewal. Old is the access token of held, or nil if its subject
+// is not known. On an error d is unchanged.
+func (a *Auth) exchange(d *decision, held refresh.Tokens, old *verify.Token, cause string) error {
 	start := time.Now()
-	err := a.exchangeAndCheck(d, old, was)
-	a.observeRenewal(d, was, cause, time.Since(start), err)
+	err := a.exchangeAndCheck(d, held, old)
+	a.observeRenewal(d, old, cause, time.Since(start), err)
 	return err
 }
 
-func (a *Auth) exchangeAndCheck(d *decision, old refresh.Tokens, was *verify.Token) error {
-	if err := a.checkExchange(d.Context, was, nil); err != nil {
+func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.Token) error {
+	if err := a.checkExchange(d.Context, old, nil); err != nil {
 		return err
 	}
-	renewal, err := a.coordinator.Renew(d.Context, old)
+	renewal, err := a.coordinator.Renew(d.Context, held)
 	defer func() {
-		if renewal != d.renewal { // an error, or a panic of the Verifier
+		if renewal != d.renewal { // after an error, or a panic of the Verifier
 			renewal.Release()
 		}
 	}()
 	for hop := 1; err == nil; hop++ {
 		var t *verify.Token
 		t, err = a.tokenOf(d.Context, renewal.Tokens.Access)
-		over := errors.Is(err, verify.ErrExpired)
+		stale := errors.Is(err, verify.ErrExpired)
 		if renewal.Remembered {
 			switch {
 			case err == nil:
-				over = a.isDue(t)
+				stale = a.isDue(t)
 			case errors.Is(err, errNoHandle):
-				over = true // its login has ended, or gone on, at another replica
+				stale = true // another replica has ended or refreshed the login
 			case errors.Is(err, verify.ErrInvalid):
-				over = a.secondChance()
+				stale = a.secondChance()
 			}
 		}
-		if over && hop < maxHops {
-			// What the browser never got has come of age meanwhile, here or at a
-			// provider that gives the same answer twice. It goes on from there, and
-			// its old tokens lead here until it gets something.
+		if stale && hop < maxHops {
+			// The new token is older than this request: the Coordinator, or the
+			// provider, has given the same answer twice. The browser never got
+			// it. So the tokens in the cookies stay good until the browser gets
+			// newer ones.
 			remembered := renewal
 			renewal, err = remembered.Renew(d.Context)
 			remembered.Release()
 			continue
 		}
 		if err == nil {
-			err = cmp.Or(sameSubject(was, t), a.checkExchange(d.Context, was, t))
+			err = cmp.Or(sameSubject(old, t), a.checkExchange(d.Context, old, t))
 		} else {
-			// Good or bad, it is the provider's answer and stays remembered:
-			// nothing is lost, and nothing is granted on it.
+			// The Coordinator remembers the new tokens, so that a later request
+			// can verify them again. This request is refused.
 			err = fmt.Errorf("%w: %w", errUnusable, err)
 		}
 		if err != nil {
@@ -78,52 +81,55 @@ func (a *Auth) exchangeAndCheck(d *decision, old refresh.Tokens, was *verify.Tok
 	return err
 }
 
-// secondChance tells whether a remembered token that was never good, as far as is
-// known, is exchanged once more: the provider may have had a bad moment when it
-// gave it. Its key may also be too new to be known, for all users alike, and
-// then the provider is to be left alone: it is one a second.
+// secondChance reports whether to exchange a remembered token that is invalid.
+// If the provider has made one bad token, that helps. But the token's key may
+// also be too new to be known here: then the tokens of all users are invalid,
+// and exchanging them all would flood the provider. So one token a second is
+// exchanged.
 func (a *Auth) secondChance() bool {
 	now, after := time.Now().UnixNano(), a.chanceAfter.Load()
 	return now >= after && a.chanceAfter.CompareAndSwap(after, now+int64(time.Second))
 }
 
-// sameSubject refuses to turn one user into another, whoever mixed them up.
-func sameSubject(was, is *verify.Token) error {
-	if was == nil || was.Subject == "" || was.Subject == is.Subject && was.Issuer == is.Issuer {
+// sameSubject returns an error if a refresh would turn one user into another.
+func sameSubject(old, new *verify.Token) error {
+	if old == nil || old.Subject == "" || old.Subject == new.Subject && old.Issuer == new.Issuer {
 		return nil
 	}
 	return errOtherSubject
 }
 
-// checkExchange tells, around an exchange of tokens, whether the login has been revoked:
-// was is the token that is exchanged and is the one that it is exchanged for,
-// and either may be nil.
+// checkExchange returns an error if Revocations have ended the login whose
+// token old is exchanged for new. It is called before the exchange, with a nil
+// new, and again after it, since the login may have been revoked meanwhile. Old
+// is nil if it is not known.
 //
-// What a login gets new is issued after every cut-off there is. So it is the old
-// token that decides, also once more when the new one is there, since the
-// cut-off may have come while the provider was asked. A refresh that comes
-// without its old token, or with one that the issuer has not signed, cannot
-// show that its login is younger than a cut-off, and does not get past one.
-func (a *Auth) checkExchange(ctx context.Context, was, is *verify.Token) error {
+// Revocations end a login by a cut-off: tokens issued before it are revoked.
+// The new token was issued just now, and is younger than every cut-off. So the
+// age of the login is that of the old token. If that is not known, or not
+// proven (see provenIssue), a cut-off ends the login.
+func (a *Auth) checkExchange(ctx context.Context, old, new *verify.Token) error {
 	if a.Revocations == nil {
 		return nil
 	}
 	var latest time.Time
-	for _, t := range []*verify.Token{was, is} {
+	for _, t := range []*verify.Token{old, new} {
 		if t == nil {
 			continue
 		}
-		// What has just been read for the old token holds for the new one.
-		anew := t == was || was == nil || was.Session != is.Session
+		// The Store has just been read for the old token. If both are of one
+		// session, the answer holds for the new one.
+		anew := t == old || old == nil || old.Session != new.Session
 		cutOff, err := a.Revocations.list().CheckAnew(ctx, t, anew)
 		err = a.revokedOnly(ctx, err)
-		if t == is && err != nil {
-			// Its issuer's clock may be behind, as it was for the old one.
-			if was == nil {
+		if t == new && err != nil {
+			// The issuer's clock may be behind. If the old token was exempt
+			// from the cut-off for that, the new one is as well.
+			if old == nil {
 				return err
 			}
-			if at := a.Revocations.list().SparedAt(was); at != 0 && a.provenIssue(ctx, was) == nil {
-				err = a.revokedOnly(ctx, a.Revocations.list().Spare(ctx, is, at))
+			if at := a.Revocations.list().SparedAt(old); at != 0 && a.provenIssue(ctx, old) == nil {
+				err = a.revokedOnly(ctx, a.Revocations.list().Spare(ctx, new, at))
 			}
 			return err
 		}
@@ -137,47 +143,53 @@ func (a *Auth) checkExchange(ctx context.Context, was, is *verify.Token) error {
 	if latest.IsZero() {
 		return nil
 	}
-	return a.provenIssue(ctx, was)
+	return a.provenIssue(ctx, old)
 }
 
-// provenIssue reports whether what was says of itself is to be believed: a token that
-// has not expired has been verified as a whole, one that has was only read.
-func (a *Auth) provenIssue(ctx context.Context, was *verify.Token) error {
-	if was == nil {
+// provenIssue returns an error if the claims of old, its time of issue among
+// them, may be forged. The signature of a token that has not expired has been
+// verified. The signature of an expired token has not.
+func (a *Auth) provenIssue(ctx context.Context, old *verify.Token) error {
+	if old == nil {
 		return revocation.ErrLogin
 	}
 	late, ok := a.Verifier.(lateVerifier)
-	if !ok || a.keeper != nil || a.policy.Keys != nil || time.Now().Before(was.Expiry) {
-		// Or it comes from a place where nobody else can have put it.
+	if !ok || a.keeper != nil || a.policy.Keys != nil || time.Now().Before(old.Expiry) {
+		// Sealed cookies, and tokens kept on the server, cannot be forged.
 		return nil
 	}
-	_, err := late.VerifyExpired(ctx, was.Raw)
+	_, err := late.VerifyExpired(ctx, old.Raw)
 	if errors.Is(err, verify.ErrInvalid) {
 		return revocation.ErrLogin
 	}
 	return err
 }
 
-// A lateVerifier finds out whether an expired token was ever good, as [verify.JWT]
-// does.
+// A lateVerifier is a Verifier that can verify the signature of an expired
+// token. [verify.JWT] is one.
 type lateVerifier interface {
 	VerifyExpired(ctx context.Context, raw string) (*verify.Token, error)
 }
 
-// Which generation of a login's tokens wins:
+// Which tokens of a login win, where several requests refresh it at once:
 //
-//   - The handler sees the tokens that its own request has brought, in the cookies
-//     or by the exchange: those that were verified for it.
-//   - The browser gets the newest that are known when the header of the answer is
-//     written, from whichever request they are.
-//   - It gets none if the login has ended meanwhile: a sign-out and a revocation win.
-//   - It gets none if they are another subject's, or not known to be better than
-//     what it may already have.
-//   - Cookies are cleared only where the provider, or a revocation, has ended the
-//     login, and no newer one of the same browser is known: see endsLogin.
+//   - The handler gets the tokens of its own request: those in the cookies, or
+//     those of its own refresh. They have been verified for it.
+//   - The browser gets the newest tokens that are known when the header of the
+//     response is written, whichever request has refreshed them.
+//   - The browser gets no tokens if the login has ended by then. A sign-out and a
+//     revocation win over every refresh.
+//   - The browser gets no tokens if the newest ones are of another subject, cannot
+//     be verified, or may be older than its own.
+//   - The cookies are cleared only if the provider or a revocation has ended the
+//     login, and this process knows of no newer login in the same browser: see
+//     endsLogin.
+//
+// All cookies of a request are written here. [Auth.SignIn] writes those of a
+// new login, and [Auth.SignOut] clears them.
 
-// writeCookies sets on w what the browser has to learn of d, and releases d. It
-// waits for a refresh in the background.
+// writeCookies sets or clears the cookies of d's login on w, and releases d. It
+// waits for a background refresh.
 func (a *Auth) writeCookies(w http.ResponseWriter, r *http.Request, d *decision) {
 	defer d.release()
 	if b := d.background; b != nil && b.wait(d) == nil {
@@ -191,15 +203,16 @@ func (a *Auth) writeCookies(w http.ResponseWriter, r *http.Request, d *decision)
 	}
 }
 
-// writeNewest sets on w the cookies of the newest tokens of d's login, or none if
-// the login has ended or the browser may already have newer ones.
+// writeNewest sets the cookies of the newest tokens of d's login on w. It sets
+// none if the login has ended, or if the browser may have newer ones.
 func (a *Auth) writeNewest(w http.ResponseWriter, r *http.Request, d *decision) {
-	ctx := context.WithoutCancel(d.Context) // the client may have gone, its browser reads on
+	// The browser may store the cookies although the client has gone.
+	ctx := context.WithoutCancel(d.Context)
 	tokens, alive := d.renewal.Newest(ctx)
 	if !alive {
 		return
 	}
-	if tokens.Access != d.renewal.Tokens.Access { // else it is d.token's
+	if tokens.Access != d.renewal.Tokens.Access { // else d.token is theirs
 		t, err := a.tokenOf(ctx, tokens.Access)
 		if err != nil && !errors.Is(err, verify.ErrExpired) || sameSubject(d.token, t) != nil ||
 			a.checkExchange(ctx, d.token, t) != nil {
@@ -214,8 +227,11 @@ func (a *Auth) writeNewest(w http.ResponseWriter, r *http.Request, d *decision) 
 	}
 }
 
-// endsLogin reports whether err says that the login in a request's cookies is
-// over, and that the browser cannot have been told so, or of another one, already.
+// endsLogin reports whether err says that the login in the cookies of a request
+// has ended, so that they are cleared. They are not cleared after
+// [refresh.ErrEnded]: then this service has ended the login itself, by a
+// sign-out or a new sign-in. The browser has been told, and may already have
+// the cookies of another login.
 func endsLogin(err error) bool {
 	return errors.Is(err, refresh.ErrDenied) && !errors.Is(err, refresh.ErrEnded)
 }

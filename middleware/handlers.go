@@ -9,28 +9,29 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// Require lets requests with a good access token pass to next, which finds it
-// with [FromContext], and refuses all others.
+// Require passes requests with a good access token to next and refuses all
+// others. The handler next gets the token from [FromContext].
 //
-// A login in cookies whose access token has ended is refreshed first, and next
-// sees a request as if it had come with the new tokens. The new cookies are
-// added when next writes its header. Require panics if a is not valid, as
-// [Auth.Validate] tells.
+// A login in cookies whose access token has expired is refreshed first. Then
+// next gets the request as if it had come with the new tokens. The new cookies
+// are set when next writes its header. Require panics if [Auth.Validate]
+// returns an error.
 func (a *Auth) Require(next http.Handler) http.Handler {
 	return a.handler(next, enforce, nil)
 }
 
-// Optional lets requests without a login pass as well; [FromContext] tells the
-// one from the other. A login is kept alive as by Require. Refused are only
-// requests that claim something false: a bearer token that is not good, a
-// malformed header, a cross-origin request on cookies.
+// Optional is Require that also passes requests without a login, and requests
+// whose login has ended or cannot be verified now. [FromContext] has no token
+// for them. Optional still refuses a bearer token that is not good, a malformed
+// Authorization header, and a request from another origin that could change
+// something with the login in its cookies.
 func (a *Auth) Optional(next http.Handler) http.Handler {
 	return a.handler(next, optional, nil)
 }
 
-// RequireScope is Require for handlers that need all of the given scopes (RFC
-// 6750 section 3.1): it answers 403 where one is missing. It panics if no scope
-// is given.
+// RequireScope is Require for handlers that need all of the given scopes. A
+// request whose token lacks one is answered with 403 (RFC 6750 section 3.1).
+// RequireScope panics if no scope is given.
 func (a *Auth) RequireScope(scopes ...string) func(next http.Handler) http.Handler {
 	if len(scopes) == 0 {
 		panic(errors.New("middleware: RequireScope without a scope"))
@@ -40,9 +41,10 @@ func (a *Auth) RequireScope(scopes ...string) func(next http.Handler) http.Handl
 	}
 }
 
-// RequireGroup is Require for handlers whose users must be members of all of the
-// given groups, as [verify.Issuer.GroupsClaim] tells them: it answers 403 where
-// one is missing. It panics if no group is given.
+// RequireGroup is Require for handlers whose users must be members of all of
+// the given groups. The groups of a user are those of
+// [verify.Issuer.GroupsClaim]. A request whose token lacks one is answered with
+// 403. RequireGroup panics if no group is given.
 func (a *Auth) RequireGroup(groups ...string) func(next http.Handler) http.Handler {
 	if len(groups) == 0 {
 		panic(errors.New("middleware: RequireGroup without a group"))
@@ -52,23 +54,25 @@ func (a *Auth) RequireGroup(groups ...string) func(next http.Handler) http.Handl
 	}
 }
 
-// KeepAlive keeps the login alive for a handler that authenticates requests by
-// itself: another JWT middleware, or a reverse proxy before a server that does.
-// It refuses nothing and puts no token into the context. It exchanges the tokens
-// before the handler when the marker has gone or its time has passed, and after
-// it on a 401, under the conditions of Replay. With ForwardToken the handler
-// finds the cookie's access token in the Authorization header. With Revocations,
-// it gets no cookies and no token of a login that has been revoked.
+// KeepAlive keeps logins alive for a handler that authenticates requests by
+// itself: another JWT middleware, or a reverse proxy to a server that verifies
+// tokens. It refuses nothing and puts no token into the context.
 //
-// A request that another origin makes a browser send, and that could change
-// something, goes on as it came: nothing is refreshed, forwarded or run again for
-// it. Whether its cookies count is the handler's to decide.
+// The tokens are refreshed before the handler if the marker is absent or the
+// expiry in it has passed. They are refreshed after the handler if it has
+// answered 401, under the conditions of Replay. With ForwardToken the handler
+// finds the access token of the cookies in the Authorization header. With
+// Revocations the handler gets no cookies and no token of a revoked login.
+//
+// A request from another origin that could change something passes unchanged:
+// its login is not refreshed, its token is not forwarded, and it is not
+// replayed. The handler decides whether the cookies of such a request count.
 func (a *Auth) KeepAlive(next http.Handler) http.Handler {
 	return a.handler(next, passive, nil)
 }
 
-// handler is the way of a request through a: the decision, what the handler needs
-// besides, and what the browser has to learn.
+// handler returns the handler that authenticates requests for next. A need is
+// what next requires of a token beside that it is good; nil: nothing.
 func (a *Auth) handler(next http.Handler, m mode, need func(*verify.Token) error) http.Handler {
 	a.mustBeValid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -80,13 +84,14 @@ func (a *Auth) handler(next http.Handler, m mode, need func(*verify.Token) error
 		if err == nil && d.token != nil && !d.passive {
 			a.observeToken(event.Verified, d)
 		}
-		learns := d.renewal != nil || d.background != nil || d.clearCookies || a.mayReplay(r, d)
+		// The response has to set cookies, or may be replaced by a replay's.
+		intercept := d.renewal != nil || d.background != nil || d.clearCookies || a.mayReplay(r, d)
 		switch {
-		case err != nil && learns:
+		case err != nil && intercept:
 			a.serve(w, r, d, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) }))
 		case err != nil:
 			a.refuse(w, r, err)
-		case learns:
+		case intercept:
 			a.serve(w, r, d, next)
 		default:
 			next.ServeHTTP(w, a.forward(r, d, nil))
@@ -94,16 +99,16 @@ func (a *Auth) handler(next http.Handler, m mode, need func(*verify.Token) error
 	})
 }
 
-// Check decides as Require does, without a handler: it returns the request to
-// go on with, or a [*Refusal] to answer with. Cookies, renewed or cleared, are
-// set on w at once, so nothing may have been written yet.
+// Check decides as Require does, without a handler. It returns the request that
+// a handler is to get, or a [*Refusal] to answer with. It sets or clears
+// cookies on w at once, so w must not have been written to.
 func (a *Auth) Check(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 	if err := a.Validate(); err != nil {
 		return nil, err
 	}
 	d := &decision{Context: r.Context()}
 	err := a.decide(r, d, enforce)
-	a.writeCookies(w, r, d) // there is no later moment
+	a.writeCookies(w, r, d)
 	if err != nil {
 		a.observeRefusal(d.Context, err)
 		return nil, err
@@ -112,9 +117,9 @@ func (a *Auth) Check(w http.ResponseWriter, r *http.Request) (*http.Request, err
 	return a.forward(r, d, nil), nil
 }
 
-// forward returns the request as the next handler sees it: the token in its
-// context and, where the login has been refreshed, the new tokens wherever the
-// old ones were. A body replaces r's.
+// forward returns the request for the handler. Its context has the token. If
+// the login has been refreshed, its cookies and its Authorization header have
+// the new tokens. A body replaces r's.
 func (a *Auth) forward(r *http.Request, d *decision, body io.ReadCloser) *http.Request {
 	switch {
 	case d.token != nil && !d.passive:
@@ -138,7 +143,7 @@ func (a *Auth) forward(r *http.Request, d *decision, body io.ReadCloser) *http.R
 	r.Header = r.Header.Clone()
 	switch {
 	case d.renewal != nil:
-		// The same tokens are encoded for the response.
+		// The response sets the same cookies, and tells of an error.
 		_ = a.policy.Replace(r.Header, d.renewal.Tokens)
 	case d.revoked:
 		a.policy.Strip(r.Header)

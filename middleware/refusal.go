@@ -15,17 +15,19 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// A Refusal is why a request does not go on: the answer of RFC 6750 section 3,
-// and the reason, which is for the log. The reason is found by errors.Is and
-// errors.As: [verify.ErrExpired], [verify.ErrInvalid], [refresh.ErrDenied].
+// A Refusal is the error for a request that does not reach its handler. It has
+// what the request is answered with (RFC 6750 section 3), and the reason, which
+// is for the log. The reason may wrap [verify.ErrExpired], [verify.ErrInvalid]
+// or [refresh.ErrDenied]. Each request has a Refusal of its own, which OnError
+// may change.
 type Refusal struct {
-	Status     int           // 400, 401, 403 or 503; 405 of endpoints
-	Challenge  string        // the WWW-Authenticate header; empty for none
-	RetryAfter time.Duration // the Retry-After header; zero for none
-	Err        error         // the reason; it is not shown to the client
+	Status     int           // 400, 401, 403 or 503; an endpoint also answers 405
+	Challenge  string        // the WWW-Authenticate header; empty: none
+	RetryAfter time.Duration // the Retry-After header; zero: none
+	Err        error         // the reason; the client does not see it
 }
 
-// Error names the status and the reason. It holds nothing of a token.
+// Error returns the status and the reason. It has no part of a token.
 func (e *Refusal) Error() string {
 	return fmt.Sprintf("middleware: refused with %d: %v", e.Status, e.Err)
 }
@@ -33,7 +35,7 @@ func (e *Refusal) Error() string {
 // Unwrap returns the reason.
 func (e *Refusal) Unwrap() error { return e.Err }
 
-// Reasons of our own. A caller who wants to tell them apart has the status.
+// Reasons for a Refusal. They are not exported: the status tells them apart.
 var (
 	errNoCredential = errors.New("middleware: no access token")
 	errTwoHeaders   = errors.New("middleware: more than one Authorization header")
@@ -45,11 +47,10 @@ var (
 	errUnusable     = errors.New("middleware: a refresh brought a token that cannot be used now")
 )
 
-// retryAfter is when a client may come again that found the provider or its
-// keys out of reach, where nothing better is known.
+// retryAfter is the Retry-After of a 503 if the provider has not sent one.
 const retryAfter = time.Second
 
-// challenges are the values of WWW-Authenticate, made once.
+// challenges are the values of WWW-Authenticate.
 type challenges struct {
 	none, request, token, scope, group string
 }
@@ -73,8 +74,7 @@ func newChallenges(realm string) (challenges, error) {
 	}, nil
 }
 
-// refusal returns what a request is answered with because of err. It is the
-// request's own: OnError may change it.
+// refusal returns the [*Refusal] for err.
 func (a *Auth) refusal(err error) error {
 	e := &Refusal{Status: statusOf(err), Err: err}
 	switch e.Status {
@@ -95,29 +95,29 @@ func (a *Auth) refusal(err error) error {
 	return e
 }
 
-// statusOf returns the status of the answer to a request that is refused because
-// of err.
+// statusOf returns the status of a request that is refused because of err.
 func statusOf(err error) int {
 	switch {
-	case err == errNoCredential: // the usual one
+	case err == errNoCredential: // the most frequent one
 		return http.StatusUnauthorized
 	case errors.Is(err, errTwoHeaders), errors.Is(err, errMalformed):
 		return http.StatusBadRequest
 	case errors.Is(err, errCrossOrigin):
 		return http.StatusForbidden
 	case errors.Is(err, errUnusable):
-		// The token came from the provider itself. Its key may be too new to be
-		// known yet, which a later request will see otherwise.
+		// The provider has just issued the token. Its key may be too new to be
+		// known yet, and a later request may find it good.
 		return http.StatusServiceUnavailable
 	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errOtherSubject),
 		errors.Is(err, verify.ErrInvalid), errors.Is(err, verify.ErrExpired),
 		errors.Is(err, errNoCredential):
 		return http.StatusUnauthorized
 	}
-	// The provider or its keys are out of reach: that ends no login.
+	// The provider, its keys or a Store cannot be reached. That ends no login.
 	return http.StatusServiceUnavailable
 }
 
+// needScopes returns a 403 if t lacks one of the scopes.
 func (a *Auth) needScopes(t *verify.Token, scopes []string) error {
 	for _, s := range scopes {
 		if !t.HasScope(s) {
@@ -131,9 +131,9 @@ func (a *Auth) needScopes(t *verify.Token, scopes []string) error {
 	return nil
 }
 
-// needGroups answers as for a scope, which is the nearest that RFC 6750 section
-// 3.1 has a word for. The groups are not named: they are the service's own, and
-// no client could ask for them.
+// needGroups returns a 403 if t lacks one of the groups. RFC 6750 has no error
+// code for groups; insufficient_scope is the nearest. The challenge does not
+// name the groups: no client could ask for them.
 func (a *Auth) needGroups(t *verify.Token, groups []string) error {
 	for _, g := range groups {
 		if !t.HasGroup(g) {
@@ -143,12 +143,13 @@ func (a *Auth) needGroups(t *verify.Token, groups []string) error {
 	return nil
 }
 
+// isStatus reports whether err is a Refusal with one of the statuses.
 func isStatus(err error, statuses ...int) bool {
 	var e *Refusal
 	return errors.As(err, &e) && slices.Contains(statuses, e.Status)
 }
 
-// refuse answers a request that does not go on.
+// refuse answers a request that err refuses.
 func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a.observeRefusal(r.Context(), err)
 	if a.LoginURL != "" && isStatus(err, http.StatusUnauthorized) && isNavigation(r) {
@@ -164,10 +165,11 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	WriteError(w, r, err)
 }
 
-// WriteError answers with err, which is best a [*Refusal]: status, challenge and
-// Retry-After, and a body that says no more than these do, as a problem
-// document (RFC 9457) or, where a browser navigates, as a page. An error that
-// says only what is wrong with a token is 401, any other 503.
+// WriteError answers a request with err, which is usually a [*Refusal]. It
+// writes the status, the challenge and Retry-After. The body says no more than
+// these: it is a page if a browser navigates, and otherwise a problem document
+// (RFC 9457). For an error without a Refusal the status is 401 if the error
+// says that a token is not good, and otherwise 503.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	var e *Refusal
 	if !errors.As(err, &e) {
@@ -206,13 +208,14 @@ var (
 	problems    = problemBodies()
 )
 
-// page needs neither a style nor a script, so no Content-Security-Policy stands
-// in its way.
+// page has no style and no script, so that every Content-Security-Policy allows
+// it.
 const page = `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>%s</title><h1>%s</h1><p>%s</p></html>
 `
 
+// explain returns the text of the page for a status.
 func explain(status int) string {
 	switch status {
 	case http.StatusBadRequest:
@@ -228,8 +231,8 @@ func explain(status int) string {
 	}
 }
 
-// problemBodies makes the bodies once: a flood of refused requests is answered
-// from memory.
+// problemBodies returns the problem documents by status. They are made once, so
+// that a flood of refused requests costs little.
 func problemBodies() map[int][]byte {
 	m := make(map[int][]byte)
 	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusServiceUnavailable} {
@@ -242,10 +245,11 @@ func problemBodies() map[int][]byte {
 	return m
 }
 
-// noStore keeps an answer about a login out of every cache.
+// noStore forbids caches to store a response about a login.
 func noStore(h http.Header) { h["Cache-Control"] = privately }
 
-// isNavigation tells whether a person waits for a page, not a script for data.
+// isNavigation reports whether r is for a page that a person will see, and not
+// for a script.
 func isNavigation(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false

@@ -11,16 +11,15 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// defaultReplay is how much of a request's body is kept, so that the handler can
-// read it a second time.
+// defaultReplay is the default of Auth.Replay, in bytes.
 const defaultReplay = 64 << 10
 
-// cooldown is the age under which an access token is not exchanged because of a
-// handler's 401: a new one would fare no better.
+// cooldown is the age from which an access token is exchanged after a handler's
+// 401. A handler that refuses a younger one would refuse the next one as well.
 const cooldown = 10 * time.Second
 
-// serve runs next for a request whose browser may have to learn something, and
-// runs it again where its 401 has brought a new token.
+// serve runs next behind a [response], which sets the cookies of d's login. If
+// next answers 401, and the login can be refreshed, serve runs next again.
 func (a *Auth) serve(w http.ResponseWriter, r *http.Request, d *decision, next http.Handler) {
 	rw := &response{ResponseWriter: w, auth: a, r: r, d: d}
 	returned := false
@@ -47,30 +46,33 @@ func (a *Auth) serve(w http.ResponseWriter, r *http.Request, d *decision, next h
 	returned = true
 }
 
-// mayReplay reports whether a 401 of the handler may be held back at all.
+// mayReplay reports whether next may be run again after a 401. It may not if
+// the tokens have just been refreshed, or must not be.
 func (a *Auth) mayReplay(r *http.Request, d *decision) bool {
 	return a.replay >= 0 && a.coordinator != nil && !d.bearer && (d.token != nil || d.passive) &&
-		d.renewal == nil && !d.crossOrigin && // it has just been refreshed; it must not be
+		d.renewal == nil && !d.crossOrigin &&
 		r.Header.Get("Upgrade") == "" && !strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 }
 
-// exchangeAfter401 reports whether the handler is to be run again. If so, the
-// tokens have been exchanged.
+// exchangeAfter401 reports whether to run the handler again. If so, it has
+// replaced rw.d by a decision with new tokens.
 func (rw *response) exchangeAfter401() bool {
 	a, h := rw.auth, rw.Header()
 	if rw.lastRun || !isSafe(rw.r.Method) && !hasBearerChallenge(h) ||
 		strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") ||
-		time.Since(rw.started) >= min(cooldown, a.grace/2) || // others may have exchanged the tokens meanwhile: these may be spent
+		// After a while the tokens may have been exchanged by another request,
+		// and the provider may take their use for reuse.
+		time.Since(rw.started) >= min(cooldown, a.grace/2) ||
 		!rw.body.rewind() {
 		return false
 	}
 	d := &decision{Context: rw.d.Context, passive: rw.d.passive}
 	if b := rw.d.background; b != nil {
 		if b.wait(rw.d) != nil {
-			return false // nobody waits for the provider twice
+			return false // one request waits for the provider once
 		}
 		d.token, d.renewal = b.decision.token, b.decision.renewal
-		b.decision.renewal = nil // it is d's to release
+		b.decision.renewal = nil // d releases it
 		rw.d = d
 		return true
 	}
@@ -83,12 +85,13 @@ func (rw *response) exchangeAfter401() bool {
 	return true
 }
 
-// errTokenNew says that a token is too new to be exchanged after a 401.
+// errTokenNew is the error for a token that is too new to be exchanged after a
+// 401.
 var errTokenNew = errors.New("middleware: the access token is new")
 
-// isOld reports whether t is worth exchanging because a handler does not like it. A
-// token that does not tell its age might be a second old: exchanging it at every
-// 401 would be a call to the provider for each request of a page.
+// isOld reports whether to exchange t after a handler's 401. A token without a
+// time of issue is not exchanged: it might be a second old, and a page of many
+// requests that are answered 401 would call the provider for each.
 func isOld(t *verify.Token) bool {
 	young := cooldown
 	if !t.Expiry.IsZero() {
@@ -97,6 +100,7 @@ func isOld(t *verify.Token) bool {
 	return !t.IssuedAt.IsZero() && time.Since(t.IssuedAt) >= young
 }
 
+// isSafe reports whether a method is safe (RFC 9110 section 9.2.1).
 func isSafe(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -105,8 +109,8 @@ func isSafe(method string) bool {
 	return false
 }
 
-// hasBearerChallenge reports whether a 401 is about the access token, and not, say,
-// a form's wrong password.
+// hasBearerChallenge reports whether the 401 with the header h is about the
+// access token. Otherwise it may be about, say, a wrong password in a form.
 func hasBearerChallenge(h http.Header) bool {
 	for _, challenge := range h["Www-Authenticate"] {
 		if len(challenge) >= 6 && strings.EqualFold(challenge[:6], "Bearer") {

@@ -8,32 +8,35 @@ import (
 	"time"
 )
 
-// A response stands between a handler and the client while the browser may have
-// to learn of new tokens. It adds the cookies when the final header is written,
-// and not before: a reverse proxy that passes on a 103 Early Hints clears the
-// headers set until then, a handler may set its own Cache-Control, and what is
-// the newest is known at that moment only. And it holds a first 401 back, where
-// the handler can be run again. It buffers nothing.
+// A response is the ResponseWriter of a handler whose request may have to set
+// cookies. It sets them when the handler writes the final header, for three
+// reasons: a reverse proxy that forwards 103 Early Hints clears the headers
+// that were set before, a handler may set a Cache-Control of its own, and the
+// newest tokens are not known earlier. It buffers nothing.
+//
+// A response also discards a first 401 of the handler if the handler can be run
+// again.
 type response struct {
 	http.ResponseWriter
 	auth *Auth
-	r    *http.Request // as the client sent it
+	r    *http.Request // as the client has sent it
 	d    *decision
-	body *replayBody // of r; nil if it has none
+	body *replayBody // of r; nil: r has none, or is not replayed
 
-	committed  bool        // the final header is out, or about to be
-	discarding bool        // a 401 has been held back: what follows of this run is dropped
-	lastRun    bool        // no 401 is held back
-	started    time.Time   // the first run
-	header     http.Header // as the handler found it, for the second run
+	committed  bool        // the cookies are set: the final header is being written
+	discarding bool        // this run has answered 401 and the handler will run again
+	lastRun    bool        // the handler will not run again
+	started    time.Time   // when the first run began
+	header     http.Header // what was set before the first run, for the second
 
-	hijacker hijackable
+	hijacker hijackable // what writer returns, here to save an allocation
 }
 
-// hijackable is a response over a connection that can be taken over.
+// A hijackable is a response whose connection can be hijacked.
 type hijackable struct{ *response }
 
-// writer returns rw with the abilities of what it wraps.
+// writer returns rw, as an [http.Hijacker] if the ResponseWriter behind it is
+// one.
 func (rw *response) writer() http.ResponseWriter {
 	if canHijack(rw.ResponseWriter) {
 		rw.hijacker.response = rw
@@ -42,8 +45,9 @@ func (rw *response) writer() http.ResponseWriter {
 	return rw
 }
 
-// canHijack reports whether http.ResponseController finds a Hijacker in w. If rw were
-// none, it would find it past rw, and no cookies would be written.
+// canHijack reports whether [http.ResponseController] finds an [http.Hijacker]
+// in w. Then writer has to return one as well: the controller would otherwise
+// unwrap rw, and no cookies would be set.
 func canHijack(w http.ResponseWriter) bool {
 	for {
 		switch t := w.(type) {
@@ -57,17 +61,18 @@ func canHijack(w http.ResponseWriter) bool {
 	}
 }
 
-// commit is called once, at the last moment to set a header.
+// commit sets the cookies, once, before the final header is written. It also
+// releases the tokens: a stream may go on for hours.
 func (rw *response) commit() {
 	if rw.committed {
 		return
 	}
 	rw.committed = true
-	rw.auth.writeCookies(rw.ResponseWriter, rw.r, rw.d) // and releases: a stream may go on for hours
+	rw.auth.writeCookies(rw.ResponseWriter, rw.r, rw.d)
 }
 
-// finish is called when the handler has returned, or has panicked. From then on
-// rw is transparent.
+// finish ends the work of rw when the handler has returned or panicked. Later
+// writes go straight to the client.
 func (rw *response) finish(returned bool) {
 	if returned {
 		rw.commit()
@@ -76,12 +81,14 @@ func (rw *response) finish(returned bool) {
 	rw.d.release()
 }
 
+// WriteHeader sets the cookies first, unless it discards a 401.
 func (rw *response) WriteHeader(status int) {
 	switch {
 	case rw.discarding:
 		return
 	case status < 200 && status != http.StatusSwitchingProtocols:
-		// Informational headers come before the final one; 101 is final.
+		// An informational header. The cookies come with the final one, which
+		// 101 is.
 	case status == http.StatusUnauthorized && !rw.committed && rw.exchangeAfter401():
 		rw.discarding = true
 		return
@@ -107,7 +114,7 @@ func (rw *response) WriteString(s string) (int, error) {
 	return io.WriteString(rw.ResponseWriter, s)
 }
 
-// ReadFrom keeps the way open for sendfile.
+// ReadFrom lets the ResponseWriter use sendfile.
 func (rw *response) ReadFrom(r io.Reader) (int64, error) {
 	if rw.discarding {
 		return io.Copy(io.Discard, r)
@@ -116,9 +123,10 @@ func (rw *response) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(rw.ResponseWriter, r)
 }
 
-// Flush writes the header, as it does in net/http.
+// Flush writes the header, as that of net/http does.
 func (rw *response) Flush() { _ = rw.FlushError() }
 
+// FlushError is Flush for [http.ResponseController].
 func (rw *response) FlushError() error {
 	if rw.discarding {
 		return nil
@@ -127,11 +135,11 @@ func (rw *response) FlushError() error {
 	return http.NewResponseController(rw.ResponseWriter).Flush()
 }
 
-// Unwrap is for the deadlines of http.ResponseController.
+// Unwrap lets [http.ResponseController] set deadlines.
 func (rw *response) Unwrap() http.ResponseWriter { return rw.ResponseWriter }
 
-// Hijack lets the handler write the header itself, from w.Header() if it is any
-// good: the cookies are there.
+// Hijack sets the cookies in w.Header(). The handler writes the header to the
+// connection itself, and may take them from there.
 func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.discarding {
 		return nil, nil, http.ErrNotSupported

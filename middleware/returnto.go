@@ -7,14 +7,15 @@ import (
 	"strings"
 )
 
-// withReturnTo adds the page that r asks for to a login URL.
+// withReturnTo returns a login URL with the URL of r in its parameter
+// return_to.
 func withReturnTo(login string, r *http.Request) string {
 	u, err := url.Parse(login)
-	if err != nil { // Validate has parsed it before
+	if err != nil { // Validate has parsed it, so there is none
 		return login
 	}
-	asked := r.RequestURI               // what the browser sent, whatever prefix a mux has stripped from r.URL
-	if !strings.HasPrefix(asked, "/") { // made by hand, or in the absolute form of proxies
+	asked := r.RequestURI               // r.URL may lack a prefix that a mux has stripped
+	if !strings.HasPrefix(asked, "/") { // empty in a test, or a full URL from a proxy
 		asked = r.URL.RequestURI()
 	}
 	q := u.Query()
@@ -23,6 +24,7 @@ func withReturnTo(login string, r *http.Request) string {
 	return u.String()
 }
 
+// checkLoginURL returns what is wrong with an Auth.LoginURL.
 func checkLoginURL(login string) error {
 	if login == "" {
 		return nil
@@ -38,9 +40,9 @@ func checkLoginURL(login string) error {
 }
 
 // ReturnTo returns target if it is a path on this origin, with or without a
-// query, and "/" otherwise: what may be put into a Location header although a
-// client has sent it. Whatever a browser, or a server that decodes it once
-// more, could read as another origin is refused.
+// query, and otherwise "/". Its result is safe in a Location header although a
+// client has sent target: ReturnTo rejects whatever a browser, or a server that
+// decodes it once more, could take for a URL of another origin.
 func ReturnTo(target string) string {
 	if len(target) > maxReturnTo || !isLocal(target) {
 		return "/"
@@ -51,8 +53,10 @@ func ReturnTo(target string) string {
 	return target
 }
 
+// maxReturnTo is the longest target that ReturnTo accepts, in bytes.
 const maxReturnTo = 2048
 
+// isLocal reports whether target is a path on this origin.
 func isLocal(target string) bool {
 	if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
 		return false

@@ -12,10 +12,10 @@ import (
 //go:embed script/tokenlife.js
 var script []byte
 
-// ScriptVersion tells the contents of the module that [Script] serves from those
-// of every other: a page that puts it after the module's address, as in
-// "/auth/tokenlife.js?v=" + middleware.ScriptVersion(), loads the module once.
-// It is a few letters and digits, and the same in every process of one build.
+// ScriptVersion returns a short hash of the module that [Script] serves. A page
+// appends it to the module's URL, as in "/auth/tokenlife.js?v=" +
+// middleware.ScriptVersion(). Browsers then load the module once for each
+// version. All processes of one build return the same version.
 func ScriptVersion() string {
 	sum := sha256.Sum256(script)
 	return hex.EncodeToString(sum[:8])
@@ -27,17 +27,16 @@ func ScriptVersion() string {
 //	const api = createFetch({ refreshURL: "/auth/refresh", onSignedOut: () => location.assign("/") });
 //	const answer = await api("/api/hello"); // as fetch
 //
-// Its fetch looks at the marker before a call, refreshes once for all calls of
-// all tabs, by way of [Auth.RefreshHandler], and sends a call that was refused for its
-// token once more. Pages need no such thing to stay signed in, for the handlers
-// of an Auth refresh by themselves: it is for those that call a server that does
-// not, and for those that want to know when somebody has signed out. The folder
-// script has the module's types and says how a front end's build gets it.
+// Its fetch looks at the marker before a call. It refreshes the login, once for
+// all calls of all tabs, by [Auth.RefreshHandler]. It repeats a call that was
+// refused for its token. Pages stay signed in without the module if they call
+// handlers of an Auth, which refresh logins themselves. The module is for pages
+// that call another server, and for pages that want to know when their user has
+// signed out. The folder script has its types and says how to bundle it.
 //
-// The module is the page's own code: a Content-Security-Policy of
-// "script-src 'self'; connect-src 'self'" allows it. Asked for with the
-// parameter v of [ScriptVersion] it may be kept for a year; otherwise for five
-// minutes, and is then asked for again by its ETag.
+// A Content-Security-Policy of "script-src 'self'; connect-src 'self'" allows
+// the module. Browsers may cache it for a year if its URL has the parameter v
+// with [ScriptVersion], and otherwise for five minutes.
 func Script() http.Handler {
 	version := ScriptVersion()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -53,8 +52,8 @@ func Script() http.Handler {
 		case "":
 			h.Set("Cache-Control", "public, max-age=300")
 		default:
-			// A page of another build: what it asks for is at another replica,
-			// and this is not to be kept under its name.
+			// The page is of another build. Its version is at another replica,
+			// and caches must not keep this one under its URL.
 			h.Set("Cache-Control", "no-cache")
 		}
 		h.Set("Content-Type", "text/javascript; charset=utf-8")

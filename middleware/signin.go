@@ -13,23 +13,28 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// revokeTimeout is how long a sign-out waits for the provider to hear of it, and
-// a revocation for the Store.
+// revokeTimeout is how long a sign-out waits for the provider to revoke the
+// tokens, and for the Store of the Revocations.
 const revokeTimeout = 3 * time.Second
 
-// SignIn begins a login: it verifies the access token of t, ends the login that
-// the request's cookies held before, and sets the cookies of the new one on w.
-// The token must just have been issued: cut-offs of the Revocations that have
-// passed do not hold for it, as long as its iat is not six minutes older.
-// The login before is revoked at the provider only if it was another user's: a
-// provider that counts both as one grant would end the new one with it.
-// It returns an error, and has set nothing, if the token is not good or the
-// cookies would be too large. Where the Refresher is a [refresh.Keeper], t is
-// given to it, and the browser gets handles in place of the tokens.
+// SignIn begins a login: it verifies the access token of t and sets the cookies
+// on w. With a [refresh.Keeper] as the Refresher, the Keeper gets t, and the
+// browser gets handles.
 //
-// Whoever calls it knows that the request is the user's own: a sign-in form
-// needs protection against requests of other origins, as
-// [http.CrossOriginProtection] gives.
+// SignIn returns an error, and sets nothing, if the token is not good or the
+// cookies would be too large.
+//
+// The token must just have been issued. So cut-offs of the Revocations that
+// have passed do not apply to it, if its iat is at most six minutes before
+// them.
+//
+// SignIn ends the login that the request's cookies held before. It revokes that
+// login at the provider only if it was another user's: a provider may count two
+// logins of one user as one grant, and would revoke the new tokens as well.
+//
+// The caller makes sure that the request is the user's own. A sign-in form
+// needs protection against requests from other origins, such as
+// [http.CrossOriginProtection].
 func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) error {
 	if err := a.Validate(); err != nil {
 		return err
@@ -49,7 +54,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 	}
 	if err := a.policy.Write(w, r, t); err != nil {
 		if a.keeper != nil {
-			_ = a.revoke(r, t) // nobody will get the handles
+			_ = a.revoke(r, t) // no browser will get the handles
 		}
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
@@ -58,29 +63,31 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 	return nil
 }
 
-// replace ends the login that r's cookies hold where t, with the access token
-// is, takes its place. It is revoked if it was somebody else's; one of the same
-// user may share its grant with the new one.
-func (a *Auth) replace(r *http.Request, is *verify.Token, t refresh.Tokens) {
-	old, _ := a.policy.Read(r)
-	if a.coordinator == nil || old.Refresh == "" || old.Refresh == t.Refresh {
+// replace ends the login in the cookies of r after another login, with the
+// tokens t and the access token new, has taken its place. See SignIn for when
+// it revokes the old one.
+func (a *Auth) replace(r *http.Request, new *verify.Token, t refresh.Tokens) {
+	held, _ := a.policy.Read(r)
+	if a.coordinator == nil || held.Refresh == "" || held.Refresh == t.Refresh {
 		return
 	}
-	was, _ := a.ownerToken(r.Context(), old)
-	if was == nil || sameSubject(was, is) == nil {
+	old, _ := a.ownerToken(r.Context(), held)
+	if old == nil || sameSubject(old, new) == nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 		defer cancel()
-		_ = a.coordinator.Replace(ctx, old) // a Keeper that is not reached lists it until it is idle
+		_ = a.coordinator.Replace(ctx, held) // on an error a Keeper lists the old login until it is idle
 		return
 	}
-	_ = a.revoke(r, old) // the new login stands, whatever becomes of the old one
+	_ = a.revoke(r, held) // an error does not undo the new login
 }
 
-// SignOut ends the login in the request's cookies: it clears the cookies on w,
-// sees to it that no refresh under way brings them back, and revokes the tokens
-// at the provider if that can be done. With Revocations, the access token in the
-// cookies, and those that the same login got before, are good no more. A provider
-// out of reach does not keep anybody signed in here; Observe hears of it.
+// SignOut ends the login in the request's cookies. It clears the cookies on w,
+// revokes the tokens at the provider if the Refresher can do that, and makes
+// sure that no refresh under way sets the cookies again. With Revocations, it
+// also revokes the access tokens that the login has got so far.
+//
+// The user is signed out here even if the provider cannot be reached. Observe
+// hears of that error.
 func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 	a.mustBeValid()
 	a.policy.Clear(w, r)
@@ -95,21 +102,21 @@ func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 	a.Observe.Tell(r.Context(), e)
 }
 
-// revoke ends the login of t, also if the client has gone meanwhile.
+// revoke ends the login of t. It goes on if the client goes.
 func (a *Auth) revoke(r *http.Request, t refresh.Tokens) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
 	if a.coordinator == nil {
 		return a.revokeAccess(ctx, t)
 	}
-	// Beside each other: a store that hangs must not take the provider's time.
+	// Both at once: a Store that hangs must not use up the provider's time.
 	var err error
-	var own sync.WaitGroup
-	own.Go(func() { err = a.revokeAccess(ctx, t) })
-	denied := a.coordinator.Revoke(ctx, t)
-	own.Wait()
-	if !errors.Is(denied, refresh.ErrDenied) {
-		err = errors.Join(err, denied)
+	var access sync.WaitGroup
+	access.Go(func() { err = a.revokeAccess(ctx, t) })
+	failed := a.coordinator.Revoke(ctx, t)
+	access.Wait()
+	if !errors.Is(failed, refresh.ErrDenied) { // else the login had ended already
+		err = errors.Join(err, failed)
 	}
 	return err
 }
