@@ -43,6 +43,14 @@ func (a *Auth) complete(r *http.Request, c *credential) {
 	}
 }
 
+// held returns the tokens in the cookies of r, whatever its Authorization header
+// is. An unreadable cookie counts as absent.
+func (a *Auth) held(r *http.Request) refresh.Tokens {
+	var c credential
+	a.complete(r, &c)
+	return c.held
+}
+
 // checkBearer returns why the token in the Authorization header is not good.
 func (a *Auth) checkBearer(d *decision, raw string) error {
 	if err := a.verify(d, raw); err != nil {

@@ -67,7 +67,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 // tokens t and the access token new, has taken its place. See SignIn for when
 // it revokes the old one.
 func (a *Auth) replace(r *http.Request, new *verify.Token, t refresh.Tokens) {
-	held, _ := a.policy.Read(r)
+	held := a.held(r)
 	if a.coordinator == nil || held.Refresh == "" || held.Refresh == t.Refresh {
 		return
 	}
@@ -91,14 +91,14 @@ func (a *Auth) replace(r *http.Request, new *verify.Token, t refresh.Tokens) {
 func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 	a.mustBeValid()
 	a.policy.Clear(w, r)
-	old, _ := a.policy.Read(r)
-	if old.Access == "" && old.Refresh == "" {
+	held := a.held(r)
+	if held.Access == "" && held.Refresh == "" {
 		return
 	}
-	was := a.owner(r.Context(), old) // before its handle stands for nothing any more
-	err := a.revoke(r, old)
+	old := a.owner(r.Context(), held) // first, as revoke makes handles invalid
+	err := a.revoke(r, held)
 	e := event.Event{Kind: event.SignedOut, Level: event.LevelOf(err), Err: err}
-	a.nameOwner(&e, was)
+	a.nameOwner(&e, old)
 	a.Observe.Tell(r.Context(), e)
 }
 
