@@ -22,7 +22,7 @@ func reads(store *refreshtest.FaultyStore) int {
 	return gets
 }
 
-func TestAnAnswerIsAskedForOncePerLoginAndRemember(t *testing.T) {
+func TestAnAnswerIsAskedForOncePerLoginAndCacheFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}
 		store.SetDelay(0, 20*time.Millisecond)
@@ -150,7 +150,7 @@ func TestAStoreThatFailsIsLeftAloneAndRevokesNothing(t *testing.T) {
 	}
 }
 
-func TestRevocationsWithoutRememberAskEachTime(t *testing.T) {
+func TestRevocationsWithoutACacheAskEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}
 		here, there := &middleware.Revocations{Store: store, CacheFor: -1}, &middleware.Revocations{Store: store}
@@ -166,5 +166,39 @@ func TestRevocationsWithoutRememberAskEachTime(t *testing.T) {
 		if got := state(here, token); got != "login over" {
 			t.Errorf("after a revocation elsewhere: %s", got)
 		}
+	})
+}
+
+// An error would have the caller believe that other replicas do not know.
+func TestARevocationWhoseAnswerIsLostHasBeenMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &refreshtest.FaultyStore{}
+		here, there := &middleware.Revocations{Store: store}, &middleware.Revocations{Store: store}
+		token := tokenOfAnn()
+		store.LoseAnswers(1)
+		if err := here.RevokeToken(t.Context(), token); err != nil {
+			t.Error(err)
+		}
+		if got := state(there, token); got != "token revoked" {
+			t.Errorf("at another replica: %s", got)
+		}
+	})
+}
+
+// As many revoke at once as a subject has tokens, each at a replica of its own.
+func TestManyRevocationsOfOneLoginAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &refreshtest.FaultyStore{}
+		store.SetDelay(time.Millisecond, time.Millisecond)
+		var wg sync.WaitGroup
+		for i := range 40 {
+			wg.Go(func() {
+				token := tokenOfAnn(func(t *verify.Token) { t.ID = fmt.Sprint("id-", i) })
+				if err := (&middleware.Revocations{Store: store}).RevokeToken(t.Context(), token); err != nil {
+					t.Errorf("token %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
 	})
 }

@@ -125,11 +125,11 @@ func homeOf(t *verify.Token) string {
 	if t.Session != "" {
 		return keyFor("login", t.Issuer, t.Session)
 	}
-	return "revoked-token/" + tokenID(t)
+	return refresh.StoreKey("revoked.token", tokenID(t))
 }
 
 func keyFor(kind, issuer, name string) string {
-	return "revoked-" + kind + "/" + hash(kind, issuer, name)
+	return refresh.StoreKey("revoked."+kind, issuer, name)
 }
 
 // hash keeps names out of a Store's keys. An issuer is a URL, which has no zero
@@ -142,37 +142,21 @@ func hash(kind, issuer, name string) string {
 // addTimeout is how long an addition waits for the Store.
 const addTimeout = 3 * time.Second
 
-// addTries bounds how often an addition is made again because another came
-// first.
-const addTries = 16
-
 // add adds r to what the Store holds under key, and to what is known here.
 func (l *List) add(ctx context.Context, key string, r record, ttl time.Duration) error {
 	c := l.cell(key)
 	c.learn(r) // whatever becomes of the rest
 	ctx, cancel := context.WithTimeout(ctx, addTimeout)
 	defer cancel()
-	for range addTries {
-		old, err := l.store.Get(ctx, key)
-		var held record
-		switch {
-		case errors.Is(err, refresh.ErrNotFound):
-			old = nil
-		case err != nil:
-			return fmt.Errorf("middleware: revocations: %w", err)
-		default:
-			// What cannot be read is of no use to anybody, and is replaced.
-			held, _ = decode(old)
-		}
-		sum := held.plus(r, time.Now())
-		ok, err := l.store.Swap(ctx, key, old, sum.encode(), ttl)
-		if err != nil {
-			return fmt.Errorf("middleware: revocations: %w", err)
-		}
-		if ok {
-			c.learn(sum)
-			return nil
-		}
+	var sum record
+	err := refresh.Update(ctx, l.store, key, func(old []byte) ([]byte, time.Duration, error) {
+		held, _ := decode(old) // a value that cannot be read is of no use, and is replaced
+		sum = held.plus(r, time.Now())
+		return sum.encode(), ttl, nil
+	})
+	if err != nil {
+		return fmt.Errorf("middleware: revocations: %w", err)
 	}
-	return errors.New("middleware: revocations: the record is being changed by too many at once")
+	c.learn(sum)
+	return nil
 }
