@@ -128,8 +128,8 @@ func (a *Auth) checkExchange(ctx context.Context, old, new *verify.Token) error 
 			if old == nil {
 				return err
 			}
-			if at := a.Revocations.list().SparedAt(old); at != 0 && a.provenIssue(ctx, old) == nil {
-				err = a.revokedOnly(ctx, a.Revocations.list().Spare(ctx, new, at))
+			if at := a.Revocations.list().ExemptSince(old); at != 0 && a.provenIssue(ctx, old) == nil {
+				err = a.revokedOnly(ctx, a.Revocations.list().Exempt(ctx, new, at))
 			}
 			return err
 		}

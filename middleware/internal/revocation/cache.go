@@ -13,108 +13,113 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// A seenKey is how a login is found without computing a hash: by the names as
-// they stand. Token is set for tokens of no login.
-type seenKey struct{ issuer, subject, session, token string }
+// A loginKey is the key of a login in List.entries. It has the names as they
+// are, so that no hash has to be computed. For a token without a session, token
+// is its name.
+type loginKey struct{ issuer, subject, session, token string }
 
-// A seen is the two places in which a token may be revoked.
-type seen struct {
-	home    *cell // of the login, or of the token
-	subject *cell // nil where the token names none
+// An entry has the two records in which a token may be revoked.
+type entry struct {
+	own     *cachedRecord // of the login, or of a token without a session
+	subject *cachedRecord // nil: the token has no subject
 }
 
-func (s *seen) fresh(now int64) bool {
-	return now < s.home.good.Load() && (s.subject == nil || now < s.subject.good.Load())
+// fresh reports whether no record has to be read at the time now.
+func (e *entry) fresh(now int64) bool {
+	return now < e.own.freshUntil.Load() && (e.subject == nil || now < e.subject.freshUntil.Load())
 }
 
-func (s *seen) judge(t *verify.Token) error {
-	if s.subject != nil {
-		if err := s.subject.judge(t); err != nil {
+// judge returns an error if t is revoked.
+func (e *entry) judge(t *verify.Token) error {
+	if e.subject != nil {
+		if err := e.subject.judge(t); err != nil {
 			return err
 		}
 	}
-	return s.home.judge(t)
+	return e.own.judge(t)
 }
 
-// before is the latest cut-off, in Unix nanoseconds.
-func (s *seen) before() int64 {
-	before := s.home.before()
-	if s.subject != nil {
-		before = max(before, s.subject.before())
+// before returns the latest cut-off for logins, in Unix nanoseconds; 0: none.
+func (e *entry) before() int64 {
+	before := e.own.before()
+	if e.subject != nil {
+		before = max(before, e.subject.before())
 	}
 	return before
 }
 
-// latest is the latest time before which tokens are revoked, in Unix nanoseconds.
-func (s *seen) latest() int64 {
-	latest := s.home.latest()
-	if s.subject != nil {
-		latest = max(latest, s.subject.latest())
+// latest returns the latest cut-off, for logins or for tokens alone, in Unix
+// nanoseconds; 0: none.
+func (e *entry) latest() int64 {
+	latest := e.own.latest()
+	if e.subject != nil {
+		latest = max(latest, e.subject.latest())
 	}
 	return latest
 }
 
-// spared is when t was issued, where that is later than its iat says; else 0.
-func (s *seen) spared(t *verify.Token) int64 {
-	spared := s.home.spared(t)
-	if s.subject != nil {
-		spared = max(spared, s.subject.spared(t))
+// exemptSince returns when t was issued, in Unix nanoseconds, if it is known to
+// be later than its iat. Otherwise it returns 0.
+func (e *entry) exemptSince(t *verify.Token) int64 {
+	since := e.own.exemptSince(t)
+	if e.subject != nil {
+		since = max(since, e.subject.exemptSince(t))
 	}
-	return spared
+	return since
 }
 
-// A cell is what is known here of one record of the Store.
-type cell struct {
-	key    string
-	known  atomic.Pointer[record] // nil: nothing is revoked, as far as is known
-	good   atomic.Int64           // until when it need not be asked again; see List.now
-	usable atomic.Int64           // until when others need not wait for who asks
+// A cachedRecord is what this process knows of one record of the Store.
+type cachedRecord struct {
+	key         string
+	known       atomic.Pointer[record] // nil: nothing is known to be revoked
+	freshUntil  atomic.Int64           // by List.now: then the next request reads it again
+	usableUntil atomic.Int64           // by List.now: until then other requests do not wait for that
 
 	mu      sync.Mutex
-	running *question
-	next    *question // begins when running has ended
+	running *lookup // nil: none
+	next    *lookup // begins when running has ended
 }
 
-// A question is one Get. Its err is set before done is closed.
-type question struct {
+// A lookup is one Get of the Store. Its err is set before done is closed.
+type lookup struct {
 	done chan struct{}
 	err  error
 }
 
-func (c *cell) judge(t *verify.Token) error {
+func (c *cachedRecord) judge(t *verify.Token) error {
 	if r := c.known.Load(); r != nil {
 		return r.judge(t)
 	}
 	return nil
 }
 
-func (c *cell) before() int64 {
+func (c *cachedRecord) before() int64 {
 	if r := c.known.Load(); r != nil {
 		return r.Before
 	}
 	return 0
 }
 
-func (c *cell) latest() int64 {
+func (c *cachedRecord) latest() int64 {
 	if r := c.known.Load(); r != nil {
 		return max(r.Before, r.Stale)
 	}
 	return 0
 }
 
-func (c *cell) spared(t *verify.Token) int64 {
+func (c *cachedRecord) exemptSince(t *verify.Token) int64 {
 	if r := c.known.Load(); r != nil {
-		return r.spared(t)
+		return r.exemptSince(t)
 	}
 	return 0
 }
 
-// learn adds r to what is known: nothing that is revoked becomes good again by
-// an answer that was under way.
-func (c *cell) learn(r record) {
+// learn adds r to what is known. It removes nothing: r may be older than what
+// is known.
+func (c *cachedRecord) learn(r record) {
 	for {
 		known := c.known.Load()
-		if known == nil && r.Before == 0 && r.Stale == 0 && len(r.Tokens)+len(r.Spared) == 0 {
+		if known == nil && r.Before == 0 && r.Stale == 0 && len(r.Tokens)+len(r.Exempt) == 0 {
 			return
 		}
 		var sum record
@@ -128,78 +133,82 @@ func (c *cell) learn(r record) {
 	}
 }
 
-// now counts from base, which a clock that is set cannot change.
+// now returns the time since base in nanoseconds, by the monotonic clock.
 func (l *List) now() int64 { return int64(time.Since(l.base)) }
 
-// look returns where t may be revoked.
-func (l *List) look(t *verify.Token) *seen {
-	k := seenKey{t.Issuer, t.Subject, t.Session, ""}
+// entry returns the entry of t, which all tokens of a login share.
+func (l *List) entry(t *verify.Token) *entry {
+	k := loginKey{t.Issuer, t.Subject, t.Session, ""}
 	if t.Session == "" {
 		if k.token = t.ID; k.token == "" {
 			k.token = t.Raw
 		}
 	}
-	if s, ok := l.seen.Get(k); ok {
-		return s
+	if e, ok := l.entries.Get(k); ok {
+		return e
 	}
-	s := l.find(t)
-	// The names may be pieces of a request's whole header.
-	k = seenKey{strings.Clone(k.issuer), strings.Clone(k.subject), strings.Clone(k.session), strings.Clone(k.token)}
-	l.seen.Add(k, s)
-	return s
+	e := l.newEntry(t)
+	// The names may be substrings of a request's header, which would stay in
+	// memory.
+	k = loginKey{strings.Clone(k.issuer), strings.Clone(k.subject), strings.Clone(k.session), strings.Clone(k.token)}
+	l.entries.Add(k, e)
+	return e
 }
 
-func (l *List) find(t *verify.Token) *seen {
-	s := &seen{home: l.cell(homeOf(t))}
+func (l *List) newEntry(t *verify.Token) *entry {
+	e := &entry{own: l.cached(ownKey(t))}
 	if t.Subject != "" {
-		s.subject = l.cell(keyFor("subject", t.Issuer, t.Subject))
+		e.subject = l.cached(storeKey("subject", t.Issuer, t.Subject))
 	}
-	return s
+	return e
 }
 
-// cell returns the cell of a key, which all who know the key share.
-func (l *List) cell(key string) *cell {
-	c, ok := l.cells.Get(key)
+// cached returns the cachedRecord under key. There is one for each key.
+func (l *List) cached(key string) *cachedRecord {
+	c, ok := l.records.Get(key)
 	if ok {
 		return c
 	}
-	c = &cell{key: key}
-	if other, ok, _ := l.cells.PeekOrAdd(key, c); ok {
+	c = &cachedRecord{key: key}
+	if other, ok, _ := l.records.PeekOrAdd(key, c); ok {
 		return other
 	}
 	return c
 }
 
-// ask brings what s knows up to date and judges t by it. With anew, the answers
-// of the Store are no older than the call.
-func (l *List) ask(ctx context.Context, s *seen, t *verify.Token, now int64, anew bool) error {
-	if err := s.judge(t); errors.Is(err, ErrLogin) {
-		return err // it stays so
+// ask updates the records of e, if they are not fresh, and returns an error if
+// t is revoked. Otherwise the error is that of the Store. With anew, it reads
+// the Store after the call in any case.
+func (l *List) ask(ctx context.Context, e *entry, t *verify.Token, now int64, anew bool) error {
+	if err := e.judge(t); errors.Is(err, ErrLogin) {
+		return err // no record ever takes that back
 	}
-	asking, failed := l.askCell(ctx, s.home, now, anew)
-	if s.subject != nil && failed == nil && !(asking && now < s.subject.usable.Load()) {
-		_, failed = l.askCell(ctx, s.subject, now, anew)
+	pending, failed := l.update(ctx, e.own, now, anew)
+	if e.subject != nil && failed == nil && !(pending && now < e.subject.usableUntil.Load()) {
+		_, failed = l.update(ctx, e.subject, now, anew)
 	}
-	if err := s.judge(t); err != nil {
+	if err := e.judge(t); err != nil {
 		return err
 	}
 	return failed
 }
 
-// askCell brings what c knows up to date. It reports true if somebody else is
-// about to, and what is known serves until then.
-func (l *List) askCell(ctx context.Context, c *cell, now int64, anew bool) (asking bool, err error) {
-	if !anew && now < c.good.Load() || now < l.quiet.Load() {
+// update updates c by a lookup, its own or one that it joins. If another lookup
+// is running, and c is usable until it has ended, update does not wait for it,
+// and returns true.
+func (l *List) update(ctx context.Context, c *cachedRecord, now int64, anew bool) (pending bool, err error) {
+	if !anew && now < c.freshUntil.Load() || now < l.backoffUntil.Load() {
 		return false, nil
 	}
-	// A login in use stays where what is revoked in this process finds it.
-	if _, ok := l.cells.Get(c.key); !ok {
-		l.cells.Add(c.key, c)
+	// The LRU may have evicted c, which an entry still uses. A revocation in
+	// this process finds it by its key.
+	if _, ok := l.records.Get(c.key); !ok {
+		l.records.Add(c.key, c)
 	}
 	c.mu.Lock()
 	switch {
 	case c.running == nil:
-		q := newQuestion()
+		q := newLookup()
 		c.running = q
 		c.mu.Unlock()
 		l.get(ctx, c, q)
@@ -207,16 +216,16 @@ func (l *List) askCell(ctx context.Context, c *cell, now int64, anew bool) (aski
 	case !anew:
 		q := c.running
 		c.mu.Unlock()
-		if now < c.usable.Load() {
+		if now < c.usableUntil.Load() {
 			return true, nil
 		}
 		return false, q.wait(ctx)
 	case c.next == nil:
-		// The one that is running may have been answered before the call.
-		before, q := c.running, newQuestion()
+		// The running lookup may have read the Store before the call.
+		before, q := c.running, newLookup()
 		c.next = q
 		c.mu.Unlock()
-		<-before.done // within the bound of a question
+		<-before.done // a lookup is bounded by l.bound
 		l.get(ctx, c, q)
 		return false, q.err
 	default:
@@ -226,9 +235,10 @@ func (l *List) askCell(ctx context.Context, c *cell, now int64, anew bool) (aski
 	}
 }
 
-func newQuestion() *question { return &question{done: make(chan struct{})} }
+func newLookup() *lookup { return &lookup{done: make(chan struct{})} }
 
-func (q *question) wait(ctx context.Context) error {
+// wait returns the error of q when it is done, or that of ctx.
+func (q *lookup) wait(ctx context.Context) error {
 	select {
 	case <-q.done:
 		return q.err
@@ -237,15 +247,15 @@ func (q *question) wait(ctx context.Context) error {
 	}
 }
 
-// get asks the Store, for all who wait and whatever becomes of the one whose
-// request this is.
-func (l *List) get(ctx context.Context, c *cell, q *question) {
+// get performs the lookup q of c, for all that wait for it. So it goes on if
+// ctx ends.
+func (l *List) get(ctx context.Context, c *cachedRecord, q *lookup) {
 	defer func() {
-		if recover() != nil { // its value may hold anything
+		if recover() != nil { // its value may have a secret
 			q.err = errors.New("middleware: revocations: the store panicked")
 		}
 		if q.err != nil && !errors.Is(q.err, errUnreadable) {
-			l.quiet.Store(l.now() + int64(storePause))
+			l.backoffUntil.Store(l.now() + int64(storeBackoff))
 		}
 		c.mu.Lock()
 		c.running, c.next = c.next, nil
@@ -266,7 +276,7 @@ func (l *List) get(ctx context.Context, c *cell, q *question) {
 	}
 	c.learn(r)
 	if l.cacheFor > 0 {
-		c.usable.Store(asked + int64(l.cacheFor))
-		c.good.Store(asked + int64(max(l.cacheFor-l.bound, l.cacheFor/2)))
+		c.usableUntil.Store(asked + int64(l.cacheFor))
+		c.freshUntil.Store(asked + int64(max(l.cacheFor-l.bound, l.cacheFor/2)))
 	}
 }

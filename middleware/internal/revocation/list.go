@@ -1,6 +1,6 @@
 // Package revocation is the list of revoked tokens and logins behind
-// middleware.Revocations: what a Store holds of them, and what this process
-// remembers of the Store. It knows nothing of requests.
+// middleware.Revocations: its records in a Store, and a cache of them. It does
+// not know requests.
 package revocation
 
 import (
@@ -16,43 +16,42 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// A List is what has been revoked, as all replicas with the same Store know it.
-// middleware.Revocations says what is promised. A List is used by any number of
-// goroutines.
+// A List is what has been revoked. All replicas with the same Store share it.
+// The comments of middleware.Revocations say what it promises. A List is used
+// by several goroutines at once.
 type List struct {
-	store     refresh.Store
-	cacheFor  time.Duration // zero: not at all
-	retainFor time.Duration
-	bound     time.Duration // of one question
-	base      time.Time     // what times in cells count from
-	quiet     atomic.Int64  // until then a Store that has failed is not asked
-	seen      *lru.Cache[seenKey, *seen]
-	cells     *lru.Cache[string, *cell]
+	store        refresh.Store
+	cacheFor     time.Duration // zero: the Store is read each time
+	retainFor    time.Duration
+	bound        time.Duration // of one lookup
+	base         time.Time     // see now
+	backoffUntil atomic.Int64  // by now: until then a Store that has failed is not read
+	entries      *lru.Cache[loginKey, *entry]
+	records      *lru.Cache[string, *cachedRecord]
 }
 
 const (
-	maxSeen  = 32768 // logins, or tokens of none, of which the cells are at hand
-	maxCells = 2 * maxSeen
+	maxEntries = 32768 // logins, and tokens without a session
+	maxRecords = 2 * maxEntries
 
 	minBound, maxBound = 50 * time.Millisecond, 500 * time.Millisecond
 
-	// storePause is how long a Store that has failed is left alone.
-	storePause = time.Second
+	// storeBackoff is how long a Store that has failed is not read.
+	storeBackoff = time.Second
 
-	// tokenSlack is how long the revocation of a token outlives its expiry, which
-	// verifiers forgive by a leeway.
+	// tokenSlack is how long the revocation of a token is kept after the
+	// token's expiry, since a Verifier may accept it with a leeway.
 	tokenSlack = time.Hour
 )
 
-// What Check tells of a token. Both are for errors.Is with the errors they wrap.
+// Errors of Check. A token is revoked by itself, or its whole login is.
 var (
 	ErrToken = fmt.Errorf("middleware: revoked: %w", verify.ErrInvalid)
 	ErrLogin = fmt.Errorf("middleware: revoked: %w", refresh.ErrDenied)
 )
 
-// New returns the list in a Store. An answer of the Store is believed for
-// cacheFor, and not at all if that is zero. The revocation of a login or of a
-// subject is kept for retainFor.
+// New returns the list in store. An answer of the Store is cached for cacheFor.
+// The revocation of a login or a subject is kept for retainFor.
 func New(store refresh.Store, cacheFor, retainFor time.Duration) *List {
 	l := &List{
 		store: store, cacheFor: cacheFor, retainFor: retainFor,
@@ -60,30 +59,30 @@ func New(store refresh.Store, cacheFor, retainFor time.Duration) *List {
 		base:  time.Now(),
 	}
 	// The sizes are constants above zero: there is no other error.
-	l.seen, _ = lru.New[seenKey, *seen](maxSeen)
-	l.cells, _ = lru.New[string, *cell](maxCells)
+	l.entries, _ = lru.New[loginKey, *entry](maxEntries)
+	l.records, _ = lru.New[string, *cachedRecord](maxRecords)
 	return l
 }
 
-// RevokeTokens revokes t, and those tokens of its login that were issued before the
-// given time; none for a zero time.
+// RevokeTokens revokes t, and the tokens of its login that were issued before
+// the given time. A zero time revokes t alone.
 func (l *List) RevokeTokens(ctx context.Context, t *verify.Token, before time.Time) error {
 	until := t.Expiry.Add(tokenSlack)
 	if t.Expiry.IsZero() {
-		until = time.Now().Add(l.retainFor) // it does not say when it ends
+		until = time.Now().Add(l.retainFor) // t has no expiry
 	}
 	ttl := time.Until(until)
 	if ttl <= 0 {
-		return nil // it is over
+		return nil // t has expired
 	}
 	if t.Session != "" {
-		ttl = max(ttl, l.retainFor) // it shares its place with what is kept of the login
+		ttl = max(ttl, l.retainFor) // the record is that of the login
 	}
 	r := record{Tokens: map[string]int64{tokenID(t): until.Unix()}}
 	if t.Session != "" && !before.IsZero() {
 		r.Stale = before.UnixNano()
 	}
-	return l.add(ctx, homeOf(t), r, ttl)
+	return l.add(ctx, ownKey(t), r, ttl)
 }
 
 // RevokeLogin revokes the tokens of a login that were issued before the given
@@ -92,18 +91,19 @@ func (l *List) RevokeLogin(ctx context.Context, issuer, session string, before t
 	if issuer == "" || session == "" {
 		return errors.New("middleware: RevokeLogin without an issuer or a session")
 	}
-	return l.add(ctx, keyFor("login", issuer, session), cutOff(before), l.retainFor)
+	return l.add(ctx, storeKey("login", issuer, session), cutOff(before), l.retainFor)
 }
 
-// RevokeSubject revokes all tokens of a subject that were issued before the given
-// time. A zero time is now.
+// RevokeSubject revokes all tokens of a subject that were issued before the
+// given time. A zero time is now.
 func (l *List) RevokeSubject(ctx context.Context, issuer, subject string, before time.Time) error {
 	if issuer == "" || subject == "" {
 		return errors.New("middleware: RevokeSubject without an issuer or a subject")
 	}
-	return l.add(ctx, keyFor("subject", issuer, subject), cutOff(before), l.retainFor)
+	return l.add(ctx, storeKey("subject", issuer, subject), cutOff(before), l.retainFor)
 }
 
+// cutOff returns the record of a cut-off for logins.
 func cutOff(before time.Time) record {
 	if before.IsZero() {
 		before = time.Now()
@@ -111,71 +111,72 @@ func cutOff(before time.Time) record {
 	return record{Before: before.UnixNano()}
 }
 
-// Check reports, as [ErrToken] or [ErrLogin], whether a verified token has been
-// revoked. Any other error says that the Store could not tell, and that nothing
-// is known against the token.
+// Check returns [ErrToken] or [ErrLogin] if a verified token is revoked. Any
+// other error says that the Store has failed, and that t is not known to be
+// revoked.
 func (l *List) Check(ctx context.Context, t *verify.Token) error {
-	s := l.look(t)
-	if now := l.now(); !s.fresh(now) {
-		return l.ask(ctx, s, t, now, false)
+	e := l.entry(t)
+	if now := l.now(); !e.fresh(now) {
+		return l.ask(ctx, e, t, now, false)
 	}
-	return s.judge(t)
+	return e.judge(t)
 }
 
-// CheckAnew is Check for what would else last: a refresh, a sign-in. With anew, no
-// answer of the Store is older than the call. The time is that of the latest
-// cut-off of the token's login and subject; zero for none.
+// CheckAnew is Check for a sign-in or a refresh, whose tokens would outlive an
+// old answer of the Store. With anew, it reads the Store after the call. It
+// returns the latest cut-off of the token's login and subject, or the zero
+// time.
 func (l *List) CheckAnew(ctx context.Context, t *verify.Token, anew bool) (cutOff time.Time, err error) {
-	s := l.look(t)
-	err = l.ask(ctx, s, t, l.now(), anew)
-	if before := s.before(); before != 0 {
+	e := l.entry(t)
+	err = l.ask(ctx, e, t, l.now(), anew)
+	if before := e.before(); before != 0 {
 		cutOff = time.Unix(0, before)
 	}
 	return cutOff, err
 }
 
-// maxLag is how far the iat of a token that an issuer has just made may lie
-// behind: its clock is not ours, and Microsoft Entra ID puts the time back by
-// five minutes on purpose.
+// maxLag is how far the iat of a new token may be in the past. The issuer's
+// clock may be slow, and Microsoft Entra ID sets iat back by five minutes.
 const maxLag = 6 * time.Minute
 
-// Admit is CheckAnew for a token with which a login begins now, and which so is
-// younger than any cut-off that has passed, whatever its iat.
+// Admit is CheckAnew for a token with which a login begins now. The token is
+// younger than every cut-off that has passed. If its iat says otherwise, it is
+// exempt from them.
 func (l *List) Admit(ctx context.Context, t *verify.Token) error {
 	_, err := l.CheckAnew(ctx, t, true)
 	if !errors.Is(err, ErrLogin) && !errors.Is(err, ErrToken) || t.IssuedAt.IsZero() {
 		return err
 	}
-	cutOff, now := time.Unix(0, l.look(t).latest()), time.Now()
+	cutOff, now := time.Unix(0, l.entry(t).latest()), time.Now()
 	if cutOff.Sub(now) > time.Second || cutOff.Sub(t.IssuedAt) > maxLag {
 		return err
 	}
-	return l.Spare(ctx, t, max(cutOff.UnixNano(), now.UnixNano()))
+	return l.Exempt(ctx, t, max(cutOff.UnixNano(), now.UnixNano()))
 }
 
-// SparedAt returns when t was issued, in Unix nanoseconds, where it is good and
-// younger than a cut-off in spite of its iat; else 0. What it is exchanged for is
-// of the same login, and so of the same age.
-func (l *List) SparedAt(t *verify.Token) int64 {
-	s := l.look(t)
-	if s.judge(t) != nil {
+// ExemptSince returns when t was issued, in Unix nanoseconds, if t is good
+// because it is exempt from a cut-off. Otherwise it returns 0. A token that t
+// is exchanged for belongs to the same login, and is to be exempt as well.
+func (l *List) ExemptSince(t *verify.Token) int64 {
+	e := l.entry(t)
+	if e.judge(t) != nil {
 		return 0
 	}
-	return s.spared(t)
+	return e.exemptSince(t)
 }
 
-// Spare says that t was issued at a time, whatever its iat: the cut-offs up to
-// then do not end it, and later ones do. It is still revoked if it has been by
-// itself.
-func (l *List) Spare(ctx context.Context, t *verify.Token, at int64) error {
-	r := record{Spared: map[string]int64{tokenID(t): at}}
+// Exempt exempts t from cut-offs: it counts as issued at the given time,
+// whatever its iat. Later cut-offs apply to it. If t itself is revoked, it
+// stays so.
+func (l *List) Exempt(ctx context.Context, t *verify.Token, at int64) error {
+	r := record{Exempt: map[string]int64{tokenID(t): at}}
 	if t.Subject != "" {
-		if err := l.add(ctx, keyFor("subject", t.Issuer, t.Subject), r, l.retainFor); err != nil {
+		if err := l.add(ctx, storeKey("subject", t.Issuer, t.Subject), r, l.retainFor); err != nil {
 			return err
 		}
 	}
 	if t.Session != "" {
-		if err := l.add(ctx, homeOf(t), r, l.retainFor); err != nil {
+		if err := l.add(ctx, ownKey(t), r, l.retainFor); err != nil {
 			return err
 		}
 	}

@@ -17,41 +17,42 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// A record is what the Store holds of a login, a subject, or a token of no
-// login. Records only grow: of two, the union is true.
+// A record is the value in the Store for a login, a subject, or a token without
+// a session. Entries are only added to it, so the union of two versions is
+// valid.
 type record struct {
-	Before int64            `json:"before,omitempty"` // logins with tokens issued earlier are over; Unix nanoseconds
-	Stale  int64            `json:"stale,omitempty"`  // tokens issued earlier are revoked, and that is all; likewise
-	Tokens map[string]int64 `json:"tokens,omitempty"` // these are, until Unix seconds
-	Spared map[string]int64 `json:"spared,omitempty"` // these were issued then, whatever their iat; Unix nanoseconds
+	Before int64            `json:"before,omitempty"` // logins with tokens issued before are revoked; Unix nanoseconds
+	Stale  int64            `json:"stale,omitempty"`  // tokens issued before are revoked, and not their logins; Unix nanoseconds
+	Tokens map[string]int64 `json:"tokens,omitempty"` // revoked tokens, and until when they are kept; Unix seconds
+	Exempt map[string]int64 `json:"exempt,omitempty"` // tokens, and when they were issued whatever their iat; Unix nanoseconds
 }
 
 var errUnreadable = errors.New("the store holds something else")
 
-// maxTokens is how many tokens of one login are revoked one by one. A login has
-// that many at a time only if somebody makes it so.
+// maxTokens is how many tokens of one login may be revoked at a time. More
+// tokens end the login: it has that many only if somebody makes it so.
 const maxTokens = 64
 
-// plus returns what r and s say together, without what is over.
+// plus returns the union of r and s, without what has expired.
 func (r record) plus(s record, now time.Time) record {
 	sum := record{Before: max(r.Before, s.Before), Stale: max(r.Stale, s.Stale)}
 	sum.Tokens = union(r.Tokens, s.Tokens, now.Unix()+1)
-	// Those from before the cut-off are revoked with all others.
-	sum.Spared = union(r.Spared, s.Spared, cmp.Or(sum.Before, sum.Stale))
+	// An exemption from before a cut-off does not apply to it.
+	sum.Exempt = union(r.Exempt, s.Exempt, cmp.Or(sum.Before, sum.Stale))
 	if len(sum.Tokens) > maxTokens {
 		sum = record{Before: max(sum.Before, now.UnixNano())}
 	}
-	for len(sum.Spared) > maxTokens { // the oldest give way; those of s have come just now
-		oldest := slices.MinFunc(slices.Collect(maps.Keys(sum.Spared)), func(a, b string) int {
-			return cmp.Or(cmp.Compare(sum.Spared[a], sum.Spared[b]), cmp.Compare(s.Spared[a], s.Spared[b]), cmp.Compare(a, b))
+	for len(sum.Exempt) > maxTokens { // the oldest go; those of s are new
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(sum.Exempt)), func(a, b string) int {
+			return cmp.Or(cmp.Compare(sum.Exempt[a], sum.Exempt[b]), cmp.Compare(s.Exempt[a], s.Exempt[b]), cmp.Compare(a, b))
 		})
-		delete(sum.Spared, oldest)
+		delete(sum.Exempt, oldest)
 	}
 	return sum
 }
 
-// union returns what is in a or b with a time that is no less than least, and the
-// later one of two; nil for nothing.
+// union returns the entries of a and b whose times are at least least. If both
+// have an entry, the later time counts. The result is nil if both are empty.
 func union(a, b map[string]int64, least int64) map[string]int64 {
 	if len(a)+len(b) == 0 {
 		return nil
@@ -65,10 +66,10 @@ func union(a, b map[string]int64, least int64) map[string]int64 {
 	return sum
 }
 
-// judge tells what r says of a token.
+// judge returns an error if r revokes t.
 func (r *record) judge(t *verify.Token) error {
 	older := func(than int64) bool {
-		return than != 0 && (t.IssuedAt.IsZero() || t.IssuedAt.UnixNano() < than) && r.spared(t) < than
+		return than != 0 && (t.IssuedAt.IsZero() || t.IssuedAt.UnixNano() < than) && r.exemptSince(t) < than
 	}
 	switch {
 	case older(r.Before):
@@ -84,13 +85,13 @@ func (r *record) judge(t *verify.Token) error {
 	return nil
 }
 
-// spared returns when t was issued, in Unix nanoseconds, where that is known to be
-// later than its iat says; else 0.
-func (r *record) spared(t *verify.Token) int64 {
-	if len(r.Spared) == 0 {
+// exemptSince returns when t was issued, in Unix nanoseconds, if it is known to
+// be later than its iat. Otherwise it returns 0.
+func (r *record) exemptSince(t *verify.Token) int64 {
+	if len(r.Exempt) == 0 {
 		return 0
 	}
-	return r.Spared[tokenID(t)]
+	return r.Exempt[tokenID(t)]
 }
 
 func (r record) encode() []byte {
@@ -106,8 +107,8 @@ func decode(data []byte) (record, error) {
 	return r, nil
 }
 
-// tokenID names a token of an issuer. Two tokens that differ in the signature
-// alone are the same one: some algorithms have several signatures that are good.
+// tokenID returns the name of a token in a record. The signature is not part of
+// it, as some algorithms allow several signatures of one token.
 func tokenID(t *verify.Token) string {
 	if t.ID != "" {
 		return hash("jti", t.Issuer, t.ID)
@@ -119,38 +120,39 @@ func tokenID(t *verify.Token) string {
 	return hash("raw", t.Issuer, signed)
 }
 
-// homeOf is the key of the record that has the token: its login's, or one of
-// its own.
-func homeOf(t *verify.Token) string {
+// ownKey returns the key of the record for t: that of its login, or its own if
+// it has no session.
+func ownKey(t *verify.Token) string {
 	if t.Session != "" {
-		return keyFor("login", t.Issuer, t.Session)
+		return storeKey("login", t.Issuer, t.Session)
 	}
 	return refresh.StoreKey("revoked.token", tokenID(t))
 }
 
-func keyFor(kind, issuer, name string) string {
+// storeKey returns the key of the record for a login or a subject.
+func storeKey(kind, issuer, name string) string {
 	return refresh.StoreKey("revoked."+kind, issuer, name)
 }
 
-// hash keeps names out of a Store's keys. An issuer is a URL, which has no zero
-// byte in it.
+// hash returns a hash of the name of a token. An issuer is a URL, which has no
+// zero byte in it.
 func hash(kind, issuer, name string) string {
 	sum := sha256.Sum256([]byte(kind + "\x00" + issuer + "\x00" + name))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// addTimeout is how long an addition waits for the Store.
+// addTimeout bounds how long add waits for the Store.
 const addTimeout = 3 * time.Second
 
-// add adds r to what the Store holds under key, and to what is known here.
+// add adds r to the record under key, in the Store and in the cache.
 func (l *List) add(ctx context.Context, key string, r record, ttl time.Duration) error {
-	c := l.cell(key)
-	c.learn(r) // whatever becomes of the rest
+	c := l.cached(key)
+	c.learn(r) // here it counts even if the Store fails
 	ctx, cancel := context.WithTimeout(ctx, addTimeout)
 	defer cancel()
 	var sum record
 	err := refresh.Update(ctx, l.store, key, func(old []byte) ([]byte, time.Duration, error) {
-		held, _ := decode(old) // a value that cannot be read is of no use, and is replaced
+		held, _ := decode(old) // an unreadable value is replaced
 		sum = held.plus(r, time.Now())
 		return sum.encode(), ttl, nil
 	})
