@@ -20,8 +20,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// While a provider hangs, a token in its leeway is as good as one before its end:
-// not every request that has it waits for what does not come.
+// While a provider hangs, a token in leeway is as good as one before its
+// expiry: one request waits for the provider, and the others pass.
 func TestLeewayIsNotSpentWaitingForAProviderThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -46,8 +46,8 @@ func TestLeewayIsNotSpentWaitingForAProviderThatHangs(t *testing.T) {
 	})
 }
 
-// While a provider hangs, one request at a time finds out whether it is back: those
-// beside it, whose tokens are due and good, do not wait.
+// While a provider hangs, one request at a time probes it. Other requests whose
+// tokens are due and good do not wait.
 func TestOneRequestFindsOutWhetherAProviderThatHangsIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(func(a *middleware.Auth) { a.Ahead = life / 4 })
@@ -105,7 +105,7 @@ func TestOneRequestFindsOutWhetherAProviderThatHangsIsBack(t *testing.T) {
 
 const earlyPause = 5 * time.Second
 
-// What another's request is told from memory says nothing of the provider.
+// A remembered result says nothing of the provider now.
 func TestARememberedAnswerEndsNoPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -128,7 +128,7 @@ func TestARememberedAnswerEndsNoPause(t *testing.T) {
 	})
 }
 
-// One that finds out is given the time that a refresh has.
+// A probe has as much time as a refresh.
 func TestOneRequestFindsOutHoweverLongThatTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c *refresh.Coordinator
@@ -251,8 +251,8 @@ func TestAClientThatLeavesDuringAnEarlyRefreshLosesNothing(t *testing.T) {
 	})
 }
 
-// A refresh beside a handler runs in a goroutine of its own, where a panic would
-// end the program, not the request. One of Observe costs nothing at all.
+// A background refresh runs in its own goroutine, where a panic would end the
+// program and not the request. A panic of Observe costs nothing.
 func TestAPanicBesideTheHandlerEndsNoProgram(t *testing.T) {
 	tests := map[string]struct {
 		set     func(w *world)
@@ -290,8 +290,8 @@ func TestAPanicBesideTheHandlerEndsNoProgram(t *testing.T) {
 	}
 }
 
-// A response whose header is out can tell the browser nothing more, and has
-// nothing to ask the store any more, however long its body takes.
+// A response whose header has been written sets no more cookies. So it does not
+// read the Store any more, however long its body takes.
 func TestAStreamAsksTheStoreNothingOnceItHasBegun(t *testing.T) {
 	for name, age := range map[string]time.Duration{"refreshed before": life, "refreshed beside": life - 2*time.Second} {
 		t.Run(name, func(t *testing.T) {
@@ -320,8 +320,8 @@ func TestAStreamAsksTheStoreNothingOnceItHasBegun(t *testing.T) {
 	}
 }
 
-// Where this machine's clock is so far ahead that each new token is due already,
-// requests go on with what they have, and do not all ask the provider.
+// If this machine's clock is so far ahead that each new token is due already,
+// requests pass with their tokens, and do not all call the provider.
 func TestClocksThatAreFarApartAreNoStorm(t *testing.T) {
 	const ahead = life - 10*time.Second
 	synctest.Test(t, func(t *testing.T) {

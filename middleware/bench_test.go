@@ -21,9 +21,9 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// The benchmarks compare with the same work by hand on keyfunc and golang-jwt;
-// only ratios within one run mean anything on a shared machine. Next handlers
-// are opaque to the compiler: an inlined one would flatter.
+// The benchmarks compare with the same work by hand on keyfunc and golang-jwt.
+// On a shared machine only the ratios within one run are meaningful. The
+// compiler cannot inline the handlers, which would make the results too good.
 
 type bench struct {
 	token string
@@ -146,8 +146,8 @@ func run(b *testing.B, h http.Handler, r *http.Request, status int) {
 	}
 }
 
-// cookies is what a browser of the token's user sends: without a refresh token, or
-// with one and a marker that has time left.
+// cookies returns a request of the token's user: without a refresh token, or
+// with one and a marker whose expiry has not passed.
 func (x *bench) cookies(kept bool) *http.Request {
 	value := "theme=dark; __Host-accessToken=" + x.token
 	if kept {
@@ -158,7 +158,7 @@ func (x *bench) cookies(kept bool) *http.Request {
 
 func (x *bench) header() *http.Request { return request("Authorization", "Bearer "+x.token) }
 
-// kept is auth with a Refresher, which is not asked.
+// kept is auth with a Refresher, which is not called.
 func (x *bench) kept(b testing.TB) *middleware.Auth {
 	b.Helper()
 	a := x.auth(b)
@@ -168,7 +168,7 @@ func (x *bench) kept(b testing.TB) *middleware.Auth {
 	return a
 }
 
-// BenchmarkRequest is one request that needs nothing but to be let through.
+// BenchmarkRequest is one request that passes without a refresh.
 func BenchmarkRequest(b *testing.B) {
 	x := newBench(b)
 	b.Run("by-hand", func(b *testing.B) { run(b, x.byHand(b, ok), x.header(), 200) })
@@ -178,8 +178,8 @@ func BenchmarkRequest(b *testing.B) {
 	b.Run("login-renew", func(b *testing.B) { run(b, x.kept(b).KeepAlive(ok), x.cookies(true), 200) })
 }
 
-// BenchmarkRevocations is what a request pays for Revocations, by itself and as a
-// part of a request.
+// BenchmarkRevocations is the cost of Revocations, by itself and as a part of a
+// request.
 func BenchmarkRevocations(b *testing.B) {
 	x := newBench(b)
 	b.Run("request", func(b *testing.B) {
@@ -206,7 +206,7 @@ func BenchmarkRevocations(b *testing.B) {
 	}
 }
 
-// BenchmarkRefusal is the 401 itself, for a request that has nothing.
+// BenchmarkRefusal is the 401 for a request without a credential.
 func BenchmarkRefusal(b *testing.B) {
 	x := newBench(b)
 	b.Run("nothing", func(b *testing.B) { run(b, x.auth(b).Require(ok), request("Accept", "*/*"), 401) })
@@ -215,10 +215,11 @@ func BenchmarkRefusal(b *testing.B) {
 	})
 }
 
-// The race detector allocates on its own account, so this file is not for it.
+// The race detector makes allocations of its own, so this file is not built for
+// it.
 
-// What a request costs is as the table in README says; and one that needs nothing
-// costs two allocations more than Verify by itself, at most.
+// A request costs what the table in README says. A request without a refresh
+// makes at most two allocations more than Verify alone.
 func TestAllocationsOfARequest(t *testing.T) {
 	said := saidAllocations(t)
 	x := newBench(t)
@@ -261,7 +262,8 @@ func TestAllocationsOfARequest(t *testing.T) {
 	}
 }
 
-// saidAllocations are the numbers of the table in README, by the names of its rows.
+// saidAllocations are the numbers of the table in README, by the names of its
+// rows.
 func saidAllocations(t *testing.T) map[string]float64 {
 	t.Helper()
 	readme, err := os.ReadFile("../README.md")

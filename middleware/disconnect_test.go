@@ -18,8 +18,8 @@ import (
 
 // A browser hangs up while its tokens are being exchanged, once or several
 // times, and comes back with the old cookies at any time from then to an hour
-// later. In every other story the process is started anew meanwhile, over a Store
-// that outlives it. The provider takes each refresh token once.
+// later. In every other story the process is started anew meanwhile, over a
+// Store that outlives it. The provider takes each refresh token once.
 func TestPromise03TenThousandDisconnectsLoseNothing(t *testing.T) {
 	// Many bubbles with few browsers each: a bubble's goroutines wait for one
 	// another, and the race detector makes that dear.
@@ -91,13 +91,14 @@ func TestPromise03TenThousandDisconnectsLoseNothing(t *testing.T) {
 	}
 }
 
-// soonOrLate is as likely within a millisecond as between a minute and an hour.
+// soonOrLate returns a random time. It is as likely within a millisecond as
+// between a minute and an hour.
 func soonOrLate(random *rand.Rand) time.Duration {
 	return time.Duration(math.Pow(float64(time.Hour), random.Float64()))
 }
 
-// beyondLeeway is when the access tokens of these stories have ended for the
-// verifier as well.
+// beyondLeeway is the age at which the verifier no longer accepts the access
+// tokens of these stories.
 const beyondLeeway = 21 * time.Minute
 
 // A service is an application in one process at a time.
@@ -136,8 +137,8 @@ func (s *service) process(t *testing.T) *process {
 	return p
 }
 
-// restart ends the process in good order: another one serves, and it is closed when
-// its last request has been answered.
+// restart ends the process in good order. Another one serves, and this one is
+// closed when it has answered its last request.
 func (s *service) restart(t *testing.T) {
 	t.Helper()
 	next := s.process(t)
@@ -153,8 +154,8 @@ func (s *service) restart(t *testing.T) {
 	}
 }
 
-// kill lets go of the process and all that it knows, at a moment when it has no
-// call at the provider: what such a call would have brought, no system could save.
+// kill drops the process and all that it knows, at a moment when it has no call
+// at the provider. No system could save the result of such a call.
 func (s *service) kill(t *testing.T) {
 	t.Helper()
 	next := s.process(t)
@@ -189,7 +190,8 @@ func (s *service) leave() {
 	}
 }
 
-// serve answers a request in the process that serves now, and returns that as well.
+// serve answers a request in the process that serves now, and returns that as
+// well.
 func (s *service) serve(r *http.Request) (*http.Response, *process) {
 	s.enter()
 	defer s.leave()

@@ -240,8 +240,8 @@ func TestOnErrorGetsTheRefusal(t *testing.T) {
 	wantStatus(t, serve(w.Require(whoami), httptest.NewRequest("GET", "/", nil)), 418)
 }
 
-// An OnError that changes its Refusal changes no other answer, at the same time or
-// later.
+// An OnError that changes its Refusal changes no other response, at the same
+// time or later.
 func TestOnErrorMayChangeItsRefusal(t *testing.T) {
 	w := newWorld(func(a *middleware.Auth) {
 		a.OnError = func(w http.ResponseWriter, r *http.Request, err error) {
@@ -283,7 +283,7 @@ func TestOnErrorMayChangeItsRefusal(t *testing.T) {
 	}
 }
 
-// The provider hears of a sign-out also while the store of the revocations takes
+// The provider is told of a sign-out even if the Store of the Revocations uses
 // all the time that there is.
 func TestASignOutReachesTheProviderPastAStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

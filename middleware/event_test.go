@@ -203,10 +203,10 @@ func TestEventsTellWhatHasHappened(t *testing.T) {
 	}
 }
 
-// slowly takes longer than a refresh beside it.
+// slowly is a handler that takes longer than a background refresh.
 var slowly = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(time.Second) })
 
-// What nobody wants to know costs nothing, and what somebody does no memory.
+// Without an Observe, events cost nothing. With one, they cost no memory.
 func TestEventsCostNoMemory(t *testing.T) {
 	allocs := func(observe func(context.Context, event.Event)) float64 {
 		w := newWorld(func(a *middleware.Auth) { a.Observe = observe })
@@ -220,7 +220,7 @@ func TestEventsCostNoMemory(t *testing.T) {
 	}
 }
 
-// Whatever happens, what Observe and OnError are told holds no piece of a token.
+// Observe and OnError never get a piece of a token.
 func TestPromise11Silence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string

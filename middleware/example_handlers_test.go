@@ -11,8 +11,8 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
 )
 
-// A browser comes back after its access token has ended. The handler sees the new
-// one, and the browser gets the new cookies with the answer.
+// A browser comes back after its access token has expired. The handler gets the
+// new one, and the response sets the new cookies.
 func ExampleAuth() {
 	p := new(middlewaretest.Provider) // verifies and refreshes, in the place of a real one
 	defer p.Close()
@@ -52,7 +52,7 @@ func ExampleAuth_RequireScope() {
 	// 204
 }
 
-// Groups are what the claim says that verify.Issuer.GroupsClaim names.
+// The groups of a user are in the claim that verify.Issuer.GroupsClaim names.
 func ExampleAuth_RequireGroup() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -73,7 +73,7 @@ func ExampleAuth_RequireGroup() {
 	// 200
 }
 
-// Check is for code that is no middleware, such as a handler that decides for
+// Check is for code that is not a middleware, such as a handler that decides
 // itself which requests need a login.
 func ExampleAuth_Check() {
 	p := new(middlewaretest.Provider)
@@ -107,7 +107,7 @@ func ExampleAuth_Check() {
 }
 
 // Another middleware verifies tokens, or a server behind a reverse proxy does.
-// KeepAlive only sees to it that they get good ones.
+// KeepAlive makes sure that they get good ones.
 func ExampleAuth_KeepAlive() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -134,8 +134,8 @@ func ExampleAuth_KeepAlive() {
 	// 200
 }
 
-// With ForwardToken, a handler that passes requests on finds the token of a
-// browser's cookie where other servers look for it.
+// With ForwardToken, a handler that forwards requests finds the token of the
+// cookies in the Authorization header, where other servers expect it.
 func ExampleAuth_forwardToken() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -150,7 +150,7 @@ func ExampleAuth_forwardToken() {
 	// Output: true
 }
 
-// A handler far from the middleware asks the context.
+// Any handler behind the middleware gets the token from the context.
 func ExampleFromContext() {
 	greet := func(ctx context.Context) string {
 		token, ok := middleware.FromContext(ctx)
@@ -193,9 +193,9 @@ func ExampleAuth_crossOrigin() {
 	// https://elsewhere.example 403
 }
 
-// A handler asks for a role that its user has been given since the last sign-in.
-// Its 401 makes the middleware fetch a new token, and run it again with the same
-// body.
+// A handler requires a role that its user has been given since the last
+// sign-in. Its 401 makes the middleware refresh the token, and run the handler
+// again with the same body.
 func ExampleAuth_replay() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -221,8 +221,7 @@ func ExampleAuth_replay() {
 	// Output: 200 published: news
 }
 
-// One token that has come into the wrong hands is good no more, and the login that
-// it belongs to goes on.
+// A stolen token is revoked, and its login goes on.
 func ExampleRevocations_RevokeToken() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()

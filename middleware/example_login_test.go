@@ -13,7 +13,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// A page without a login leads to where one begins, and back; a script is told.
+// A page without a login is redirected to the sign-in, and back to where it
+// was. A script is answered with 401.
 func ExampleAuth_loginURL() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -31,7 +32,7 @@ func ExampleAuth_loginURL() {
 	// 401
 }
 
-// What a script asks for when the marker has gone.
+// A script calls this endpoint when the marker is absent.
 func ExampleAuth_RefreshHandler() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -50,7 +51,7 @@ func ExampleAuth_RefreshHandler() {
 	// 204 3 cookies
 }
 
-// What a page asks for that wants to show who is signed in.
+// A page calls this endpoint to show who is signed in.
 func ExampleAuth_Session() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -63,7 +64,8 @@ func ExampleAuth_Session() {
 	// Output: 200 {"authenticated":false,"expires_in":0}
 }
 
-// A form or a script signs out by POST; the provider hears of it.
+// A form or a script signs the user out by POST. The provider revokes the
+// tokens.
 func ExampleAuth_Logout() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -82,7 +84,7 @@ func ExampleAuth_Logout() {
 	// Output: 303 /bye - live: false
 }
 
-// A handler that signs its user out as a part of what it does.
+// A handler signs its user out as a part of its work.
 func ExampleAuth_SignOut() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()
@@ -130,7 +132,7 @@ func ExampleRevocations_RevokeLogin() {
 	// 200
 }
 
-// Only a path on this origin is good in a Location header.
+// Only a path on this origin is safe in a Location header.
 func ExampleReturnTo() {
 	for _, target := range []string{"/orders?year=2026", "https://elsewhere.example/", "//elsewhere.example", `/\elsewhere.example`} {
 		fmt.Println(middleware.ReturnTo(target))
@@ -142,7 +144,7 @@ func ExampleReturnTo() {
 	// /
 }
 
-// Observe hears what became of a request, for a log or a metric.
+// Observe hears of each request, for a log or a metric.
 func ExampleEvent() {
 	p := new(middlewaretest.Provider)
 	defer p.Close()

@@ -21,7 +21,7 @@ type accountClaims struct {
 	Tenant string `json:"tenant"`
 }
 
-// hasTenant refuses the tokens of users who belong to no tenant.
+// hasTenant refuses the tokens of users without a tenant.
 func hasTenant(t *verify.Token) error {
 	var claims accountClaims
 	if err := t.Claims(&claims); err != nil || claims.Tenant == "" {
@@ -78,8 +78,9 @@ func ExampleAuth_Require_fromGoJWTMiddleware() {
 }
 
 // With jwtauth, a service signs tokens with a secret of its own, and verifies
-// them in two steps, Verifier and Authenticator. Here it has a local.Issuer, which
-// makes its keys, and one step, which a chi router takes as r.Use(auth.Require).
+// them in two steps, Verifier and Authenticator. Here it has a local.Issuer,
+// which makes its keys, and one step, which a chi router takes as
+// r.Use(auth.Require).
 func ExampleAuth_Require_fromJWTAuth() {
 	issuer := &local.Issuer{
 		URL:      "https://shop.example",

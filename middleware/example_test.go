@@ -118,7 +118,7 @@ func ExampleAuth_Optional() {
 	// Output: hello, stranger
 }
 
-// An access token may come from anywhere, and new ones too.
+// Any function can verify access tokens, and any function can refresh them.
 func ExampleVerifierFunc() {
 	auth := &middleware.Auth{
 		Verifier: middleware.VerifierFunc(func(_ context.Context, raw string) (*verify.Token, error) {

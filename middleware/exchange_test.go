@@ -288,8 +288,8 @@ func TestWithoutAnAccessCookieTheRefreshCookieIsEnough(t *testing.T) {
 	})
 }
 
-// One answer that cannot be used, at a provider's bad moment, is not the end of
-// the login for as long as the answer is remembered.
+// One unusable token, which the provider has made by mistake, does not end the
+// login for as long as it is remembered.
 func TestATokenThatCannotBeUsedHasASecondChance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opaque atomic.Bool
@@ -329,8 +329,8 @@ func TestATokenThatCannotBeUsedHasASecondChance(t *testing.T) {
 	})
 }
 
-// A Verifier may not learn when a token ends, as one that asks the provider
-// about tokens which are no JWTs.
+// A Verifier may not know when a token expires, for example if it asks the
+// provider about opaque tokens.
 func TestATokenThatDoesNotTellItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(func(a *middleware.Auth) {

@@ -287,8 +287,8 @@ func TestKeepAliveKeepsALoginAliveForAHandlerThatVerifiesByItself(t *testing.T) 
 	})
 }
 
-// A handler that takes a token in the header for the client's own word must not
-// get it for what another site's page has sent.
+// A handler trusts the Authorization header. So ForwardToken must not set it
+// for a request that a page of another site has sent.
 func TestKeepAliveGivesRequestsOfAnotherOriginNothing(t *testing.T) {
 	tests := []struct {
 		name    string

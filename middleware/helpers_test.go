@@ -20,13 +20,13 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// What stands around an Auth in these tests: a provider that rotates and takes
-// reuse for theft, a verifier that reads its tokens, and a browser.
+// These tests run an Auth with a provider that rotates refresh tokens and
+// detects their reuse, with a Verifier of its tokens, and with a browser.
 
 const life = 60 * time.Second
 
-// accessToken is a token that checker takes for good until issued+life. Its last
-// part makes it long enough to be searched for in logs.
+// accessToken returns a token that checker accepts until issued+life. Its last
+// part makes it long enough to be found in logs.
 func accessToken(subject string, n int, issued time.Time) string {
 	return fmt.Sprintf("%s~%d~%d~access-token-of-%s", subject, n, issued.UnixNano(), subject)
 }
@@ -59,7 +59,7 @@ func (c *checker) Verify(_ context.Context, raw string) (*verify.Token, error) {
 	return t, nil
 }
 
-// provider issues "<subject>~<n>~refresh-token" and wants each back once.
+// A provider issues "<subject>~<n>~refresh-token" and accepts each once.
 type provider struct {
 	delay time.Duration // before it decides
 
@@ -148,7 +148,7 @@ func (p *provider) expect(t *testing.T, calls, reuse int) {
 	}
 }
 
-// world is an Auth with all that it needs, and what it has told of.
+// A world is an Auth, the provider and the Verifier behind it, and its events.
 type world struct {
 	*middleware.Auth
 	checker  *checker
@@ -183,7 +183,7 @@ func (w *world) saw(kind event.Kind) (n int) {
 	return n
 }
 
-// browser keeps cookies as browsers do, by name and Max-Age.
+// A browser stores cookies as browsers do, by name and Max-Age.
 type browser struct {
 	mu  sync.Mutex
 	jar map[string]stored
@@ -242,7 +242,7 @@ func (b *browser) request(method, path string) *http.Request {
 	return r
 }
 
-// do sends a request as the browser and keeps the cookies of the answer.
+// do sends a request as the browser and stores the cookies of the response.
 func (b *browser) do(h http.Handler, method, path string, headers ...string) *http.Response {
 	r := b.request(method, path)
 	for i := 0; i < len(headers); i += 2 {
@@ -259,7 +259,7 @@ func serve(h http.Handler, r *http.Request) *http.Response {
 	return rec.Result()
 }
 
-// whoami answers with the subject it finds.
+// whoami answers with the subject of the request's token.
 var whoami = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	subject := "nobody"
 	if t, ok := middleware.FromContext(r.Context()); ok {

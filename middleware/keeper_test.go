@@ -18,7 +18,7 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// keeper keeps the tokens of a provider behind handles.
+// A keeper is a [refresh.Keeper] of a provider's tokens.
 type keeper struct {
 	*provider
 
@@ -111,7 +111,7 @@ func newKeptWorld(set ...func(*middleware.Auth)) (*world, *keeper) {
 	return w, k
 }
 
-// seenBy answers with the header that a handler behind the gateway would see.
+// seenBy answers with the headers that a handler gets.
 var seenBy = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, r.Header.Get("Authorization"))
 })
@@ -283,7 +283,7 @@ func TestALoginThatDoesNotBeginIsNotKept(t *testing.T) {
 	})
 }
 
-// longHandles gives handles that are too long for cookies.
+// longHandles is a Keeper whose handles are too long for cookies.
 type longHandles struct{ *keeper }
 
 func (l *longHandles) Start(ctx context.Context, t refresh.Tokens, whose refresh.Identity) (refresh.Tokens, error) {
@@ -292,9 +292,9 @@ func (l *longHandles) Start(ctx context.Context, t refresh.Tokens, whose refresh
 	return t, err
 }
 
-// Another replica may have ended a login of which this one remembers what its
-// browser never got. The handles of that stand for nothing any more: it is not
-// the Keeper that is out of reach.
+// Another replica may have ended a login of which this one remembers a result
+// that the browser never got. The handles in that result have ended as well.
+// That is no failure of the Keeper.
 func TestALoginEndedElsewhereIsOverForWhoComesWithOldHandles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, k := newKeptWorld()

@@ -15,8 +15,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// A party is an application before a provider that fails as real ones do, with
-// nothing in between that is made for a test but the wire.
+// A party is an application with a provider that fails as real ones do. Only
+// the connection between them is made for the test.
 type party struct {
 	*refreshtest.Provider
 	auth *middleware.Auth
@@ -67,8 +67,8 @@ func (w *world) receive(t *testing.T, tokens refresh.Tokens) *browser {
 	return b
 }
 
-// wantCalls checks how often the provider was asked, and that it never saw a
-// refresh token that it had to take for a stolen one.
+// wantCalls checks how often the provider was called, and that it has detected
+// no reuse of a refresh token.
 func (p *party) wantCalls(t *testing.T, calls int) {
 	t.Helper()
 	if s := p.Stats(); s.Calls != calls || s.Reused != 0 {
@@ -76,8 +76,8 @@ func (p *party) wantCalls(t *testing.T, calls int) {
 	}
 }
 
-// wantKept checks that an answer sends the client away for a while and leaves
-// its login alone.
+// wantKept checks that a response is 503 with Retry-After, and that it leaves
+// the cookies of the login.
 func wantKept(t *testing.T, res *http.Response) {
 	t.Helper()
 	wantStatus(t, res, http.StatusServiceUnavailable)
@@ -91,9 +91,9 @@ func TestPromise02AnOutageOfAMinute(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault refreshtest.Fault
-		// A call that gets no answer is not given up before it has had twice the
-		// Timeout: until then it might still bring a rotation. The login that it is
-		// for can go on after that.
+		// A call that gets no answer is not given up before it has had twice
+		// the Timeout: until then it might still bring a rotation. The login
+		// that it is for can go on after that.
 		recovery time.Duration
 	}{
 		{"500", refreshtest.ServerError, 0},
@@ -112,7 +112,8 @@ func TestPromise02AnOutageOfAMinute(t *testing.T) {
 				<-time.After(2*time.Minute + 50*time.Second)
 				serveOK(t, p, due, "valid, before")
 				young := p.signIn(t, "young")
-				// The token of due comes within Ahead, and ends as the outage does.
+				// The token of due comes within Ahead, and ends as the outage
+				// does.
 				<-time.After(10 * time.Second)
 				begin := time.Now()
 				p.Fail(tt.fault, -1)
@@ -137,8 +138,8 @@ func TestPromise02AnOutageOfAMinute(t *testing.T) {
 				p.Fail(refreshtest.None, 0)
 				end := time.Now()
 				<-time.After(max(0, tt.recovery-time.Since(end)))
-				// The first request after it, for a login that has failed all the
-				// time and for those that have not been in need.
+				// The first request after it, for a login that has failed all
+				// the time and for those that have not been in need.
 				for name, b := range map[string]*browser{"ended": ended, "due": due, "young": young} {
 					serveOK(t, p, b, name+", after")
 				}
@@ -160,7 +161,7 @@ func serveOK(t *testing.T, p *party, b *browser, when string) {
 	}
 }
 
-// forget drops a cookie, as a browser does when its time has passed.
+// forget deletes a cookie, as a browser does after its Max-Age.
 func (b *browser) forget(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -233,7 +234,7 @@ func TestTokensInAnErrorAreNoSuccess(t *testing.T) {
 	})
 }
 
-// notified is a store that tells of changes, as one on Redis does.
+// A notified is a Store that is a [refresh.Watcher], as one on Redis is.
 type notified struct {
 	refreshtest.FaultyStore
 	mu      sync.Mutex
@@ -252,7 +253,7 @@ func newNotified() *notified {
 	return s
 }
 
-// tell tells those who watch key that it has changed.
+// tell notifies the watchers of key of a change.
 func (s *notified) tell(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,7 +267,7 @@ func (s *notified) tell(key string) {
 	}
 }
 
-// Watch takes the place of the FaultyStore's.
+// Watch is used instead of the FaultyStore's.
 func (s *notified) Watch(_ context.Context, key string) (<-chan struct{}, func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,8 +15,9 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// Slow handler answers 401 after its login was refreshed by other tabs and
-// grace is over: the replay presents the old refresh token to the provider.
+// A slow handler answers 401 after other tabs have refreshed the login and the
+// grace has ended. A replay would present the old refresh token to the
+// provider.
 func TestASlowHandlers401PresentsNoSpentRefreshToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -50,7 +51,8 @@ func TestASlowHandlers401PresentsNoSpentRefreshToken(t *testing.T) {
 	})
 }
 
-// Optional/KeepAlive with a refused refresh: cookies cleared before the handler.
+// Under Optional or KeepAlive the handler runs after a refused refresh. Its final
+// header clears the cookies, so the response must not be cached.
 func TestPromise07ClearedCookiesComeWithTheFinalHeaderToo(t *testing.T) {
 	for _, mode := range []string{"Optional", "KeepAlive"} {
 		t.Run(mode, func(t *testing.T) {
@@ -77,7 +79,8 @@ func TestPromise07ClearedCookiesComeWithTheFinalHeaderToo(t *testing.T) {
 	}
 }
 
-// A hop inside renew counts as arrival.
+// A second exchange of one request is no sign that the browser has the tokens
+// of the first.
 func TestPromise01AnswersMayBeLostInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -99,7 +102,8 @@ func TestPromise01AnswersMayBeLostInARow(t *testing.T) {
 	})
 }
 
-// A request under way with the former login clears the cookies of the new one.
+// A request under way with the former login must not clear the cookies of the
+// new one.
 func TestPromise02ALoserNeverClearsANewLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -126,7 +130,8 @@ func TestPromise02ALoserNeverClearsANewLogin(t *testing.T) {
 	})
 }
 
-// Clock ahead of the provider's: token good by leeway, but "due" at birth.
+// This machine's clock is ahead of the provider's: a new token is good by the
+// leeway, and due already.
 func TestAClockAheadOfTheProvidersCostsNoMoreRefreshes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -149,7 +154,8 @@ func TestAClockAheadOfTheProvidersCostsNoMoreRefreshes(t *testing.T) {
 	})
 }
 
-// New token signed by a key that is not known yet: the login is told 401.
+// A new token is signed by a key that is not known yet. The request must not be
+// answered with 401.
 func TestANewTokenWhoseKeyIsNotKnownYetIsNoSignOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(func(a *middleware.Auth) { a.LoginURL = "/login" })
@@ -169,7 +175,8 @@ func TestANewTokenWhoseKeyIsNotKnownYetIsNoSignOut(t *testing.T) {
 	})
 }
 
-// Early refresh fails slowly, then 401 → two waits in turn.
+// A background refresh fails slowly, and the handler answers 401. The request
+// must not wait for the provider twice.
 func TestPromise03NobodyWaitsForTheProviderTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()

@@ -19,8 +19,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// choosy answers 401 until it sees generation n of the access token, after the
-// rest of what it does.
+// choosy is a handler that answers 401 until it gets generation n of the access
+// token. Before, it does other work.
 func choosy(n int, then func(w http.ResponseWriter, r *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if t, ok := middleware.FromContext(r.Context()); ok && strings.Contains(t.Raw, fmt.Sprintf("~%d~", n)) {

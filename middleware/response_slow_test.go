@@ -18,8 +18,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// renewing serves h behind a login that is renewed at every request, over a
-// real connection.
+// renewing serves h, over a real connection, behind an Auth that refreshes the
+// login at every request.
 func renewing(t *testing.T, h http.HandlerFunc) (*http.Client, *http.Request) {
 	t.Helper()
 	return renewingIn(t, func(w http.ResponseWriter) http.ResponseWriter { return w }, h)
@@ -41,7 +41,8 @@ func renewingIn(t *testing.T, around func(http.ResponseWriter) http.ResponseWrit
 	return srv.Client(), r
 }
 
-// get returns the answer, its body, and the headers of 1xx answers before it.
+// get returns the response, its body, and the headers of the 1xx responses
+// before it.
 func get(t *testing.T, c *http.Client, r *http.Request) (*http.Response, string, []http.Header) {
 	t.Helper()
 	var early []http.Header
@@ -173,7 +174,7 @@ func TestAHandlerThatTakesTheConnectionOverGetsTheCookiesInItsHeader(t *testing.
 	}
 }
 
-// unwraps is a ResponseWriter that has no more than the way to another.
+// unwraps is a ResponseWriter with no other method than Unwrap.
 type unwraps struct{ http.ResponseWriter }
 
 func (u unwraps) Unwrap() http.ResponseWriter { return u.ResponseWriter }
@@ -185,7 +186,7 @@ func writeRaw(w *bufio.ReadWriter, h http.Header) {
 	_ = w.Flush()
 }
 
-// plain is a ResponseWriter that can do nothing more.
+// plain is a ResponseWriter without optional methods.
 type plain struct{ http.ResponseWriter }
 
 func TestAWriterPromisesNoMoreThanWhatItWraps(t *testing.T) {
@@ -213,8 +214,8 @@ func TestAPanicOfTheHandlerPassesThrough(t *testing.T) {
 	}
 }
 
-// A minute-long answer beside short lives: its cookies must not bring back the
-// tokens that it began with.
+// A response takes a minute while tokens live for less. Its cookies must not
+// bring back the tokens that it began with.
 func TestPromise05TheNewestWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()

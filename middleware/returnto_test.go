@@ -36,7 +36,7 @@ func TestReturnToStaysOnThisOrigin(t *testing.T) {
 	}
 }
 
-// The vectors that others have collected, with where a browser goes from them.
+// The URLs are published test vectors, with where a browser goes from each.
 func TestReturnToAgainstPublicVectors(t *testing.T) {
 	var vectors []struct {
 		Payload     string `json:"payload"`
@@ -64,7 +64,7 @@ func TestReturnToAgainstPublicVectors(t *testing.T) {
 	t.Logf("%d vectors, %d of them harmless paths that pass", len(vectors), passed)
 }
 
-// vectorsDir is where public test vectors lie, beside the checkout.
+// vectorsDir returns the folder of the published test vectors.
 func vectorsDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("VECTORS")

@@ -16,7 +16,7 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// named gives the tokens of a checker an ID and, where it has logins, a session.
+// named is a Verifier that gives the tokens of a checker an ID and a session.
 type named struct {
 	*checker
 	logins bool
@@ -49,7 +49,7 @@ func (w *world) tokenOf(t *testing.T, raw string) *verify.Token {
 	return token
 }
 
-// soon is a cut-off behind all that was issued by now.
+// soon returns a cut-off later than all tokens issued so far.
 func soon() time.Time { return time.Now().Truncate(time.Second).Add(time.Second) }
 
 func bearer(token string) *http.Request {
@@ -58,7 +58,7 @@ func bearer(token string) *http.Request {
 	return r
 }
 
-// Each way into the package meets a login that has been revoked.
+// Each handler of the package refuses a login that has been revoked.
 func TestARevokedLoginIsOverWhateverItAsksFor(t *testing.T) {
 	revocations := map[string]func(*world) error{
 		"by its name": func(w *world) error {
@@ -129,8 +129,8 @@ func wantNobody(t *testing.T) http.Handler {
 	})
 }
 
-// A login that began after the cut-off, and one that goes on without any, are
-// refreshed as ever.
+// A login that began after the cut-off is refreshed, and so is one without a
+// cut-off.
 func TestALoginThatIsYoungerThanACutOffGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(revoking(&refreshtest.FaultyStore{}, true))
@@ -150,8 +150,8 @@ func TestALoginThatIsYoungerThanACutOffGoesOn(t *testing.T) {
 	})
 }
 
-// The cut-off comes while the provider is asked: the tokens that it brings are
-// younger than the cut-off, and must not get to the browser all the same.
+// The login is revoked while the provider is called. The new tokens are younger
+// than the cut-off, and must not get to the browser all the same.
 func TestARefreshUnderWayDoesNotBringARevokedLoginBack(t *testing.T) {
 	for name, where := range map[string]func(w, elsewhere *world) *middleware.Revocations{
 		"revoked here":      func(w, _ *world) *middleware.Revocations { return w.Revocations },
@@ -204,8 +204,8 @@ func TestARefreshUnderWayDoesNotBringARevokedLoginBack(t *testing.T) {
 	}
 }
 
-// A page's requests that come together with an expired token cost the store as
-// little as the provider.
+// A page's requests with one expired token cost the Store as little as the
+// provider.
 func TestAStormCostsTheStoreAFewReads(t *testing.T) {
 	for _, logins := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -227,8 +227,8 @@ func TestAStormCostsTheStoreAFewReads(t *testing.T) {
 			}
 			wg.Wait()
 			w.provider.expect(t, 1, 0)
-			// Before and after the call: one round that begins it, and one for all
-			// who came after that one had begun.
+			// Before and after the call: one round that begins it, and one for
+			// all who came after that one had begun.
 			if got := reads(store) - before; got > 12 {
 				t.Errorf("%d Gets for one refresh, tokens naming their login: %t", got, logins)
 			}
@@ -236,8 +236,8 @@ func TestAStormCostsTheStoreAFewReads(t *testing.T) {
 	}
 }
 
-// A slow answer that holds an older renewal finds, at its end, tokens that were
-// fetched after the cut-off.
+// A slow response with an older renewal finds, at its end, tokens that were
+// issued after the cut-off.
 func TestASlowAnswerDoesNotBringARevokedLoginBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(revoking(&refreshtest.FaultyStore{}, false))
@@ -298,7 +298,7 @@ func TestARevokedTokenIsRefusedAndItsLoginRefreshed(t *testing.T) {
 	})
 }
 
-// A bearer token decides alone: the cookies beside it are another's, perhaps.
+// A bearer token decides alone. The cookies may be of another login.
 func TestARevokedBearerTokenClearsNoCookies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(revoking(&refreshtest.FaultyStore{}, true))
@@ -329,7 +329,8 @@ func TestARevokedTokenIsNotPassedOnByKeepAlive(t *testing.T) {
 		cookies := func(rw http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(rw, r.Header.Get("Authorization"), len(r.Cookies()))
 		}
-		// While the provider is down the handler gets nothing, and the login stays.
+		// While the provider is down the handler gets nothing, and the login
+		// stays.
 		w.provider.set(func(p *provider) { p.err = fmt.Errorf("test: down") })
 		res := b.do(w.KeepAlive(http.HandlerFunc(cookies)), "GET", "/")
 		wantCookies(t, res, 0)

@@ -31,8 +31,8 @@ func TestASignInUnderACutOffFails(t *testing.T) {
 	})
 }
 
-// Whoever signs in again at once has a token of the second in which the other
-// logins ended, and is signed in.
+// A user who signs in again at once has a token of the second in which the
+// other logins were revoked, and is signed in.
 func TestASignInJustAfterACutOff(t *testing.T) {
 	for _, logins := range []bool{false, true} {
 		t.Run(fmt.Sprint("tokens name their login: ", logins), func(t *testing.T) {
@@ -56,8 +56,8 @@ func TestASignInJustAfterACutOff(t *testing.T) {
 	}
 }
 
-// Who has signed in just after one cut-off is not safe from the next, whether or
-// not the issuer's clock is behind and the token so looks older than both.
+// A login that began just after one cut-off is revoked by the next, also if the
+// issuer's clock is slow and the token looks older than both.
 func TestALoginThatACutOffSparedEndsWithTheNext(t *testing.T) {
 	for _, session := range []string{"", "one-session"} {
 		for _, lag := range []time.Duration{0, 2 * time.Second, 5 * time.Minute} {
@@ -102,7 +102,8 @@ func TestALoginThatACutOffSparedEndsWithTheNext(t *testing.T) {
 	}
 }
 
-// What a thief has copied from a browser is dead when its user signs out.
+// A token that a thief has copied from a browser is revoked when its user signs
+// out.
 func TestSignOutRevokesTheAccessToken(t *testing.T) {
 	for _, logins := range []bool{false, true} {
 		t.Run(fmt.Sprint("tokens name their login: ", logins), func(t *testing.T) {
@@ -120,14 +121,16 @@ func TestSignOutRevokesTheAccessToken(t *testing.T) {
 				}
 				wantStatus(t, b.do(w.Logout(nil), "POST", "/"), 204)
 				wantStatus(t, serve(w.Require(whoami), bearer(second)), 401)
-				// A request that was under way leaves alone what the browser has now.
+				// A request that was under way leaves alone what the browser
+				// has now.
 				late := b.request("GET", "/")
 				late.AddCookie(&http.Cookie{Name: "__Host-accessToken", Value: second})
 				late.AddCookie(&http.Cookie{Name: "__Host-refreshToken", Value: "ann~1~refresh-token"})
 				res := serve(w.Require(whoami), late)
 				wantStatus(t, res, 401)
 				wantCookies(t, res, 0)
-				// The provider may sign in again at once, and call the login the same.
+				// The provider may sign in again at once, and call the login
+				// the same.
 				again := w.signIn(t, "ann")
 				<-time.After(10 * time.Second)
 				wantStatus(t, serve(elsewhere.Require(whoami), bearer(second)), 401)
@@ -142,8 +145,8 @@ func TestSignOutRevokesTheAccessToken(t *testing.T) {
 	}
 }
 
-// Anybody can send an expired token that says anything: signing out with one
-// ends nobody's login.
+// Anybody can send an expired token with any claims. Signing out with one ends
+// no login.
 func TestSignOutBelievesOnlyVerifiedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(revoking(&refreshtest.FaultyStore{}, true))
@@ -156,8 +159,8 @@ func TestSignOutBelievesOnlyVerifiedTokens(t *testing.T) {
 	})
 }
 
-// What an expired token says is not signed by anybody, as far as is known, and
-// so a login does not get past a cut-off on the word of one.
+// The signature of an expired token has not been verified. So its iat does not
+// prove that its login is younger than a cut-off.
 func TestALoginUnderACutOffHasToProveItsAge(t *testing.T) {
 	for name, test := range map[string]struct {
 		access string // in the cookie; "real" for the one that the login has
@@ -196,7 +199,7 @@ func TestALoginUnderACutOffHasToProveItsAge(t *testing.T) {
 	}
 }
 
-// prover takes the tokens numbered 99 for forged ones.
+// prover is a Verifier for which the tokens numbered 99 are forged.
 type prover struct{ named }
 
 func (p prover) VerifyExpired(ctx context.Context, raw string) (*verify.Token, error) {
@@ -207,7 +210,7 @@ func (p prover) VerifyExpired(ctx context.Context, raw string) (*verify.Token, e
 	return t, nil
 }
 
-// Promise 2 holds for this store as well.
+// Promise 2 holds for the Store of Revocations as well.
 func TestPromise02AStoreOfRevocationsThatIsDownEndsNoLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}
@@ -227,8 +230,8 @@ func TestPromise02AStoreOfRevocationsThatIsDownEndsNoLogin(t *testing.T) {
 	})
 }
 
-// lagging takes tokens for older than they are, as from an issuer whose clock is
-// behind: their iat is what counts against a cut-off.
+// lagging is a Verifier that sets the iat of tokens back, as an issuer does
+// whose clock is slow.
 func lagging(c *checker, lag time.Duration, session string) middleware.Verifier {
 	return middleware.VerifierFunc(func(ctx context.Context, raw string) (*verify.Token, error) {
 		token, err := c.Verify(ctx, raw)
@@ -239,8 +242,8 @@ func lagging(c *checker, lag time.Duration, session string) middleware.Verifier 
 	})
 }
 
-// Who signs out and in again is signed in, although the provider's clock is
-// behind and its session, whose name the tokens bear, is the same.
+// A user who signs out and in again is signed in, although the provider's clock
+// is slow and the tokens have the name of the same session.
 func TestAnIssuerWhoseClockIsBehindKeepsNobodyOut(t *testing.T) {
 	for _, session := range []string{"", "one-session"} {
 		for _, lag := range []time.Duration{0, 2 * time.Second, 30 * time.Second, 5 * time.Minute} {
@@ -286,8 +289,8 @@ func TestAnIssuerWhoseClockIsBehindKeepsNobodyOut(t *testing.T) {
 	}
 }
 
-// What is older than any clock explains, and what was revoked by itself, begins
-// no login.
+// A token that is older than any slow clock explains begins no login, and
+// neither does a token that was revoked by itself.
 func TestASignInWithATokenThatIsNotNewFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(func(a *middleware.Auth) { a.Revocations = &middleware.Revocations{Store: new(refresh.MemoryStore)} })

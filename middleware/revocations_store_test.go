@@ -16,7 +16,7 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// reads returns how often store has been asked for a value.
+// reads returns the number of Gets of store.
 func reads(store *refreshtest.FaultyStore) int {
 	gets, _ := store.Count()
 	return gets
@@ -50,7 +50,8 @@ func TestAnAnswerIsAskedForOncePerLoginAndCacheFor(t *testing.T) {
 	})
 }
 
-// When an answer ages out, who asks waits; the others go on with the old one.
+// When an answer is no longer fresh, one request waits for a new one. The
+// others use the old one.
 func TestOneAsksWhileOthersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}
@@ -72,8 +73,8 @@ func TestOneAsksWhileOthersGoOn(t *testing.T) {
 	})
 }
 
-// An answer that is under way may be older than a cut-off. What lasts, such as a
-// sign-in, does not go by it.
+// A running Get may be older than a cut-off. A sign-in, whose result lasts,
+// does not use it.
 func TestASignInAsksAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}
@@ -169,7 +170,7 @@ func TestRevocationsWithoutACacheAskEachTime(t *testing.T) {
 	})
 }
 
-// An error would have the caller believe that other replicas do not know.
+// An error would tell the caller that other replicas do not know of it.
 func TestARevocationWhoseAnswerIsLostHasBeenMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}
@@ -185,7 +186,7 @@ func TestARevocationWhoseAnswerIsLostHasBeenMade(t *testing.T) {
 	})
 }
 
-// As many revoke at once as a subject has tokens, each at a replica of its own.
+// Forty replicas revoke tokens of one login at once.
 func TestManyRevocationsOfOneLoginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}

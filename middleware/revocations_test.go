@@ -16,7 +16,7 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
-// tokenOfAnn is a token that was issued just now.
+// tokenOfAnn returns a token that was issued just now.
 func tokenOfAnn(change ...func(*verify.Token)) *verify.Token {
 	t := &verify.Token{
 		Raw: "header.payload-of-the-token.signature", Issuer: "https://issuer.test", Subject: "ann", ID: "id-1", Session: "session-1",
@@ -189,7 +189,8 @@ func TestALoginOfWhichVeryManyTokensAreRevokedIsOver(t *testing.T) {
 	})
 }
 
-// A hundred revocations of one login at a time, in three replicas: none is lost.
+// A hundred revocations of one login at a time, in three replicas: none is
+// lost.
 func TestRevocationsAtOnceAreAllKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &refreshtest.FaultyStore{}

@@ -42,8 +42,8 @@ func TestWrongConfigurationIsOneLineThatNamesTheField(t *testing.T) {
 		{&middleware.Auth{Verifier: good, Refresher: &refresh.OAuth2{}}, "Auth.Refresher: refresh: OAuth2."},
 		{&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{Refresher: &cognito.Pool{}}}, "Auth.Refresher: cognito: Pool."},
 
-		// What would sign users out, or not sign them out, as soon as there are two
-		// replicas.
+		// What would sign users out, or not sign them out, as soon as there are
+		// two replicas.
 		{
 			&middleware.Auth{Verifier: good, Refresher: &refresh.Coordinator{
 				Store: shared, Refresher: &local.Issuer{URL: "https://shop.test", Audience: []string{"shop"}},
@@ -78,7 +78,7 @@ func TestWrongConfigurationIsOneLineThatNamesTheField(t *testing.T) {
 	}
 }
 
-// What is right for one process, or for many, is not refused.
+// A configuration that is right for one process, or for many, is accepted.
 func TestStoresThatFitTogether(t *testing.T) {
 	good := middleware.VerifierFunc(func(context.Context, string) (*verify.Token, error) { return nil, verify.ErrInvalid })
 	shared := new(refreshtest.FaultyStore)
@@ -107,7 +107,8 @@ func TestStoresThatFitTogether(t *testing.T) {
 	}
 }
 
-// A revocation at one replica holds at the others without a word about its Store.
+// A revocation at one replica counts at the others although Revocations.Store
+// is not set.
 func TestRevocationsAreInTheStoreOfTheLogins(t *testing.T) {
 	for name, refresher := range map[string]func(p *provider, s refresh.Store) refresh.Refresher{
 		"a Coordinator's": func(p *provider, s refresh.Store) refresh.Refresher {
