@@ -199,11 +199,13 @@ func (a *Auth) examine(r *http.Request, d *decision, c *credential, m mode) (sta
 	if err == nil {
 		err = a.checkRevoked(d.Context, d.token)
 	}
+	if a.coordinator != nil && (err == nil || errors.Is(err, verify.ErrExpired)) {
+		a.markArrived(r, d, c, d.token)
+	}
 	switch {
 	case err == nil && a.coordinator == nil:
 		return good, d.token, nil
 	case err == nil:
-		a.markArrived(c)
 		switch {
 		case !a.isDueIn(r, d.token):
 			return good, d.token, nil
@@ -249,7 +251,7 @@ func (a *Auth) examinePassively(r *http.Request, d *decision, c *credential) (st
 	if a.coordinator == nil || c.held.Refresh == "" || d.crossOrigin {
 		return good, nil, nil
 	}
-	a.markArrived(c)
+	a.markArrived(r, d, c, old)
 	expiry, ok := a.policy.Marker(r)
 	if ok && !d.revoked && (expiry.IsZero() || time.Now().Before(expiry)) {
 		return good, nil, nil // signed out, or not due
@@ -277,6 +279,7 @@ func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode)
 		if old, err = a.ownerToken(d.Context, c.held); err != nil {
 			return refused, nil, err
 		}
+		a.markArrived(r, d, c, old)
 	}
 	if m == again && old != nil && !isOld(old) {
 		return refused, nil, errTokenNew
@@ -284,6 +287,18 @@ func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode)
 	return ended, old, nil
 }
 
-// markArrived tells the Coordinator that the browser has received the tokens of
-// c.
-func (a *Auth) markArrived(c *credential) { a.coordinator.Presented(c.held.Access) }
+// markArrived tells the Coordinator that the browser has received the tokens of c.
+// Their access token is t, where it is known already. Tokens that strangers may
+// have made up are not told of.
+func (a *Auth) markArrived(r *http.Request, d *decision, c *credential, t *verify.Token) {
+	if !a.coordinator.FirstSight(c.held.Access) {
+		return
+	}
+	if t == nil {
+		t, _ = a.ownerToken(d.Context, c.held)
+	}
+	if t != nil && a.isSigned(t) {
+		a.complete(r, c)
+		a.coordinator.MarkArrived(c.held)
+	}
+}

@@ -95,14 +95,14 @@ func (a *Auth) isSigned(t *verify.Token) bool {
 	return err == nil
 }
 
-// ownerTimeout is how long a sign-out looks for whose login it ends, for its event
-// alone.
+// ownerTimeout is how long a sign-out looks for whose login it ends, for its event,
+// and for how long the end is recorded.
 const ownerTimeout = 250 * time.Millisecond
 
 // owner returns the access token of a login that is about to be ended, or nil if
 // it says nothing or cannot be found out in time.
 func (a *Auth) owner(ctx context.Context, t refresh.Tokens) *verify.Token {
-	if a.Observe == nil || t.Access == "" {
+	if t.Access == "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ownerTimeout)

@@ -54,7 +54,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 	}
 	if err := a.policy.Write(w, r, t); err != nil {
 		if a.keeper != nil {
-			_ = a.revoke(r, t) // no browser will get the handles
+			_ = a.revoke(r, t, token) // no browser will get the handles
 		}
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
@@ -75,10 +75,10 @@ func (a *Auth) replace(r *http.Request, new *verify.Token, t refresh.Tokens) {
 	if old == nil || sameSubject(old, new) == nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 		defer cancel()
-		_ = a.coordinator.Replace(ctx, held) // on an error a Keeper lists the old login until it is idle
+		_ = a.coordinator.Replace(ctx, a.untilForgotten(held, old)) // on an error a Keeper lists the old login until it is idle
 		return
 	}
-	_ = a.revoke(r, held) // an error does not undo the new login
+	_ = a.revoke(r, held, old) // an error does not undo the new login
 }
 
 // SignOut ends the login in the request's cookies. It clears the cookies on w,
@@ -96,14 +96,15 @@ func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	old := a.owner(r.Context(), held) // first, as revoke makes handles invalid
-	err := a.revoke(r, held)
+	err := a.revoke(r, held, old)
 	e := event.Event{Kind: event.SignedOut, Level: event.LevelOf(err), Err: err}
 	a.nameOwner(&e, old)
 	a.Observe.Tell(r.Context(), e)
 }
 
-// revoke ends the login of t. It goes on if the client goes.
-func (a *Auth) revoke(r *http.Request, t refresh.Tokens) error {
+// revoke ends the login of t, the access token of which is old, where that is known.
+// It goes on if the client goes.
+func (a *Auth) revoke(r *http.Request, t refresh.Tokens, old *verify.Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
 	if a.coordinator == nil {
@@ -113,10 +114,27 @@ func (a *Auth) revoke(r *http.Request, t refresh.Tokens) error {
 	var err error
 	var access sync.WaitGroup
 	access.Go(func() { err = a.revokeAccess(ctx, t) })
-	failed := a.coordinator.Revoke(ctx, t)
+	failed := a.coordinator.Revoke(ctx, a.untilForgotten(t, old))
 	access.Wait()
 	if !errors.Is(failed, refresh.ErrDenied) { // else the login had ended already
 		err = errors.Join(err, failed)
 	}
 	return err
+}
+
+// unprovenLife is how long the end of a login is recorded whose tokens may be made
+// up: see [refresh.Coordinator.Revoke].
+const unprovenLife = 24 * time.Hour
+
+// untilForgotten returns t, the access token of which is old, with a RefreshExpiry:
+// the end of its login is recorded until then, for as long as a browser may keep the
+// cookies. Strangers, who can neither seal cookies nor sign an access token, get less.
+func (a *Auth) untilForgotten(t refresh.Tokens, old *verify.Token) refresh.Tokens {
+	switch {
+	case a.policy.Keys == nil && (old == nil || !a.isSigned(old)):
+		t.RefreshExpiry = time.Now().Add(unprovenLife)
+	case t.RefreshExpiry.IsZero() && a.policy.Lifetime > 0:
+		t.RefreshExpiry = time.Now().Add(a.policy.Lifetime)
+	}
+	return t
 }

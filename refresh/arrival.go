@@ -2,90 +2,107 @@ package refresh
 
 import (
 	"context"
-	"hash/maphash"
-	"sync/atomic"
+	"time"
 )
 
-// Presented tells that a client has sent this access token in a cookie: so the
-// tokens that came with it have arrived, and Grace begins for the older ones.
-// It costs a few nanoseconds where nothing waits for that.
-func (c *Coordinator) Presented(access string) {
+// FirstSight reports whether it is news to this process that a client has access,
+// an access token or its handle: then [Coordinator.MarkArrived] is to be told, once
+// the token has been verified. It costs a few nanoseconds where nothing waits for
+// that. With a Store it remembers that it was asked, as far as there is room.
+func (c *Coordinator) FirstSight(access string) bool {
 	c.init()
-	awaited := c.book.presented(access)
-	if c.sh != nil && c.sight.first(access) || c.sh == nil && awaited && c.arriver != nil {
-		c.tellArrival(access)
+	if c.all == nil && c.arrivals.waiting.Load() == 0 {
+		return false
+	}
+	return c.arrivals.first(access)
+}
+
+// MarkArrived says that a client has presented t, in cookies: so they have arrived,
+// and Grace begins for the older tokens of the login. It costs the Store one write.
+// The refresh token may be missing where its cookie does not travel: then other
+// replicas learn of the arrival at the next refresh. The tokens must have been
+// verified, as strangers could fill the Store otherwise.
+func (c *Coordinator) MarkArrived(t Tokens) {
+	c.init()
+	if known := c.markIfExpected(t); !known && c.all != nil {
+		c.tellLater(t, false)
 	}
 }
 
-// tellArrival lets older tokens' time run out in the Store as well. It is only
-// for that, and is left undone where much else is under way.
-func (c *Coordinator) tellArrival(access string) {
+// markIfExpected is MarkArrived for tokens that this process has given out, and
+// reports whether they are such.
+func (c *Coordinator) markIfExpected(t Tokens) bool {
+	led, known := c.arrivals.take(t.Access)
+	for _, l := range led {
+		// Once: a later sight must not lengthen that.
+		_, _ = c.own.Swap(context.Background(), l.key, l.record, l.record, c.own.grace)
+	}
+	if known && (c.all != nil || c.arriver != nil) {
+		c.tellLater(t, true)
+	}
+	return known
+}
+
+// tellLater calls tellArrival beside the request. Where much else is under way, it is
+// left undone: it only makes records live longer.
+func (c *Coordinator) tellLater(t Tokens, known bool) {
+	again := func() {
+		c.arrivals.forget(t.Access)
+		if known {
+			c.arrivals.expect(t.Access, nil)
+		}
+	}
 	select {
-	case c.sight.busy <- struct{}{}:
+	case c.arrivals.busy <- struct{}{}:
 	default:
-		c.sight.forget(access)
+		again()
 		return
 	}
-	started := c.book.whileOpen(func() {
+	started := c.flights.whileOpen(func() {
 		c.wg.Go(func() {
-			defer func() { <-c.sight.busy }()
-			if err := c.arrived(context.Background(), access); err != nil {
-				c.sight.forget(access)
-				c.degraded(context.Background(), err)
+			defer func() { <-c.arrivals.busy }()
+			if err := c.tellArrival(context.Background(), t, known); err != nil {
+				again()
+				c.observeStore(context.Background(), err)
 			}
 		})
 	})
 	if !started {
-		<-c.sight.busy
+		<-c.arrivals.busy
 	}
 }
 
-// arrived passes the word on to the Store and to a Refresher that wants to know.
-func (c *Coordinator) arrived(ctx context.Context, access string) (err error) {
-	if c.sh != nil {
-		news, err := c.sh.arrived(ctx, access)
-		if err != nil || !news {
+// tellArrival records that t was presented, for all that follow a result to t, and
+// tells a Refresher that wants to know.
+func (c *Coordinator) tellArrival(ctx context.Context, t Tokens, news bool) (err error) {
+	if c.all != nil && t.Refresh != "" {
+		var none []byte // as a rule there is no record
+		err := update(ctx, c.all, recordKey(t.Refresh), &none, func(old []byte) ([]byte, time.Duration, error) {
+			r := record(old)
+			if r.kind() == ended || !r.presentedAt().IsZero() {
+				return old, 0, nil
+			}
+			news = true
+			return r.markPresented(time.Now()), c.all.keep, nil
+		})
+		if err != nil {
 			return err
 		}
 	}
-	if c.arriver == nil {
+	if !news || c.arriver == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
-	defer caught(&err, "Refresher")
-	return c.arriver.Arrived(ctx, access)
+	defer recovered(&err, "Refresher")
+	return c.arriver.Arrived(ctx, t.Access)
 }
 
-// sight remembers which access tokens this process has seen. It forgets when it
-// likes, which costs one look at the Store.
-type sight struct {
-	seed  maphash.Seed
-	slots []atomic.Uint64
-	busy  chan struct{}
-}
-
-func (s *sight) open(shared bool) {
-	s.seed = maphash.MakeSeed()
-	s.busy = make(chan struct{}, 64)
-	s.slots = make([]atomic.Uint64, 1)
-	if shared {
-		s.slots = make([]atomic.Uint64, 1<<15)
+// markPresented returns r, or a new record, with the time at which its refresh token
+// was presented.
+func (r record) markPresented(at time.Time) record {
+	if r.kind() == 0 {
+		return newRecord(presented, at)
 	}
-}
-
-func (s *sight) slot(access string) (*atomic.Uint64, uint64) {
-	h := maphash.String(s.seed, access) | 1
-	return &s.slots[(h>>1)%uint64(len(s.slots))], h
-}
-
-// first tells whether access is seen for the first time, as far as is remembered.
-func (s *sight) first(access string) bool {
-	slot, h := s.slot(access)
-	return slot.Load() != h && slot.Swap(h) != h
-}
-
-func (s *sight) forget(access string) {
-	slot, h := s.slot(access)
-	slot.CompareAndSwap(h, 0)
+	return newRecordAt(r.at(), r[0], at, r[recordHeader:]...)
 }

@@ -22,18 +22,19 @@ func busy(t *testing.T, what string, err error) {
 func TestPromise09RefreshesUnderWayAreBounded(t *testing.T) {
 	c := &Coordinator{Refresher: Func(func(context.Context, Tokens) (Tokens, error) { return Tokens{}, ErrNoAnswer })}
 	c.init()
-	wait := func(*call) {} // a call that does not come back
+	stays := func(*flight) {} // a flight that does not end
+	now := time.Now()
 	one := Tokens{Access: "a", Refresh: "one"}
 	for i := range 100_000 {
-		if _, _, err := c.book.enter(one, true, wait); err != nil {
+		if _, err := c.flights.join(one, now, stays); err != nil {
 			t.Fatalf("caller %d of one refresh token: %v", i, err)
 		}
 	}
-	_, _, err := c.book.enter(one, true, wait)
+	_, err := c.flights.join(one, now, stays)
 	busy(t, "one caller more", err)
 
 	for i := range 16_384 - 1 {
-		if _, _, err := c.book.enter(Tokens{Access: "a", Refresh: strconv.Itoa(i)}, true, wait); err != nil {
+		if _, err := c.flights.join(Tokens{Access: "a", Refresh: strconv.Itoa(i)}, now, stays); err != nil {
 			t.Fatalf("refresh token %d: %v", i, err)
 		}
 	}

@@ -1,66 +1,152 @@
 package refresh
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"time"
 )
 
-// A claim is ours to ask the provider with a refresh token, on behalf of all: the
-// record that stands in the store meanwhile.
+// A claim gives its flight the right to ask the provider with a refresh token. It
+// stands beside the record of that token, names the flight and the tokens in that
+// record, and lapses by itself. It is spent when the record holds other tokens: so
+// it need not be taken away after a result.
 type claim struct {
-	record
-	was  record        // what stood in its place
-	life time.Duration // how long it stands that is not renewed, early in the call
-
-	inherited bool // it follows on another's that has run out, and has left no answer
+	key    string
+	record record
+	life   time.Duration // early in the call, if it is not renewed
 }
 
-// An inheritedKey is in the context of a call under such a claim: a Refresher may
-// have a Coordinator of its own, whose claim has run out in the same moment.
-type inheritedKey struct{}
-
-// maxClaim is how long a claim holds others back whose replica has died early in
-// its call. The provider may have exchanged the token: who waits must be able to ask
-// again within its grace, of which ten seconds are the shortest that providers
-// recommend. Later in a call a claim lives longer, as others could only do harm.
+// maxClaim is the longest life of a claim early in a call. Its replica may have died
+// when the provider had exchanged the token. Others must be able to ask again within
+// the provider's grace, for which ten seconds are the least that is recommended.
+// Late in a call a claim lives longer, as others could only do harm.
 const maxClaim = 5 * time.Second
 
-// maxInherited is the same for a claim that follows on one which has gone without a
-// result: should this replica die as well, a third must be in time for that grace.
-const maxInherited = 3 * time.Second
+// maxTakeover is the longest life of a claim that takes the place of one which has
+// lapsed. It is shorter so that, if this replica dies as well, a third can ask within
+// that grace.
+const maxTakeover = 3 * time.Second
 
-// newClaim returns a claim that no other replica makes. Where the provider does not
-// rotate, it takes the place of a result, and keeps it: there is no grace to be in
-// time for.
-func (s *shared) newClaim(was record, inherited bool) claim {
+const (
+	ownerSize   = 16
+	versionSize = 16
+)
+
+func newOwner() []byte {
 	owner := make([]byte, ownerSize)
 	_, _ = rand.Read(owner) // it never returns an error
-	life := s.claim
-	switch {
-	case was.kind() == replaced:
-		owner = append(owner, was[recordHeader:]...)
-		life = s.tell
-	case inherited:
-		life = min(life, maxInherited)
-	}
-	return claim{newRecord(claimed, owner), was, life, inherited}
+	return owner
 }
 
-// renewClaim keeps a claim alive until ctx ends: where the store is slow, or the
-// provider, it must not run out before the answer stands in its place.
-func (s *shared) renewClaim(ctx context.Context, old Tokens, c claim) {
-	key := storeKey("refresh", old.Refresh)
-	for times := 1; ; times++ {
+// newClaim returns a claim of t, the record of which is r.
+func (l *ledger) newClaim(owner []byte, t Tokens, r record, takeover bool) claim {
+	version := sha256.Sum256(r.tokens())
+	life := l.life
+	switch {
+	case r.kind() == exchanged: // the provider does not rotate: there is no grace to be in time for
+		life = l.late
+	case takeover:
+		life = l.takeover
+	}
+	v := append(append([]byte{claimed}, owner...), version[:versionSize]...)
+	return claim{StoreKey("refresh.claim", t.Refresh), v, life}
+}
+
+// claim reports whether the claim c is there now: this one, and no other's. It also
+// reports whether there may have been another one since the record was read, so that
+// the record is to be read again under this claim.
+func (l *ledger) claim(ctx context.Context, c claim) (owned, again bool, err error) {
+	owned, err = l.Swap(ctx, c.key, nil, c.record, c.life)
+	if owned || err != nil {
+		return owned, false, err
+	}
+	there, err := l.get(ctx, c.key)
+	switch {
+	case err != nil:
+		return false, false, err
+	case !bytes.Equal(there, c.record) && !spent(there, c):
+		return false, false, nil
+	}
+	// It is c, which is renewed, or it has been released since, or is spent.
+	owned, err = l.Swap(ctx, c.key, there, c.record, c.life)
+	return owned, true, err
+}
+
+// spent reports whether a claim was for other tokens than c is.
+func spent(there record, c claim) bool {
+	const version = 1 + ownerSize
+	return len(there) < version || !bytes.Equal(there[version:], c.record[version:])
+}
+
+// renewClaim keeps a claim alive until ctx ends: where the Store or the provider is
+// slow, it must not lapse before the result is there.
+func (l *ledger) renewClaim(ctx context.Context, c claim) {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(min(s.claim, c.life) / 3):
+		case <-time.After(min(l.life, c.life) / 3):
 		}
 		life := c.life
-		if times >= 3 {
-			life = s.tell // too late to ask again: the answer is the best hope
+		if n >= 3 {
+			life = l.late // too late to ask again: the answer is the best hope
 		}
-		_, _ = s.swap(ctx, key, c.record, c.record, life)
+		_, _ = l.Swap(ctx, c.key, c.record, c.record, life)
 	}
 }
+
+// release takes a claim away. If this fails, it lapses.
+func (l *ledger) release(ctx context.Context, c claim) {
+	_, _ = l.Swap(ctx, c.key, c.record, nil, 0)
+}
+
+// await waits until the record of a refresh token is another than r, or the claim of
+// it is gone.
+func (l *ledger) await(ctx context.Context, claimKey, refreshToken string, r record) error {
+	key := recordKey(refreshToken)
+	var changed <-chan struct{}
+	if w, ok := l.store.(Watcher); ok {
+		c, stop, err := w.Watch(ctx, key)
+		if err == nil {
+			changed = c
+			defer stop()
+		}
+	}
+	begin := time.Now()
+	for next := begin; ; {
+		var now, claim record
+		err := l.retryBriefly(ctx, func() (err error) {
+			if now, err = l.get(ctx, key); err == nil && !time.Now().Before(next) {
+				claim, err = l.get(ctx, claimKey)
+			}
+			return err
+		})
+		switch {
+		case err != nil || !bytes.Equal(now, r):
+			return err
+		case !time.Now().Before(next):
+			if claim == nil {
+				return nil
+			}
+			next = time.Now().Add(maxAwait)
+		}
+		// Seldom enough to spare the Store, often enough that a wait is not made
+		// longer by more than a tenth.
+		pause := min(max(5*time.Millisecond, time.Since(begin)/10), maxAwait)
+		select {
+		case _, open := <-changed:
+			if !open {
+				changed = nil
+			}
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// maxAwait is the longest time between two looks at a record, and the time between
+// two at a claim.
+const maxAwait = 250 * time.Millisecond

@@ -3,11 +3,12 @@ package refresh
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
@@ -54,12 +55,13 @@ type Coordinator struct {
 	// Grace is how long old tokens are still answered with the newest ones after
 	// these have been presented for the first time: the time in which requests
 	// that were under way can arrive. The clocks of replicas may differ by half of
-	// it. Default 30 s; negative: none.
+	// it, by which it is longer with a Store. Default 30 s; negative: none.
 	Grace time.Duration
 
 	// Keep is how long old tokens are answered with the newest ones while these
 	// have not been presented: the time in which a browser whose answer was lost
-	// can come back. Default 24 h; negative: none.
+	// can come back. A Store holds each result for that long. Default 24 h;
+	// negative: none.
 	Keep time.Duration
 
 	// Timeout is how long one caller waits. Default 5 s.
@@ -69,13 +71,16 @@ type Coordinator struct {
 	// and the next caller gets it at once.
 	Timeout time.Duration
 
-	once  sync.Once
-	sh    *shared // nil without a Store
-	sight sight
-	wait  time.Duration // Timeout or its default
-	book  book
+	once sync.Once
+	wait time.Duration // Timeout or its default
 
-	arriver Arriver // the Refresher, if it is one
+	own      *ledger // of this process
+	all      *ledger // of all replicas; nil without a Store
+	flights  flights
+	held     held
+	arrivals arrivals
+	onlyHere *lru.Cache[string, struct{}] // new access tokens that the Store has not been told of
+	arriver  Arriver                      // the Refresher, if it is one
 
 	fallback event.Fallback // where Observe is nil
 
@@ -94,11 +99,9 @@ const (
 // Bounds that keep a flood of made-up refresh tokens, or a provider that does
 // not answer, from taking the process with it.
 const (
-	maxCalls    = 16384  // refresh tokens waiting for the provider
-	maxAtOnce   = 1024   // of these, at the provider at the same time
-	maxJoined   = 100000 // callers waiting for one call
-	maxBook     = 65536  // refresh tokens of which a successor is remembered
-	maxRefusals = 4096   // refresh tokens that have been refused
+	maxCalls  = 16384  // refresh tokens waiting for the provider
+	maxAtOnce = 1024   // of these, at the provider at the same time
+	maxJoined = 100000 // callers waiting for one call
 )
 
 // refusalLife is how long a refusal is given to others with the same refresh
@@ -117,20 +120,24 @@ func (c *Coordinator) init() {
 		if c.Timeout > 0 {
 			c.wait = c.Timeout
 		}
+		grace, keep := max(0, cmp.Or(c.Grace, DefaultGrace)), max(0, cmp.Or(c.Keep, DefaultKeep))
+		keep = max(keep, grace)
 		c.slots = make(chan struct{}, maxAtOnce)
 		c.closing = make(chan struct{})
 		c.arriver, _ = c.Refresher.(Arriver)
-		grace, keep := max(0, cmp.Or(c.Grace, DefaultGrace)), max(0, cmp.Or(c.Keep, DefaultKeep))
-		keep = max(keep, grace)
-		c.book.open(grace, keep, c.Store != nil)
+		c.flights.open()
+		c.arrivals.open()
+		// The sizes are constants above zero: the only error there is.
+		c.onlyHere, _ = lru.New[string, struct{}](maxLogins)
+		// A call takes less time than its claim in this process lives.
+		c.own = &ledger{store: newOwnStore(), grace: grace, keep: keep, life: 3 * c.wait, takeover: 3 * c.wait, late: 3 * c.wait, private: true}
 		if c.Store != nil {
-			c.sh = &shared{
+			c.all = &ledger{
 				store: c.Store, grace: grace, keep: keep,
-				claim: min(3*c.wait, maxClaim), tell: 3 * c.wait, op: min(time.Second, c.wait/4),
-				apart: grace / 2, patience: min(c.wait/2, maxPatience),
+				life: min(3*c.wait, maxClaim), takeover: min(3*c.wait, maxTakeover), late: 3 * c.wait,
+				op: min(time.Second, c.wait/4), apart: grace / 2, patience: min(c.wait/2, maxPatience),
 			}
 		}
-		c.sight.open(c.sh != nil)
 	})
 }
 
@@ -169,11 +176,12 @@ func (c *Coordinator) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 // own: until the Renewal is released, which it has to be, it tells what has become
 // of the login. Errors are those of Refresh.
 func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
-	return c.renew(ctx, old, true)
+	return c.renew(ctx, old, time.Now())
 }
 
-// renew is Renew; sent tells that old come from a client, and so have arrived.
-func (c *Coordinator) renew(ctx context.Context, old Tokens, sent bool) (*Renewal, error) {
+// renew is Renew for tokens that a client has presented at a time, or has not, if
+// that is zero.
+func (c *Coordinator) renew(ctx context.Context, old Tokens, presentedAt time.Time) (*Renewal, error) {
 	c.init()
 	if c.Refresher == nil {
 		return nil, errNoRefresher
@@ -181,114 +189,39 @@ func (c *Coordinator) renew(ctx context.Context, old Tokens, sent bool) (*Renewa
 	if old.Refresh == "" {
 		return nil, fmt.Errorf("%w: there is no refresh token", ErrDenied)
 	}
+	if !presentedAt.IsZero() {
+		c.markIfExpected(old)
+	}
 	detached := context.WithoutCancel(ctx) // keeps the values (traces), not the end
-	r, k, err := c.book.enter(old, sent, func(k *call) {
-		c.wg.Go(func() { c.run(detached, k) })
+	f, err := c.flights.join(old, presentedAt, func(f *flight) {
+		c.wg.Go(func() { c.run(detached, f) })
 	})
-	if sent && c.sh != nil && old.Access != "" && c.sight.first(old.Access) {
-		c.tellArrival(old.Access)
-	}
-	if r != nil {
-		r.c = c
-	}
-	if r != nil || err != nil {
-		return r, err
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.wait, errWaited)
 	defer cancel()
 	select {
-	case <-k.done:
+	case <-f.done:
+		return c.renewal(f)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("refresh: stopped waiting for the provider: %w", context.Cause(ctx))
 	}
-	if k.err != nil {
-		return nil, k.err
-	}
-	return c.hold(k)
 }
 
 // errWaited distinguishes a caller's end of patience from a client that left.
 var errWaited = errors.New("the time for it has passed")
 
-// run asks for new tokens and writes the answer into the book.
-func (c *Coordinator) run(ctx context.Context, k *call) {
-	begin := time.Now()
-	var next Tokens
-	var err error
-	if c.sh != nil {
-		next, err = c.askTogether(ctx, k)
-	} else {
-		next, err = c.ask(ctx, k, k.old)
-	}
-	took := time.Since(begin)
-	if c.book.leave(k, next, err) {
-		c.takeBack(ctx, next)
-	}
-	c.observeCall(ctx, k, took)
-	if errors.Is(err, ErrNoAnswer) && k.asked {
-		c.askAgain(ctx, k)
-	}
-}
-
-// ask calls the Refresher, in the time that a call has, and checks what it
-// returns.
-func (c *Coordinator) ask(ctx context.Context, k *call, old Tokens) (next Tokens, err error) {
-	k.asked = true
-	ctx, cancel := context.WithTimeout(ctx, 2*c.wait)
-	defer cancel()
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return Tokens{}, errBusy
-	}
-	defer caught(&err, "Refresher")
-	next, err = c.Refresher.Refresh(ctx, old)
-	if err != nil {
-		return Tokens{}, err
-	}
-	if next.Access == "" {
-		return Tokens{}, errors.New("refresh: the Refresher returned no access token")
-	}
-	if next.Refresh == "" {
-		next.Refresh, next.RefreshExpiry = old.Refresh, old.RefreshExpiry
-	}
-	if next.ID == "" {
-		next.ID = old.ID
-	}
-	return next, nil
-}
-
-// caught is deferred, and makes an error of a panic. In a goroutine of ours that
-// would end the whole program, and its value may hold a token; to those who wait,
-// it is a bad minute of who panicked.
-func caught(err *error, who string) {
-	if recover() != nil {
-		*err = fmt.Errorf("refresh: the %s panicked", who)
-	}
-}
-
-// Keeper returns the Refresher if it is a [Keeper].
-func (c *Coordinator) Keeper() (Keeper, bool) {
-	k, ok := c.Refresher.(Keeper)
-	return k, ok
-}
-
 // Close waits until no call is under way. It stops none, since a call cut short
 // may be a rotation lost. Each ends by itself, within three times Timeout, and with
 // a Store that fails within ten: three of them are for telling it of a result, or of
-// a sign-out. Later calls of Refresh that would need the provider fail. It always
-// returns nil.
+// a sign-out. Later calls of Refresh and Renew fail with a temporary error, whether
+// or not this process knows the tokens they would give. It always returns nil.
 func (c *Coordinator) Close() error {
 	c.init()
-	if c.book.close() {
+	if c.flights.close() {
 		close(c.closing)
 	}
 	c.wg.Wait()
 	return nil
 }
-
-type key [sha256.Size]byte
-
-// keyOf names a refresh token in tables without holding it.
-func keyOf(refreshToken string) key { return sha256.Sum256([]byte(refreshToken)) }

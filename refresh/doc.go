@@ -56,7 +56,8 @@
 // grace time of ten seconds or more (Cognito calls it the retry grace period,
 // Auth0 the reuse interval), within which the same question gets the same
 // answer. A Coordinator asks again by itself after a lost answer, three times
-// within seven seconds, so that nobody needs to come back in that time. An answer
+// within seven seconds: those who wait share the second attempt, and nobody needs to
+// come back for the others. An answer
 // that is lost as an outage begins which lasts longer than the grace cannot be asked
 // for again.
 //

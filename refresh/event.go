@@ -22,22 +22,22 @@ func (c *Coordinator) observe(ctx context.Context, e event.Event) {
 	c.fallback.For(c.Observe).Tell(ctx, e)
 }
 
-// observeCall tells what a call has come to. Nobody waits for it any more.
-func (c *Coordinator) observeCall(ctx context.Context, k *call, took time.Duration) {
+// observeCall tells what an attempt of f has come to.
+func (c *Coordinator) observeCall(ctx context.Context, f *flight, waiters int, took time.Duration) {
 	e := event.Event{
 		Kind: event.ProviderCalled, Level: slog.LevelInfo,
-		Outcome: event.OutcomeFailed, Waiters: k.joined, Took: took, Err: k.err,
+		Outcome: event.OutcomeFailed, Waiters: waiters, Took: took, Err: f.err,
 	}
 	switch {
-	case k.err == nil && k.asked:
+	case f.err == nil && f.asked:
 		e.Outcome, e.Level = event.OutcomeExchanged, slog.LevelDebug
-	case k.err == nil:
+	case f.err == nil:
 		e.Outcome, e.Level = event.OutcomeShared, slog.LevelDebug
-	case errors.Is(k.err, ErrEnded):
+	case errors.Is(f.err, ErrEnded):
 		e.Outcome = event.OutcomeEnded
-	case errors.Is(k.err, ErrDenied):
+	case errors.Is(f.err, ErrDenied):
 		e.Outcome = event.OutcomeDenied
-	case errors.Is(k.err, ErrNoAnswer):
+	case errors.Is(f.err, ErrNoAnswer):
 		e.Outcome, e.Level = event.OutcomeNoAnswer, slog.LevelWarn
 	default:
 		e.Level = slog.LevelWarn
@@ -45,8 +45,8 @@ func (c *Coordinator) observeCall(ctx context.Context, k *call, took time.Durati
 	c.observe(ctx, e)
 }
 
-// degraded tells that the Store has failed, and that this replica goes on by
+// observeStore tells that the Store has failed, and that this replica goes on by
 // itself.
-func (c *Coordinator) degraded(ctx context.Context, err error) {
+func (c *Coordinator) observeStore(ctx context.Context, err error) {
 	c.observe(ctx, event.Event{Kind: event.StoreDegraded, Level: slog.LevelWarn, Err: err})
 }

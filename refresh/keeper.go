@@ -88,3 +88,9 @@ func (c *Coordinator) checkLogins() error {
 	return fmt.Errorf("refresh: Coordinator.Store is shared, and the logins are in this process's memory: set %s.Store",
 		strings.TrimPrefix(fmt.Sprintf("%T", c.Refresher), "*"))
 }
+
+// Keeper returns the Refresher if it is a [Keeper].
+func (c *Coordinator) Keeper() (Keeper, bool) {
+	k, ok := c.Refresher.(Keeper)
+	return k, ok
+}

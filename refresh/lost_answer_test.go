@@ -4,18 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// The answer was lost, the browser was away, and the provider's grace is over
+// An answer is lost while thirty callers wait for it: they share the second attempt.
+func TestPromise02ALostAnswerIsFetchedForThoseWhoWait(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := &forgiving{grace: 10 * time.Second, lose: 1, err: errLost}
+		c.Refresher = p
+		var wg sync.WaitGroup
+		for i := range 30 {
+			wg.Go(func() {
+				<-time.After(time.Duration(i) * 10 * time.Millisecond)
+				mustRefresh(t, c, start("u"), generation("u", 1))
+			})
+		}
+		wg.Wait()
+		if len(p.calls) != 2 || p.calls[1].Sub(p.calls[0]) > time.Second {
+			t.Errorf("the provider was asked at %v", p.calls)
+		}
+	})
+}
+
+// Two answers were lost, the browser was away, and the provider's grace is over
 // when it comes back.
 func TestPromise02ALostAnswerIsFetchedAgain(t *testing.T) {
 	for name, lose := range map[string]int{
-		"the first answer was lost": 1,
-		"three answers were lost":   3,
+		"two answers were lost":   2,
+		"three answers were lost": 3,
 	} {
 		t.Run(name, func(t *testing.T) {
 			coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
@@ -59,21 +80,27 @@ func TestALostAnswerIsNotAskedForWithoutNeed(t *testing.T) {
 		}, 1},
 		{"twenty others come meanwhile: as if they were one", errLost, func(t *testing.T, c *refresh.Coordinator) {
 			for range 20 {
-				_, _ = c.Refresh(t.Context(), start("u"))
+				go func() { _, _ = c.Refresh(t.Context(), start("u")) }()
 			}
-		}, 24},
+		}, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
 				p := &forgiving{grace: time.Minute, lose: 1000, err: tt.err}
 				c.Refresher = p
-				if _, err := c.Refresh(t.Context(), start("u")); err == nil {
-					t.Fatal("got tokens")
-				}
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					if _, err := c.Refresh(t.Context(), start("u")); err == nil {
+						t.Error("got tokens")
+					}
+				}()
+				synctest.Wait() // the first answer is lost
 				if tt.after != nil {
 					tt.after(t, c)
 				}
 				<-time.After(time.Minute)
+				<-done
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				if len(p.calls) != tt.calls {

@@ -2,112 +2,109 @@ package refresh
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
-
-	"github.com/tokenlife/tokenlife/refresh/internal/seal"
 )
 
-// A record is what replicas tell each other, through a Store, of one refresh
-// token. It stands under a hash of that token, and a result in it is sealed with
-// a key that only the token gives: who reads the store has no token, and nobody
-// has a key to look after.
+// A record is what a [ledger] holds of one refresh token. It is stored under a
+// hash of that token. Tokens in a Store are sealed with a key that only the token
+// gives: a reader of the Store learns no token, and there is no key to manage.
 //
-// One byte says what it is, eight say when it was written (Unix milliseconds),
-// and the rest is the owner of a claim or a sealed result.
+//	byte 0        its kind
+//	bytes 1-8     when it was written, in Unix milliseconds
+//	bytes 9-16    when a client first presented the refresh token; 0: not known
+//	the rest      tokens, or why a login has ended
 type record []byte
 
-// What a record can be. The letters are what the store holds: they stay.
+// The kinds of records. The letters are what the Store holds.
 const (
-	claimed  = 'c' // a replica is at the provider with it
-	replaced = 'r' // it has been exchanged
-	refused  = 'd' // the provider has refused it
-	ended    = 'e' // its user has signed out
+	presented = 'p' // a client has the refresh token; nothing else is known
+	exchanged = 'r' // its successor is in the record
+	issued    = 'i' // its own tokens are in the record; in the ledger of this process only
+	refused   = 'd' // the provider has refused it
+	ended     = 'e' // its login was ended here
+
+	claimed = 'c' // no record, but the claim beside it: see claim.go
 )
 
-const (
-	recordHeader = 9
-	ownerSize    = 16
-)
+const recordHeader = 17
 
-// kind returns what r is, and 0 for no record or one that makes no sense.
+// kind returns what r is, or 0 for no record and for one that makes no sense. A
+// refusal is one for a moment.
 func (r record) kind() byte {
-	if len(r) < recordHeader {
+	switch {
+	case len(r) < recordHeader:
 		return 0
+	case r[0] == refused && time.Since(r.at()) >= refusalLife:
+		return presented
 	}
 	return r[0]
 }
 
-// since returns when r was written, by the clock of who wrote it.
-func (r record) since() time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(r[1:recordHeader])))
+// at returns when r was written, by the clock of its writer.
+func (r record) at() time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(r[1:9])))
 }
 
-// unsentTime stands for the time of a record about tokens that no client has
-// presented: a renewal went on from them by itself. It is never long ago.
-const unsentTime = 253402300799000
-
-// markUnsent makes r such a record, and unsent tells whether it is one.
-func (r record) markUnsent()  { binary.BigEndian.PutUint64(r[1:recordHeader], unsentTime) }
-func (r record) unsent() bool { return r.kind() != 0 && r.since().UnixMilli() == unsentTime }
-
-func newRecord(kind byte, rest []byte) record {
-	r := binary.BigEndian.AppendUint64([]byte{kind}, uint64(time.Now().UnixMilli()))
-	return append(r, rest...)
+// presentedAt returns when a client first presented the refresh token of r, or the
+// zero time if that is not known.
+func (r record) presentedAt() time.Time {
+	if r.kind() == 0 {
+		return time.Time{}
+	}
+	ms := binary.BigEndian.Uint64(r[9:recordHeader])
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms))
 }
 
-// newEnd returns the record of a login that is over, and over why.
+// newRecord returns a record that is written now.
+func newRecord(kind byte, presentedAt time.Time, rest ...byte) record {
+	return newRecordAt(time.Now(), kind, presentedAt, rest...)
+}
+
+func newRecordAt(at time.Time, kind byte, presentedAt time.Time, rest ...byte) record {
+	r := make(record, 0, recordHeader+len(rest))
+	r = binary.BigEndian.AppendUint64(append(r, kind), uint64(at.UnixMilli()))
+	var ms uint64
+	if !presentedAt.IsZero() {
+		ms = uint64(presentedAt.UnixMilli())
+	}
+	return append(binary.BigEndian.AppendUint64(r, ms), rest...)
+}
+
+// Why a login has ended, if not by the provider's word.
+var (
+	errSignedOut = fmt.Errorf("%w: signed out", ErrEnded)
+	errReplaced  = fmt.Errorf("%w: replaced by a new sign-in", ErrEnded)
+	errLongOver  = fmt.Errorf("%w: signed out", ErrDenied)
+)
+
+// newEnd returns the record of a login that has ended, for one of those reasons.
 func newEnd(why error) record {
 	if errors.Is(why, errReplaced) {
-		return newRecord(ended, []byte{replaced})
+		return newRecord(ended, time.Time{}, 'r')
 	}
-	return newRecord(ended, nil)
+	return newRecord(ended, time.Time{})
 }
 
-func (r record) over() error {
-	if len(r) > recordHeader && r[recordHeader] == replaced {
+// reason returns why the login of r has ended.
+func (r record) reason() error {
+	if len(r) > recordHeader && r[recordHeader] == 'r' {
 		return errReplaced
 	}
 	return errSignedOut
 }
 
-// before returns the result that a claim has taken the place of, or nil.
-func (r record) before() record {
-	if r.kind() != claimed || len(r) <= recordHeader+ownerSize {
-		return nil
+// tokens returns the tokens in r as [ledger.newResult] has written them, or nil.
+func (r record) tokens() []byte {
+	if r.kind() == exchanged || r.kind() == issued {
+		return r[recordHeader:]
 	}
-	return newRecord(replaced, r[recordHeader+ownerSize:])
+	return nil
 }
 
-// newResult seals the tokens that a refresh token has been exchanged for.
-func newResult(refreshToken string, next Tokens) (record, error) {
-	plain, err := json.Marshal(next)
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := seal.Seal([]byte(refreshToken), resultLabel, plain, nil)
-	if err != nil {
-		return nil, err
-	}
-	return newRecord(replaced, sealed), nil
-}
-
-// resultLabel is what sets the key of a result apart: it seals the one result of a
-// refresh token, or a few of them where the provider does not rotate.
-const resultLabel = "tokenlife refresh result"
-
-var errUnreadable = errors.New("refresh: a record in the store that cannot be read")
-
-// open returns the tokens that r holds for a refresh token.
-func (r record) open(refreshToken string) (next Tokens, err error) {
-	plain, err := seal.Open([]byte(refreshToken), resultLabel, r[recordHeader:], nil)
-	if err != nil || json.Unmarshal(plain, &next) != nil || next.Access == "" || next.Refresh == "" {
-		return Tokens{}, errUnreadable
-	}
-	return next, nil
-}
-
-// storeKey names a token in a store without telling it. What is a word for what
-// stands there.
-func storeKey(what, token string) string { return StoreKey(what, token) }
+// recordKey returns the key of the record of a refresh token.
+func recordKey(refreshToken string) string { return StoreKey("refresh", refreshToken) }

@@ -4,39 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
-
-// Tokens are the tokens of one login.
-//
-// They hold secrets: a Tokens prints as its times alone, whatever the verb.
-type Tokens struct {
-	Access  string // access token, usually a JWT
-	Refresh string // refresh token; empty where the login cannot be refreshed
-	ID      string // OpenID Connect ID token; may be empty
-
-	// Expiry is when the access token ends, as far as is known. An access token
-	// that is a JWT says so itself, and what it says is believed before this.
-	Expiry time.Time
-
-	// RefreshExpiry is when the refresh token ends; zero where the provider
-	// does not tell.
-	RefreshExpiry time.Time
-}
-
-// Format keeps the tokens out of logs.
-func (t Tokens) Format(w fmt.State, _ rune) {
-	fmt.Fprintf(w, "refresh.Tokens{expiry %s}", t.Expiry.UTC().Format(time.RFC3339))
-}
-
-// leads tells whether t, the newest tokens of a login, are what somebody gets who
-// comes with old. Who has no access token cannot show which of them it had last:
-// those whose time is known to be over it has not come for.
-func (t Tokens) leads(old Tokens) bool {
-	return t.Access != old.Access && (old.Access != "" || t.Expiry.IsZero() || time.Now().Before(t.Expiry))
-}
 
 // A Refresher exchanges the tokens of a login for new ones.
 //
@@ -75,3 +45,12 @@ var ErrNoAnswer = endpoint.ErrNoAnswer
 // ago, by a sign-out or by a new sign-in. Whoever ended it has told the browser,
 // which may hold another login by now: it is to be left alone.
 var ErrEnded = fmt.Errorf("%w: ended here", ErrDenied)
+
+// recovered is deferred, and makes an error of a panic. In a goroutine of ours that
+// would end the whole program, and its value may hold a token; to those who wait,
+// it is a bad minute of who panicked.
+func recovered(err *error, who string) {
+	if recover() != nil {
+		*err = fmt.Errorf("refresh: the %s panicked", who)
+	}
+}

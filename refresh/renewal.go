@@ -2,7 +2,6 @@ package refresh
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -13,98 +12,80 @@ type Renewal struct {
 	// Tokens are the newest of the login at the time of the call.
 	Tokens Tokens
 
-	// Remembered tells that the Tokens were known before, and not fetched from
+	// Remembered reports that the Tokens were known before, and not fetched from
 	// the provider just now: they may be of any age.
 	Remembered bool
 
 	c     *Coordinator
-	book  *book
-	login *login
-	sh    *shared // nil without a Store
+	begin time.Time
 
-	mu       sync.Mutex // guards what follows
-	look     *time.Timer
-	known    string    // the newest access token, as of the last look at the store
-	tried    time.Time // when that was
-	looked   time.Time // since when nothing can have become of it: mostly, the last look that was answered
-	gone     bool      // something may have, and have had its time in the store
+	mu       sync.Mutex
+	timer    *time.Timer // of the next look at the Store
 	released bool
+
+	// What follows is guarded by held.mu.
+	newest  Tokens
+	ended   error     // why the login has ended; nil: it has not
+	knownAt time.Time // when newest were the newest, as far as is known
 }
 
-// hold returns what a call has brought, for one response.
-func (c *Coordinator) hold(k *call) (*Renewal, error) {
-	r, err := c.book.hold(k.login)
-	if r != nil {
-		r.c, r.Remembered = c, !k.asked
+// renewal returns what f has brought, for one response.
+func (c *Coordinator) renewal(f *flight) (*Renewal, error) {
+	if f.err != nil {
+		return nil, f.err
 	}
-	if err != nil || c.sh == nil {
-		return r, err
-	}
-	r.sh = c.sh
-	// In the store a result that has arrived stands for grace, which a slow
-	// response may outlast: so it keeps itself up to date.
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	now := time.Now()
-	r.known, r.tried, r.looked = r.Tokens.Access, now, now
-	r.look = time.AfterFunc(c.sh.pace(), r.keepUp)
+	r := &Renewal{c: c, begin: now, Remembered: !f.asked, newest: f.next, knownAt: now}
+	c.held.add(r)
+	// From here on r is told of news. What came between the landing of f and now is
+	// found in the ledger.
+	if c.held.news.Load() != f.news {
+		newest, err := c.newestHere(f.next)
+		if err != nil {
+			c.held.remove(r)
+			return nil, err
+		}
+		c.held.catchUp(r, f.next, newest)
+	}
+	r.Tokens, _, _ = c.held.newest(r)
+	if c.all != nil {
+		// A Store may lose a result while a slow response is made: so it keeps itself
+		// up to date.
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.timer = time.AfterFunc(c.all.pace(), r.keepUp)
+	}
 	return r, nil
 }
 
 // pace is how often a slow response looks what has become of its login.
-func (s *shared) pace() time.Duration { return max(s.grace/3, time.Second) }
+func (l *ledger) pace() time.Duration { return max(l.grace/3, time.Second) }
 
 func (r *Renewal) keepUp() {
-	r.follow(context.Background())
+	r.look(context.Background())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.released {
-		r.look.Reset(r.sh.pace())
+		r.timer.Reset(r.c.all.pace())
 	}
 }
 
-// follow asks the store what has become of the login.
-func (r *Renewal) follow(ctx context.Context) {
-	known := r.begin()
-	if known.Refresh == "" {
-		return // it has ended
+// newestHere returns the newest tokens that this process knows of the login of t, or
+// why it has ended. A provider that answers a token twice may have given what has
+// been exchanged since.
+func (c *Coordinator) newestHere(t Tokens) (Tokens, error) {
+	at, err := c.own.follow(context.Background(), t)
+	if err != nil {
+		return t, nil
 	}
-	f, err := r.sh.follow(ctx, known)
-	if err == nil {
-		var over error
-		switch f.record.kind() {
-		case ended:
-			over = f.record.over()
-		case refused:
-			over = errRefused
-		}
-		r.book.learn(r.login, f.newest, f.since, over)
+	switch at.record.kind() {
+	case ended, refused:
+		return t, c.own.verdict(at.record)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if time.Since(r.looked) > 5*r.sh.pace()/2 { // almost as long as a result stands, if Grace is no shorter than that
-		r.gone = true
+	if at.newest.Refresh == t.Refresh && c.all != nil {
+		return t, nil // of a provider that does not rotate, the Store knows more
 	}
-	if err == nil {
-		r.looked = time.Now()
-		if f.newest.Access != known.Access {
-			r.known, r.gone = f.newest.Access, false
-		}
-	}
-}
-
-// begin begins a look for what has become of the newest tokens known here, and
-// returns them. If this process has got them itself since the last look, nothing had
-// until then.
-func (r *Renewal) begin() Tokens {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	known := r.book.newest(r.login)
-	if known.Access != r.known {
-		r.known, r.looked, r.gone = known.Access, r.tried, false
-	}
-	r.tried = time.Now()
-	return known
+	return at.newest, nil
 }
 
 // Newest returns the newest tokens that are known of the login now. A response asks
@@ -112,65 +93,60 @@ func (r *Renewal) begin() Tokens {
 // while it was made, and must not replace its own successor in the browser.
 //
 // It returns false if the login has ended since; or if that cannot be told, because
-// the Store was out of reach for almost as long as Grace: then the tokens that the
-// client has may be the newer ones, and if not, the Store leads on from them.
+// the Store is out of reach, and the response has taken almost as long as Grace: then
+// the tokens that the client has may be the newer ones, and if not, the Store leads on
+// from them.
 func (r *Renewal) Newest(ctx context.Context) (Tokens, bool) {
-	if r.sh != nil {
-		r.follow(ctx)
+	newest, over, at := r.c.held.newest(r)
+	if r.c.all != nil && time.Since(r.begin) > fresh {
+		r.look(ctx)
+		newest, over, at = r.c.held.newest(r)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	newest, untold := r.book.newestOf(r.login)
-	return newest, newest.Refresh != "" && (!r.gone || untold)
+	if over != nil {
+		return Tokens{}, false
+	}
+	blind := r.c.all != nil && time.Since(at) > r.c.all.grace*5/6
+	return newest, !blind || r.c.onlyHere.Contains(newest.Access)
+}
+
+// fresh is how long what the Store told for the Renewal is as good as what it would
+// tell now: no longer than an answer of it may be on its way. A response that is
+// written at once costs the Store no look of its own.
+const fresh = 5 * time.Millisecond
+
+// look asks the Store what has become of the login.
+func (r *Renewal) look(ctx context.Context) {
+	known, over, _ := r.c.held.newest(r)
+	if over != nil {
+		return
+	}
+	at, err := r.c.all.follow(ctx, known)
+	switch {
+	case err != nil:
+		return
+	case at.record.kind() == ended:
+		r.c.held.end(known.Refresh, at.record.reason())
+	case at.record.kind() == refused:
+		r.c.held.end(known.Refresh, errRefused)
+	case at.newest.Access != known.Access:
+		r.c.learnTrail(ctx, known, time.Time{}, r.c.all, at)
+	}
+	r.c.held.confirm(r)
 }
 
 // Renew is [Coordinator.Renew] for the tokens of r, which the client has not got
 // yet: the older ones that it has stay good for as long as before.
 func (r *Renewal) Renew(ctx context.Context) (*Renewal, error) {
-	return r.c.renew(ctx, r.Tokens, false)
+	return r.c.renew(ctx, r.Tokens, time.Time{})
 }
 
 // Release says that the response has been written. It may be called more than once.
 func (r *Renewal) Release() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.released {
-		return
-	}
 	r.released = true
-	if r.look != nil {
-		r.look.Stop()
+	if r.timer != nil {
+		r.timer.Stop()
 	}
-	r.book.release(r.login)
-}
-
-// learn notes what other replicas know of l.
-func (b *book) learn(l *login, newest Tokens, since time.Time, over error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l = l.whole()
-	switch {
-	case l.over != nil:
-	case over != nil:
-		b.finish(l, over, time.Now())
-	case newest.Access != l.newest.Access:
-		b.succeed(l, l.newest, newest, since)
-	}
-}
-
-// release lets go of l for one response.
-func (b *book) release(l *login) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l = l.whole()
-	l.held--
-	if l.held > 0 {
-		return
-	}
-	for _, p := range slices.Clone(l.pages) {
-		if b.pinned[p.key] == p {
-			delete(b.pinned, p.key)
-			b.forget(p)
-		}
-	}
+	r.c.held.remove(r)
 }

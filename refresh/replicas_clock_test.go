@@ -77,7 +77,8 @@ func TestPromise02ClocksApartAndASignOut(t *testing.T) {
 }
 
 // What has had its grace does not come back, though the replica that learned of it
-// late has a clock that says otherwise.
+// late has a clock that says otherwise: Grace is no shorter for that, and longer by
+// no more than what clocks may differ, there and back.
 func TestPromise01ClocksApartLengthenNoGrace(t *testing.T) {
 	p := new(strict)
 	n := 0
@@ -85,13 +86,13 @@ func TestPromise01ClocksApartLengthenNoGrace(t *testing.T) {
 		n++
 		user := string(rune('a' + n))
 		mustRefresh(t, one, start(user), generation(user, 1))
-		one.Presented(generation(user, 1).Access)
+		one.MarkArrived(generation(user, 1))
 		<-time.After(20 * time.Second)
 		mustRefresh(t, two, start(user), generation(user, 1))
 		for begin := time.Now(); time.Since(begin) < time.Minute; <-time.After(time.Second) {
 			if _, err := two.Refresh(t.Context(), start(user)); errors.Is(err, refresh.ErrDenied) {
-				if after := time.Since(begin); after < 9*time.Second || after > 12*time.Second {
-					t.Errorf("after %v the provider is asked, want 10 s", after)
+				if after := time.Since(begin); after < 9*time.Second || after > 41*time.Second {
+					t.Errorf("after %v the provider is asked, want 10 to 40 s", after)
 				}
 				return
 			}

@@ -94,7 +94,7 @@ func TestPromise05TheNewestWinsAcrossReplicas(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n := 1; n <= 20; n++ {
-			replicas[1].Presented(generation("u", n).Access)
+			replicas[1].MarkArrived(generation("u", n))
 			<-time.After(time.Minute)
 			mustRefresh(t, replicas[1], generation("u", n), generation("u", n+1))
 		}
@@ -112,10 +112,10 @@ func TestArrivalAtOneReplicaBeginsGraceAtAll(t *testing.T) {
 		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
 		<-time.After(time.Hour)
 		mustRefresh(t, replicas[1], start("u"), generation("u", 1))
-		replicas[1].Presented(generation("u", 1).Access)
+		replicas[1].MarkArrived(generation("u", 1))
 		<-time.After(29 * time.Second)
 		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
-		<-time.After(2 * time.Second)
+		<-time.After(graceOf(replicas[0]) - 28*time.Second)
 		if _, err := replicas[0].Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
 			t.Errorf("after grace the old refresh token gave %v, want the provider's refusal", err)
 		}
@@ -290,7 +290,7 @@ func TestAStoreNeverHoldsAToken(t *testing.T) {
 	replicated(t, 2, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
 		for n := range 5 {
 			mustRefresh(t, replicas[n%2], generation("someone", n), generation("someone", n+1))
-			replicas[n%2].Presented(generation("someone", n+1).Access)
+			replicas[n%2].MarkArrived(generation("someone", n+1))
 		}
 		synctest.Wait()
 		written := 0

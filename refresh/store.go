@@ -107,14 +107,28 @@ var errContended = errors.New("refresh: a value in the store is being changed by
 // all. If others come first each time, its error is temporary: it wraps neither
 // [ErrNotFound] nor [ErrDenied].
 func Update(ctx context.Context, s Store, key string, change func(old []byte) (new []byte, ttl time.Duration, err error)) error {
+	return update(ctx, s, key, nil, change)
+}
+
+// update is Update for a caller that has read the value before: known is what it
+// has read, and then what was read last. A nil known is a value to be read.
+func update(ctx context.Context, s Store, key string, known *[]byte, change func(old []byte) (new []byte, ttl time.Duration, err error)) error {
 	pause := time.Millisecond
-	for range updateTries {
-		old, err := s.Get(ctx, key)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		if err != nil {
-			old = nil
+	for n := range updateTries {
+		var old []byte
+		if n == 0 && known != nil {
+			old = *known
+		} else {
+			v, err := s.Get(ctx, key)
+			switch {
+			case err == nil:
+				old = v
+			case !errors.Is(err, ErrNotFound):
+				return err
+			}
+			if known != nil {
+				*known = old
+			}
 		}
 		new, ttl, err := change(old)
 		if err != nil || bytes.Equal(old, new) && (ttl == 0 || len(new) == 0) {
@@ -126,6 +140,9 @@ func Update(ctx context.Context, s Store, key string, change func(old []byte) (n
 		}
 		if done || err != nil {
 			return err
+		}
+		if n == 0 && known != nil {
+			continue // it was read long ago
 		}
 		select {
 		case <-time.After(pause/2 + rand.N(pause)):

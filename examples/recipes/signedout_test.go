@@ -136,12 +136,10 @@ func TestWhatTheEventsSayOfAnUnexpectedSignOut(t *testing.T) {
 			a := rep.watched(p)
 			r := ended(p, a)
 			p.Endpoint.Fail(refreshtest.LostAnswer, 1)
-			if w := serve(a.Require(http.HandlerFunc(hello)), r); w.Code != 503 {
+			if w := serve(a.Require(http.HandlerFunc(hello)), r); w.Code != 401 {
 				t.Errorf("answered %d", w.Code)
 			}
-			<-time.After(time.Minute)
-			serve(a.Require(http.HandlerFunc(hello)), r)
-		}, []string{"refresh_failed", "provider_called outcome=no_answer", "provider_called outcome=denied", "ended"}},
+		}, []string{"provider_called outcome=no_answer", "provider_called outcome=denied", "ended"}},
 		{"the provider is down", func(_ *testing.T, p *middlewaretest.Provider, rep *report) {
 			a := rep.watched(p)
 			r := ended(p, a)

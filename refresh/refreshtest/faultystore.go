@@ -271,19 +271,21 @@ func (s *FaultyStore) loses() bool {
 	return s.lose < 0
 }
 
-// shift returns a copy of a Coordinator's record whose time is later by d. The
-// time is the eight bytes behind the first, in Unix milliseconds. From the year
-// 9999 on it is none, which holds for all values that are text, too.
+// shift returns a copy of a Coordinator's record whose times are later by d. They
+// are the sixteen bytes behind the first: two times in Unix milliseconds, of which
+// the second is 0 where it is not known. From the year 9999 on a time is none, which
+// holds for all values that are text, too.
 func shift(v []byte, d time.Duration) []byte {
 	const none = 253402300799000
-	if d == 0 || len(v) < 9 {
-		return v
-	}
-	at := binary.BigEndian.Uint64(v[1:9])
-	if at >= none {
+	if d == 0 || len(v) < 17 {
 		return v
 	}
 	v = bytes.Clone(v)
-	binary.BigEndian.PutUint64(v[1:9], at+uint64(d.Milliseconds()))
+	for _, field := range [][]byte{v[1:9], v[9:17]} {
+		at := binary.BigEndian.Uint64(field)
+		if at > 0 && at < none {
+			binary.BigEndian.PutUint64(field, at+uint64(d.Milliseconds()))
+		}
+	}
 	return v
 }

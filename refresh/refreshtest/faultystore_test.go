@@ -222,17 +222,22 @@ func TestAFaultyStoreTellsOfItsCalls(t *testing.T) {
 }
 
 func TestAFaultyStoreWhoseClockIsAhead(t *testing.T) {
-	record := func(at time.Time) []byte {
-		return append(binary.BigEndian.AppendUint64([]byte{'r'}, uint64(at.UnixMilli())), "rest"...)
+	record := func(times ...time.Time) []byte {
+		r := []byte{'r'}
+		for _, at := range times {
+			r = binary.BigEndian.AppendUint64(r, uint64(at.UnixMilli()))
+		}
+		return append(r, "rest"...)
 	}
+	unknown := time.UnixMilli(0)
 	now := time.Now()
 	never := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 	for _, skew := range []time.Duration{14 * time.Second, -14 * time.Second} {
 		store := new(refresh.MemoryStore)
 		ahead := &refreshtest.FaultyStore{Store: store, Skew: skew}
 		for name, tt := range map[string]struct{ own, others []byte }{
-			"a record":                {record(now.Add(skew)), record(now.Add(2 * skew))},
-			"a record without a time": {record(never), record(never)},
+			"a record":                {record(now.Add(skew), now), record(now.Add(2*skew), now.Add(skew))},
+			"a record without a time": {record(never, unknown), record(never, unknown)},
 			"text":                    {[]byte("refresh.0123456789"), []byte("refresh.0123456789")},
 			"a short value":           {[]byte("\x00"), []byte("\x00")},
 		} {
