@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
+	_ "github.com/tokenlife/tokenlife/internal/race"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/examples/internal/browser"
+	_ "github.com/tokenlife/tokenlife/internal/race"
 )
 
 // A server is the site at an address, which a restart does not change.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	_ "github.com/tokenlife/tokenlife/internal/race"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
 )

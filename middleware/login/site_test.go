@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/tokenlife/tokenlife/internal/race"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/verify"

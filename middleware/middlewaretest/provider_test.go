@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
+	_ "github.com/tokenlife/tokenlife/internal/race"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
 	"github.com/tokenlife/tokenlife/middleware/verify"

@@ -10,7 +10,17 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tokenlife/tokenlife/internal/race"
 )
+
+// simUsual is how many stories TestSimulation tells where no flag says so.
+var simUsual = func() int {
+	if race.Enabled {
+		return 400
+	}
+	return 4000
+}()
 
 var (
 	simSeeds = flag.Int("simulation.seeds", simUsual, "how many stories TestSimulation tells")

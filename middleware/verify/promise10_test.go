@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	_ "github.com/tokenlife/tokenlife/internal/race"
 )
 
 var errDown = errors.New("connection refused")

@@ -18,6 +18,7 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
 
+	_ "github.com/tokenlife/tokenlife/internal/race"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/local"

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	_ "github.com/tokenlife/tokenlife/internal/race"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )

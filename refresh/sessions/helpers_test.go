@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/tokenlife/tokenlife/internal/race"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"

@@ -54,6 +54,7 @@ var layers = []layer{
 	{"refresh/internal/endpoint", nil},
 	{"refresh/internal/silence", nil},
 	{"refresh/event", nil},
+	{"internal/race", nil},
 }
 
 // ofServers are the names of net/http that a package has no use for which knows

@@ -1,5 +1,0 @@
-//go:build !race
-
-package simulation_test
-
-const simUsual = 4000
