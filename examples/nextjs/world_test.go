@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,9 +21,7 @@ import (
 
 const (
 	accessLife = 8 * time.Second
-	// A token is due when a quarter of its life is left.
-	notDue = accessLife * 3 / 4
-	grace  = time.Second
+	grace      = time.Second
 )
 
 // A world is the example with a provider that is watched.
@@ -30,19 +29,28 @@ type world struct {
 	*site
 	provider *refreshtest.Provider
 
-	mu        sync.Mutex
-	refreshes map[string]int       // by subject
-	expiry    map[string]time.Time // of the newest access token, by subject
-	secrets   []string
+	mu      sync.Mutex
+	issues  map[string][]issue // by subject
+	secrets []string
 }
+
+// An issue is what the token endpoint has given.
+type issue struct {
+	asked  time.Time // when it was asked
+	expiry time.Time // of the access token
+}
+
+// due is the earliest time at which the access token may be exchanged: with a
+// quarter of its life left, or up to a second before that where the marker has
+// gone, which lives for whole seconds.
+func (i issue) due() time.Time { return i.expiry.Add(-accessLife/4 - time.Second) }
 
 // newWorld builds and starts everything.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
-		provider:  &refreshtest.Provider{AccessLife: accessLife},
-		refreshes: map[string]int{},
-		expiry:    map[string]time.Time{},
+		provider: &refreshtest.Provider{AccessLife: accessLife},
+		issues:   map[string][]issue{},
 	}
 	var log output
 	s, err := start(t.Context(), config{
@@ -80,10 +88,9 @@ func (w *world) watch(provider http.Handler) http.Handler {
 			provider.ServeHTTP(rw, r)
 			return
 		}
-		grant := r.FormValue("grant_type")
-		answer := httptest.NewRecorder()
+		asked, answer := time.Now(), httptest.NewRecorder()
 		provider.ServeHTTP(answer, r)
-		w.note(grant, answer.Body.Bytes())
+		w.note(asked, answer.Body.Bytes())
 		for name, values := range answer.Header() {
 			rw.Header()[name] = values
 		}
@@ -92,7 +99,7 @@ func (w *world) watch(provider http.Handler) http.Handler {
 	})
 }
 
-func (w *world) note(grant string, body []byte) {
+func (w *world) note(asked time.Time, body []byte) {
 	var tokens struct {
 		Access  string `json:"access_token"`
 		Refresh string `json:"refresh_token"`
@@ -112,24 +119,21 @@ func (w *world) note(grant string, body []byte) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if grant == "refresh_token" {
-		w.refreshes[claims.Subject]++
-	}
-	w.expiry[claims.Subject] = time.Unix(claims.Expiry, 0)
+	w.issues[claims.Subject] = append(w.issues[claims.Subject], issue{asked, time.Unix(claims.Expiry, 0)})
 	w.secrets = append(w.secrets, tokens.Access, tokens.Refresh, tokens.ID)
 }
 
-func (w *world) refreshed(subject string) int {
+// issued returns what subject has been given, the oldest first.
+func (w *world) issued(subject string) []issue {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.refreshes[subject]
+	return slices.Clone(w.issues[subject])
 }
 
-// left is how long the newest access token of subject is still good.
+// left returns how long the newest access token of subject is still good.
 func (w *world) left(subject string) time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Until(w.expiry[subject])
+	issued := w.issued(subject)
+	return time.Until(issued[len(issued)-1].expiry)
 }
 
 // freeAddress returns an address that nothing listens on, for a process that
