@@ -65,3 +65,27 @@ func TestWhatSticksOutOfACardIsFound(t *testing.T) {
 		}
 	}
 }
+
+// A framework may put another element in the place of one that has been found and
+// not yet been clicked on.
+func TestAnElementThatIsReplacedIsLookedForAgain(t *testing.T) {
+	const page = `<body><input><button>b</button><script>
+		let left = 300;
+		const replace = () => {
+			for (const e of document.querySelectorAll("input, button")) e.replaceWith(e.cloneNode(true));
+			if (--left > 0) setTimeout(replace, 1);
+		};
+		onload = replace;
+	</script>`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, page)
+	}))
+	t.Cleanup(server.Close)
+	tab := Start(t).User(t).Open(t, server.URL)
+	for range 5 {
+		tab.Go(t, server.URL)
+		tab.Click(t, "button")
+		tab.Type(t, "input", "x")
+	}
+}

@@ -2,11 +2,13 @@ package chromium
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
@@ -57,9 +59,20 @@ func (tab *Tab) do(t testing.TB, what string, action chromedp.Action[chromedp.Vo
 	t.Helper()
 	ctx, cancel := context.WithTimeout(tab.ctx, limit)
 	defer cancel()
-	if err := chromedp.Do(ctx, action); err != nil {
+	err := chromedp.Do(ctx, action)
+	for wasReplaced(err) {
+		err = chromedp.Do(ctx, action)
+	}
+	if err != nil {
 		t.Fatalf("chromium: %s: %v", what, err)
 	}
+}
+
+// wasReplaced reports whether an element that was found had left the page before
+// anything was done with it.
+func wasReplaced(err error) bool {
+	e, ok := errors.AsType[*cdproto.Error](err)
+	return ok && e.Message == "Could not find node with given id"
 }
 
 // Eval runs the body of an async function in the page and gives what it returns.
