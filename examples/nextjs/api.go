@@ -38,8 +38,8 @@ type note struct {
 
 // newAPI returns the API for tokens of issuer. publicURL is the origin that
 // browsers reach it at, by the rewrites of Next.js; the provider sends them back
-// there. A grace of 0 is the default.
-func newAPI(issuer, publicURL string, grace time.Duration) (*api, error) {
+// there.
+func newAPI(issuer, publicURL string) (*api, error) {
 	a := &api{notes: map[string][]note{}}
 	var err error
 	a.verifier, err = verify.New(verify.Issuer{URL: issuer, Audience: []string{"api"}})
@@ -52,7 +52,7 @@ func newAPI(issuer, publicURL string, grace time.Duration) (*api, error) {
 		return nil, fmt.Errorf("nextjs: %w", err)
 	}
 	client := &refresh.OAuth2{ClientID: "client", Discovery: &discovery.Provider{Issuer: issuer}}
-	a.coordinator = &refresh.Coordinator{Refresher: client, Grace: grace}
+	a.coordinator = &refresh.Coordinator{Refresher: client}
 	a.auth = &middleware.Auth{Verifier: a.verifier, Refresher: a.coordinator, CrossOrigin: crossOrigin, LoginURL: "/auth/login"}
 	a.rendering = &middleware.Auth{Verifier: a.verifier}
 	a.flow = &login.Flow{

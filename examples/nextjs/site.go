@@ -19,9 +19,8 @@ import (
 type config struct {
 	gateway, next   string // addresses to listen on, as host:port
 	provider        *refreshtest.Provider
-	providerHandler http.Handler  // provider, and what is around it
-	grace           time.Duration // of the API and the gateway; 0: their default
-	log             io.Writer     // what the parts write; it must bear several writers at once
+	providerHandler http.Handler // provider, and what is around it
+	log             io.Writer    // what the parts write; it must bear several writers at once
 }
 
 // A site is all that runs: the provider, the API, Next.js, and the gateway. They
@@ -64,7 +63,7 @@ func start(ctx context.Context, c config) (_ *site, err error) {
 	}
 	c.provider.Issuer = "http://" + providers.Addr().String()
 	s.serve("the provider", providers, c.providerHandler)
-	if s.api, err = newAPI(c.provider.Issuer, s.nextURL, c.grace); err != nil {
+	if s.api, err = newAPI(c.provider.Issuer, s.nextURL); err != nil {
 		return nil, err
 	}
 	s.serve("the API", apis, s.api)
@@ -79,9 +78,6 @@ func start(ctx context.Context, c config) (_ *site, err error) {
 	gateway, err := gatewayCommand(s.ctx, s.dir, c.provider.Issuer, c.gateway, s.nextURL)
 	if err != nil {
 		return nil, err
-	}
-	if c.grace > 0 {
-		gateway.Env = append(gateway.Env, "GRACE="+c.grace.String())
 	}
 	if err := s.run("the gateway", gateway, s.gatewayURL+"/healthz", c.log); err != nil {
 		return nil, err

@@ -62,10 +62,13 @@ func (v *way) text(t *testing.T, selector string) string {
 	return chromium.Eval[string](t, v.tab, fmt.Sprintf("return document.querySelector(%q).textContent", selector))
 }
 
-// wait lets time pass, as the page sees it.
+// wait lets time pass, as the page sees it: in steps, each of which is shorter than
+// a step of package chromium may take.
 func (v *way) wait(t *testing.T, d time.Duration) {
 	t.Helper()
-	chromium.Eval[bool](t, v.tab, fmt.Sprintf("await new Promise((ok) => setTimeout(ok, %d)); return true", max(0, d.Milliseconds())))
+	for ; d > 0; d -= 10 * time.Second {
+		chromium.Eval[bool](t, v.tab, fmt.Sprintf("await new Promise((ok) => setTimeout(ok, %d)); return true", min(d, 10*time.Second).Milliseconds()))
+	}
 }
 
 // mark changes the page in a way that loading it anew would undo.

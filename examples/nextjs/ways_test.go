@@ -91,9 +91,9 @@ func (v *way) testBurst(t *testing.T) {
 		for i, a := range answers {
 			v.check(t, pages[i%len(pages)], a)
 		}
-		// The new cookies have not arrived, so the old ones are not subject
-		// to the grace, which is over soon.
-		v.wait(t, 2*grace)
+		// The new cookies have not arrived, so the old ones are good for longer
+		// than the grace. The new token ends meanwhile, and is exchanged when due.
+		v.wait(t, grace+time.Second)
 		v.tab.Go(t, v.url+"/")
 		v.showsUser(t)
 	})
