@@ -15,10 +15,10 @@ import (
 )
 
 // An attempt is one sign-in that has begun and not ended yet. The browser keeps
-// it, sealed, in a cookie of its own, so that several tabs can sign in at once
-// and the answer of the provider is good in this browser alone: whoever is made
-// to follow somebody else's callback has no attempt that it fits (RFC 6749,
-// section 10.12).
+// it sealed in a cookie. Each attempt has a cookie of its own, so that several
+// tabs can sign in at once. A callback is good only in the browser that has the
+// attempt it belongs to: a user who is lured to the callback of an attacker has
+// none (RFC 6749, section 10.12).
 type attempt struct {
 	State    string `json:"s"`
 	Nonce    string `json:"n"`
@@ -30,8 +30,8 @@ type attempt struct {
 const (
 	attemptLife = 10 * time.Minute
 
-	// More attempts than this at a time are nobody's tabs, and their cookies
-	// travel with every request.
+	// The bounds on the attempts of one browser. Their cookies are sent with
+	// every request.
 	maxAttempts     = 5
 	maxAttemptBytes = 8 << 10
 
@@ -40,7 +40,8 @@ const (
 )
 
 func newAttempt(returnTo string) attempt {
-	// What makes good verifiers, 256 random bits, is good for the others.
+	// The 256 random bits of a PKCE verifier are enough for state and nonce
+	// too.
 	return attempt{
 		State:    oauth2.GenerateVerifier(),
 		Nonce:    oauth2.GenerateVerifier(),
@@ -62,20 +63,21 @@ func (f *Flow) attemptPrefix() string {
 	return hostPrefix + attemptName
 }
 
-// cookieName tells attempts apart without giving away the state.
+// cookieName returns the name of an attempt's cookie. It holds a hash of the
+// state, which must not be visible.
 func (f *Flow) cookieName(state string) string {
 	sum := sha256.Sum256([]byte(state))
 	return f.attemptPrefix() + base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
-// purpose binds an attempt to its cookie, its client and its site, where
-// several have the same keys.
+// purpose binds a sealed attempt to its cookie, client and site. Several of
+// them can have the same keys.
 func (f *Flow) purpose(cookie string) string {
 	return "sign-in " + f.issuer + " " + f.Client.ClientID + " " + f.RedirectURL + " " + cookie
 }
 
-// remember adds the cookie of a to the answer, and deletes the oldest ones
-// where there are too many.
+// remember sets the cookie of a, and deletes the oldest attempts if there are
+// too many.
 func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
 	plain, _ := json.Marshal(a) // strings and a number: it cannot fail
 	name := f.cookieName(a.State)
@@ -94,8 +96,8 @@ func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
 			continue
 		}
 		seen[c.Name] = true
-		// One that does not open may be that of another program on this host,
-		// and ends by itself.
+		// A cookie that does not open may belong to another program on this
+		// host. It expires without our help.
 		if old, ok := f.open(c.Name, c.Value); ok {
 			others = append(others, other{c.Name, old.Created, len(c.Name) + len(c.Value)})
 		}
@@ -109,11 +111,11 @@ func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
 	}
 }
 
-// recall returns the attempt that state belongs to, if it is this browser's.
+// recall returns the attempt with this state, if r's browser has begun it.
 func (f *Flow) recall(r *http.Request, state string) (attempt, bool) {
 	name := f.cookieName(state)
 	found := r.CookiesNamed(name)
-	if len(found) != 1 { // of two, one is not ours, and nothing tells which
+	if len(found) != 1 { // of two, one is not ours, and it cannot be known which
 		return attempt{}, false
 	}
 	a, ok := f.open(name, found[0].Value)
@@ -133,14 +135,14 @@ func (f *Flow) cookie(name, value string, age int) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: age,
 		Secure: !f.Auth.Cookies.InsecureHTTP, HttpOnly: true,
-		// The way back from the provider is a navigation across sites, with
-		// which Strict cookies are not sent.
+		// The provider's redirect is a navigation across sites, with which
+		// Strict cookies are not sent.
 		SameSite: http.SameSiteLaxMode,
 	}
 }
 
-// Strip takes the cookies of sign-ins under way out of the header of a request
-// that is passed on to who has no use for them. All other cookies stay.
+// Strip removes the cookies of attempts from the header of a request. It is for
+// a proxy, whose upstream has no use for them. All other cookies stay.
 func (f *Flow) Strip(h http.Header) {
 	f.mustBeValid()
 	var lines []string

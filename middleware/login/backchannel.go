@@ -12,7 +12,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// A Logout is what a provider says has ended: a session, or all of a subject's.
+// A Logout is a session that a provider has ended, or all sessions of a
+// subject.
 type Logout struct {
 	Issuer  string
 	Subject string    // may be empty where Session is not
@@ -20,26 +21,24 @@ type Logout struct {
 	Time    time.Time // when the provider said so, in whole seconds
 }
 
-// BackChannel returns the handler of the logout requests that the provider
-// sends by itself, when its user has signed out there or at another site
-// (OpenID Connect Back-Channel Logout 1.0). Its URL is to be registered with
-// the provider as backchannel_logout_uri.
+// BackChannel returns the handler for the logout requests that the provider
+// sends to the server when its user has signed out there or at another site
+// (OpenID Connect Back-Channel Logout 1.0). Its URL must be registered with the
+// provider as backchannel_logout_uri.
 //
-// It ends what the logout token names, by Auth.Revocations: the login with the
-// token's sid, or without one all logins of its sub, that began before the
-// logout. Then OnLogout is called. Access tokens without a sid cannot be told
-// apart by it; so where a login has such, Callback notes in Store whose session
-// it is, and all logins of that user end.
+// The handler revokes logins by Auth.Revocations: the login with the logout
+// token's sid, or, if it has none, all logins of its sub. Only logins that
+// began before the logout end. Then it calls OnLogout. Where access tokens have
+// no claim sid, Callback has recorded the session's subject in Store, and all
+// logins of that subject end.
 //
-// A logout token is taken once, and for five minutes from its iat. The answer is
-// 200, or 400 with a JSON error if it is not good or the logout could not be
-// carried out (section 2.8): a provider may send it again then, and with
-// temporarily_unavailable it should. Auth.Observe hears of each request:
-// [event.BackChannelLogout].
+// A logout token is good once, and for five minutes from its iat. The answer is
+// 200, or 400 with a JSON error if the token is not good or the logout failed
+// (section 2.8). With the error temporarily_unavailable, the provider should
+// send it again. Each request is an [event.BackChannelLogout] for Auth.Observe.
 //
-// BackChannel panics if f is not valid, or if there is nothing that a logout
-// could end: neither Auth.Revocations nor OnLogout; or if LogoutTokens is nil
-// and Client.Discovery, which would find the keys, as well.
+// BackChannel panics if f is not valid, if both Auth.Revocations and OnLogout
+// are nil, or if both LogoutTokens and Client.Discovery are.
 func (f *Flow) BackChannel() http.Handler {
 	f.mustBeValid()
 	if f.Auth.Revocations == nil && f.OnLogout == nil {
@@ -48,9 +47,9 @@ func (f *Flow) BackChannel() http.Handler {
 	if f.logoutTokens == nil {
 		panic(errors.New("login: BackChannel needs Flow.LogoutTokens or Client.Discovery"))
 	}
-	return only(http.MethodPost, func(w http.ResponseWriter, r *http.Request) {
+	return allowOnly(http.MethodPost, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		// The provider may give up; what it has asked for is done nevertheless.
+		// The provider may hang up. The logout is carried out all the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), f.timeout())
 		defer cancel()
 		l, err := f.logOut(ctx, w, r)
@@ -61,7 +60,8 @@ func (f *Flow) BackChannel() http.Handler {
 	})
 }
 
-// answerLogout says no more than whether trying again makes sense.
+// answerLogout writes the answer. Of an error it tells only whether the
+// provider should try again.
 func answerLogout(w http.ResponseWriter, err error) {
 	if err == nil {
 		w.WriteHeader(http.StatusOK)
@@ -97,21 +97,22 @@ func (f *Flow) logOut(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	if err != nil {
 		return Logout{}, err
 	}
-	once, err := f.takeOnce(ctx, t)
+	mark, err := f.markTokenUsed(ctx, t)
 	if err != nil {
 		return l, err
 	}
 	if err := f.end(ctx, l); err != nil {
-		once.undo(ctx)
+		mark.undo(ctx)
 		return l, err
 	}
 	return l, nil
 }
 
-// end ends what l names.
+// end revokes the logins that l names, and calls OnLogout.
 func (f *Flow) end(ctx context.Context, l Logout) error {
 	if v := f.Auth.Revocations; v != nil {
-		// Tokens tell their age in whole seconds: those of this second are older.
+		// Times in tokens are whole seconds. Tokens of the same second count as
+		// older than the logout.
 		before := l.Time.Truncate(time.Second).Add(time.Second)
 		subject := l.Subject
 		if l.Session != "" {
@@ -119,7 +120,7 @@ func (f *Flow) end(ctx context.Context, l Logout) error {
 				return fmt.Errorf("login: %w", err)
 			}
 			var err error
-			if subject, err = f.noted(ctx, l); err != nil {
+			if subject, err = f.subjectOf(ctx, l); err != nil {
 				return err
 			}
 		}

@@ -22,7 +22,8 @@ var (
 	errNoCode     = errors.New("login: the callback has no code")
 )
 
-// maxQuery bounds the answer of a provider; the longest codes seen are JWTs.
+// maxQuery bounds the callback's query, in bytes. The longest known codes are
+// JWTs.
 const maxQuery = 16 << 10
 
 // Callback returns the handler that the provider sends the browser back to. It
@@ -30,19 +31,19 @@ const maxQuery = 16 << 10
 // [middleware.Auth.SignIn], and answers 303 to where the user wanted to go.
 //
 // A sign-in that failed is answered by OnError. A callback that is opened again
-// by somebody who has signed in meanwhile leads to "/".
+// by a user who has signed in meanwhile redirects to "/".
 func (f *Flow) Callback() http.Handler {
 	f.mustBeValid()
-	// Who comes with a callback that fits no attempt of this browser is most
-	// often a user who went back or opened a tab again.
-	astray := f.Auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	// A callback that matches no attempt of this browser is most often that of
+	// a user who has gone back in the history, or reopened a tab.
+	unknownAttempt := f.Auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := middleware.FromContext(r.Context()); ok {
-			goTo(w, "/")
+			redirect(w, "/")
 			return
 		}
 		f.fail(w, r, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
 	}))
-	return only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+	return allowOnly(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 		private(w.Header())
 		answer, err := parseAnswer(r.URL.RawQuery)
 		if err != nil {
@@ -51,26 +52,26 @@ func (f *Flow) Callback() http.Handler {
 		}
 		a, ok := f.recall(r, answer.state)
 		if !ok {
-			astray.ServeHTTP(w, r)
+			unknownAttempt.ServeHTTP(w, r)
 			return
 		}
 		f.forget(w, f.cookieName(answer.state))
 		if !f.finish(w, r, a, answer) {
-			astray.ServeHTTP(w, r)
+			unknownAttempt.ServeHTTP(w, r)
 		}
 	})
 }
 
-// finish answers the callback of an attempt of this browser. It returns false,
-// and has written nothing, if the attempt is spent.
+// finish answers the callback of an attempt of this browser. If the attempt has
+// been used, it writes nothing and returns false.
 func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer answer) bool {
 	failed := func(status int, code string, err error) bool {
-		f.desk.deliver(a.State)
+		f.redemptions.markUsed(a.State)
 		f.fail(w, r, &Failure{Status: status, Code: code, Again: f.again(a.ReturnTo), Err: err})
 		return true
 	}
 	switch {
-	case f.desk.spent(a.State):
+	case f.redemptions.isUsed(a.State):
 		return false
 	case !a.live():
 		return failed(http.StatusBadRequest, "", errTooOld)
@@ -82,9 +83,9 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	case answer.code == "":
 		return failed(http.StatusBadRequest, "", errNoCode)
 	}
-	red, err := f.desk.enter(a.State, func() (refresh.Tokens, error) {
-		// Like a refresh it outlives its request: a code is good only once,
-		// and impatient users reload.
+	red, err := f.redemptions.join(a.State, func() (refresh.Tokens, error) {
+		// Like a refresh, it outlives its request: a code can be redeemed only
+		// once, and impatient users reload.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), f.timeout())
 		defer cancel()
 		return f.redeem(ctx, a, answer)
@@ -100,43 +101,44 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	case <-r.Context().Done():
 	}
 	if r.Context().Err() != nil {
-		return true // nobody is there to answer; the tokens wait for who comes again
+		return true // the client has gone; the tokens are kept for its next request
 	}
-	f.desk.deliver(a.State)
-	err = red.failed
+	f.redemptions.markUsed(a.State)
+	err = red.redeemErr
 	if err == nil {
 		err = f.signIn(w, r, red)
 	}
 	if err != nil {
 		return failed(statusOfRedemption(err), "", err)
 	}
-	goTo(w, a.ReturnTo)
+	redirect(w, a.ReturnTo)
 	return true
 }
 
-// signIn begins the login, once for all callbacks that wait for red: where logins
-// are kept on the server, each would else have one of its own, with a refresh
-// token that is the others' as well. The tokens have been checked; what can still
-// fail is that they do not fit into cookies, or that they cannot be kept.
+// signIn begins the login, once for all callbacks that wait for red. If each
+// began one, logins that are kept on the server would share a refresh token.
+// The tokens have been checked. What can still fail is writing them to cookies
+// or to a store.
 func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption) error {
-	red.turn <- struct{}{}
-	defer func() { <-red.turn }()
+	red.lock <- struct{}{}
+	defer func() { <-red.lock }()
 	h := w.Header()
-	if red.signedIn || red.err != nil {
+	if red.signedIn || red.signInErr != nil {
 		h["Set-Cookie"] = append(h["Set-Cookie"], red.cookies...)
-		return red.err
+		return red.signInErr
 	}
-	// The others get it too: it does not end with this client.
+	// The other callbacks get this login too, so it does not end with this
+	// client.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), f.timeout())
 	defer cancel()
 	before := len(h["Set-Cookie"])
 	if err := f.Auth.SignIn(w, r.WithContext(ctx), red.tokens); err != nil {
-		red.err = fmt.Errorf("login: %w", err)
-		f.giveUp(ctx, red.tokens)
-		return red.err
+		red.signInErr = fmt.Errorf("login: %w", err)
+		f.revokeUnused(ctx, red.tokens)
+		return red.signInErr
 	}
 	red.signedIn, red.cookies = true, slices.Clone(h["Set-Cookie"][before:])
-	f.note(ctx, red.tokens)
+	f.rememberSubject(ctx, red.tokens)
 	return nil
 }
 
@@ -147,7 +149,7 @@ func statusOfRedemption(err error) int {
 	return http.StatusBadGateway
 }
 
-func goTo(w http.ResponseWriter, target string) {
+func redirect(w http.ResponseWriter, target string) {
 	w.Header().Set("Location", target)
 	w.WriteHeader(http.StatusSeeOther)
 }
@@ -156,8 +158,9 @@ func goTo(w http.ResponseWriter, target string) {
 // 4.1.2; RFC 9207, section 2).
 type answer struct{ state, code, issuer, err string }
 
-// parseAnswer reads the parameters of which each may come once (RFC 6749,
-// section 3.1): of two, the provider and we could mean different ones.
+// parseAnswer reads the parameters of a callback. It refuses a repeated one
+// (RFC 6749, section 3.1), of which the provider and this package could each
+// read another value.
 func parseAnswer(raw string) (answer, error) {
 	if len(raw) > maxQuery {
 		return answer{}, errParameters

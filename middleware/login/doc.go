@@ -1,11 +1,11 @@
-// Package login signs users in at an OpenID Connect provider, and hands the
-// login over to package middleware, which keeps it alive.
+// Package login signs users in at an OpenID Connect provider. The login is then
+// kept alive by package middleware.
 //
 // It uses the authorization code flow (OpenID Connect Core 1.0, section 3.1)
-// with PKCE (RFC 7636). The provider knows the service as a client, by an ID and
-// maybe a secret, and has two of its addresses on record: the one that the
-// browser comes back to, and the one that it is sent to after signing out. A
-// site with a page behind a login:
+// with PKCE (RFC 7636). The service is registered with the provider as a
+// client, with an ID, perhaps a secret, and two URLs: one to which the browser
+// returns after signing in, and one after signing out. A site with a page
+// behind a login:
 //
 //	package main
 //
@@ -63,29 +63,30 @@
 //		log.Fatal(http.ListenAndServe("localhost:8080", mux))
 //	}
 //
-// Behind /logout is a handler for POST: a page signs out by a form, or by a
+// The handler of /logout is for POST: a page signs out by a form, or by a
 // script.
 //
 // # When the provider ends a login
 //
-// A provider that is told of /backchannel-logout calls it when its user has signed
-// out there or at another site (OpenID Connect Back-Channel Logout 1.0). It takes
-// the Revocations of the Auth to end a login before its access token's time is
-// over; where no provider calls, both can be left out.
+// A provider with which /backchannel-logout is registered calls it when its
+// user has signed out there or at another site (OpenID Connect Back-Channel
+// Logout 1.0). The Auth needs Revocations for that, to end a login before its
+// access token expires. Leave out both if the provider has no back-channel
+// logout.
 //
-// Providers that name their session in access tokens too, by a claim sid, have
-// that one login ended. Where access tokens lack it, all logins of the user end.
+// If access tokens have the claim sid, the one login with that session ends. If
+// they have none, all logins of the user end.
 //
 // # Providers with more than one name for a user
 //
-// The ID token and the access token of a login have to be of one issuer and of
-// one subject; a sign-in with others ends with 502. Some providers name a user
-// differently to each application. With Microsoft Entra ID, the API that access
-// tokens are for has to be exposed by the application that signs in, and to ask
-// for tokens of version 2, which have the issuer that ID tokens have.
+// The ID token and the access token of a login must have the same issuer and
+// the same subject. A sign-in with others fails with 502. Some providers give a
+// user another subject in each application. With Microsoft Entra ID, the API of
+// the access tokens must be exposed by the application that signs in, and must
+// request tokens of version 2, which have the same issuer as ID tokens.
 //
-// An address for the users of many tenants, such as Entra's common, has no issuer
-// of its own that discovery could find. There, Issuer is any name for it, AuthURL
-// and the TokenURL of Client are given, and IDTokens is a [verify.JWT] with a
-// Lookup that knows the tenants.
+// An endpoint for many tenants, such as common of Entra ID, has no issuer that
+// discovery could find. There, set Issuer to any name, set AuthURL and
+// Client.TokenURL, and set IDTokens to a [verify.JWT] whose Lookup knows the
+// tenants.
 package login

@@ -9,19 +9,19 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 )
 
-// endSessionTimeout is how long a sign-out waits to learn of the provider's
-// end-session endpoint.
+// endSessionTimeout bounds the wait for the provider's metadata during a
+// sign-out.
 const endSessionTimeout = time.Second
 
-// EndSession returns the URL that ends the session at the provider and comes
-// back to returnTo, a path on the origin of RedirectURL (OpenID Connect
-// RP-Initiated Logout 1.0, section 2). The URL that it comes back to must be
-// registered with the provider. Where the provider has no such endpoint, or it
-// cannot be found out now, EndSession returns returnTo. It fits
-// [middleware.Auth.Logout].
+// EndSession returns the URL that ends the session at the provider (OpenID
+// Connect RP-Initiated Logout 1.0, section 2). From there the browser is sent
+// back to returnTo, a path on the origin of RedirectURL. The provider must have
+// that URL registered. If the provider has no such endpoint, or its metadata
+// cannot be fetched now, EndSession returns returnTo. EndSession is an argument
+// for [middleware.Auth.Logout].
 //
-// The URL carries no id_token_hint, since URLs end up in logs and histories; a
-// provider may ask the user to confirm for want of it.
+// The URL has no id_token_hint, since URLs end up in logs and histories.
+// Without it a provider may ask the user to confirm.
 func (f *Flow) EndSession(returnTo string) string {
 	f.mustBeValid()
 	returnTo = middleware.ReturnTo(returnTo)

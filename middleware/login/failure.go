@@ -11,12 +11,12 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// A Failure is why a sign-in did not succeed. It repeats nothing that the
-// provider or the browser sent but a registered error code.
+// A Failure is why a sign-in did not succeed. Of what the provider and the
+// browser have sent, it repeats a registered error code alone.
 type Failure struct {
 	Status int    // of the answer: 400, 403, 502 or 503
 	Code   string // the provider's error code, if it is a registered one, else empty
-	Again  string // where to begin anew
+	Again  string // the URL to begin anew
 	Err    error  // the reason, for the log; it is not shown to the client
 }
 
@@ -32,9 +32,10 @@ func (e *Failure) Error() string {
 // Unwrap returns the reason.
 func (e *Failure) Unwrap() error { return e.Err }
 
-// codes are the registered errors of an authorization response, and whether
-// they tell of the user's decision and not of something broken (RFC 6749,
-// section 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6; RFC 8707).
+// codes are the registered errors of an authorization response (RFC 6749,
+// section 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6; RFC 8707). A value
+// reports whether the user has caused the error, by a decision, and not a
+// fault.
 var codes = map[string]bool{
 	"access_denied":              true,
 	"account_selection_required": true,
@@ -72,7 +73,7 @@ func statusOf(code string) int {
 	return http.StatusBadGateway
 }
 
-// explain is what the user gets to read.
+// explain returns the text for the user.
 func (e *Failure) explain() string {
 	switch {
 	case e.Code == "access_denied":
@@ -97,7 +98,7 @@ func (f *Flow) fail(w http.ResponseWriter, r *http.Request, e *Failure) {
 	WriteError(w, r, e)
 }
 
-// again is where a user can begin anew.
+// again returns the URL at which the user can begin anew.
 func (f *Flow) again(returnTo string) string {
 	u, err := url.Parse(f.Auth.LoginURL)
 	if err != nil || f.Auth.LoginURL == "" {
@@ -109,10 +110,9 @@ func (f *Flow) again(returnTo string) string {
 	return u.String()
 }
 
-// WriteError answers with err, which is best a [*Failure]: as a page with a
-// fixed text and a link to begin anew, or as a problem document (RFC 9457)
-// where no browser navigates. Any other error is answered like one of the
-// provider, with 502.
+// WriteError answers with err, which should be a [*Failure]. A page navigation
+// gets a page with a fixed text and a link to begin anew, any other request a
+// problem document (RFC 9457). Any other error is answered with 502.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	var e *Failure
 	if !errors.As(err, &e) {
@@ -124,7 +124,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
 	}
-	if navigates(r) {
+	if isNavigation(r) {
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		w.WriteHeader(e.Status)
@@ -145,8 +145,8 @@ var page = template.Must(template.New("").Parse(`<!doctype html>
 <title>Sign-in failed</title><h1>Sign-in failed</h1><p>{{.Text}}</p><p><a href="{{.Again}}">Sign in again</a></p></html>
 `))
 
-// navigates tells whether a person waits for a page.
-func navigates(r *http.Request) bool {
+// isNavigation reports whether a browser requests r to show it as a page.
+func isNavigation(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}

@@ -25,15 +25,15 @@ import (
 // A Flow is used by pointer, by any number of goroutines, and not copied or
 // changed after its first use. Close it when the server has been shut down.
 type Flow struct {
-	// Auth takes over the logins: its cookies hold them, its Verifier checks
-	// their access tokens, its Observe hears of sign-ins that failed
-	// ([event.SignInFailed]). Its LoginURL should lead to [Flow.Start]; that is
-	// where somebody is sent whose sign-in failed. Required.
+	// Auth keeps the logins: its cookies hold them, its Verifier checks their
+	// access tokens. Its Observe is told of sign-ins that failed, by an
+	// [event.SignInFailed]. Its LoginURL should be the URL of [Flow.Start]: a
+	// user whose sign-in failed can begin anew there. Required.
 	Auth *middleware.Auth
 
-	// Client redeems authorization codes. It is best the one that refreshes
-	// the logins later, as its ClientID must be the same. What is not given
-	// here is found by its Discovery. Required.
+	// Client redeems authorization codes. It should be the client that
+	// refreshes the logins, whose ClientID must be the same. Its Discovery
+	// finds the URLs that are not given here. Required.
 	Client *refresh.OAuth2
 
 	// RedirectURL is where the provider sends the browser back to: the URL of
@@ -44,10 +44,10 @@ type Flow struct {
 	// Issuer is the provider's URL. Default: that of Client.Discovery.
 	Issuer string
 
-	// AuthURL is the authorization endpoint. It may have a query with
-	// parameters that the provider wants besides the standard ones, such as
-	// audience; a prompt there is sent in place of prompt=consent, which
-	// offline_access is else asked for with. Default: found by Client.Discovery.
+	// AuthURL is the authorization endpoint. Its query may hold parameters that
+	// the provider needs besides the standard ones, such as audience. With
+	// offline_access in Scopes, prompt=consent is added unless the query holds
+	// a prompt. Default: found by Client.Discovery.
 	AuthURL string
 
 	// EndSessionURL is where the browser is sent after signing out, to end the
@@ -59,37 +59,38 @@ type Flow struct {
 	// offline_access before they give a refresh token. Default: openid.
 	Scopes []string
 
-	// IDTokens checks the ID tokens: their signature, issuer and times. That
-	// one is for this client and this sign-in is checked in any case. Default:
-	// a [verify.JWT] for Issuer that finds the keys by discovery.
+	// IDTokens checks the signature, issuer and times of ID tokens. The Flow
+	// itself checks that an ID token is for this client and this sign-in.
+	// Default: a [verify.JWT] for Issuer that finds the keys by discovery.
 	IDTokens middleware.Verifier
 
 	// LogoutTokens checks the logout tokens of [Flow.BackChannel]: signature,
-	// issuer, audience and times. Default: a [verify.JWT] for Issuer that accepts
-	// security event tokens for Client.ClientID and finds the keys by discovery.
+	// issuer, audience and times. Default: a [verify.JWT] for Issuer that
+	// accepts security event tokens for Client.ClientID and finds the keys by
+	// discovery.
 	LogoutTokens middleware.Verifier
 
 	// OnLogout is called for each good logout request of the provider, after
-	// Auth.Revocations have taken it up: for what else is kept of a user's
-	// sessions. An error makes the provider try again, if it does such. Default
-	// nil.
+	// Auth.Revocations have recorded it. It is for programs that keep more of a
+	// user's sessions. An error asks the provider to try again, which not every
+	// provider does. Default nil.
 	OnLogout func(ctx context.Context, l Logout) error
 
-	// Store keeps which logout tokens have been used, and whose sessions there
-	// are where access tokens do not say so. Replicas share it. Default: that of
-	// Auth.Revocations or, where that is nil too, the Store in which they agree on
-	// the logins, which is [refresh.SharedStore] of Auth.Refresher, or else this
-	// process's memory.
+	// Store records which logout tokens have been used. It also records the
+	// subjects of sessions whose access tokens have no claim sid. Replicas
+	// share it. Default: that of Auth.Revocations or, where that is nil too,
+	// the Store by which replicas share the logins: the [refresh.SharedStore]
+	// of Auth.Refresher. If there is none, it is this process's memory.
 	Store refresh.Store
 
-	// Keys seals what the browser keeps while its user is at the provider.
-	// Default: Auth.Cookies.Keys or, where that is nil too, a key that is made
-	// now: then a sign-in can only end in the process in which it began.
+	// Keys seals the cookies of sign-ins that have begun. Default:
+	// Auth.Cookies.Keys or, where that is nil too, a random key. With a random
+	// key, a sign-in can be completed only by the process in which it began.
 	Keys *cookies.KeyRing
 
-	// Timeout is how long the provider has to redeem a code and to show its
-	// keys, all in all. A login that is given up after that is revoked, for which
-	// it has three seconds more. Default 10 s.
+	// Timeout bounds the redemption of a code together with the fetch of the
+	// keys that check its tokens. A login that cannot begin is revoked at the
+	// provider, within another three seconds. Default 10 s.
 	Timeout time.Duration
 
 	// OnError answers a request whose sign-in failed; err is a [*Failure].
@@ -102,12 +103,12 @@ type Flow struct {
 	scopes   []string
 	keys     *cookies.KeyRing
 	idTokens middleware.Verifier
-	own      []*verify.JWT // those that are ours to close
+	own      []*verify.JWT // made by this Flow, which closes them
 	origin   string        // of RedirectURL
 	store    refresh.Store
 
-	logoutTokens middleware.Verifier // nil: they cannot be checked
-	desk         desk
+	logoutTokens middleware.Verifier // nil: logout tokens cannot be checked
+	redemptions  redemptions
 }
 
 const (
@@ -116,8 +117,9 @@ const (
 	scopeOffline   = "offline_access"
 )
 
-// Validate returns what is wrong with f's fields. Start and Callback panic with
-// that error, which a program can so find at its start.
+// Validate returns an error if a field of f is missing or wrong. Start and
+// Callback panic with that error. A program that calls Validate first finds it
+// at its start.
 func (f *Flow) Validate() error {
 	f.once.Do(func() { f.invalid = f.setUp() })
 	return f.invalid
@@ -144,8 +146,7 @@ func (f *Flow) setUp() error {
 		f.scopes = []string{scopeOpenID}
 	}
 	if !slices.Contains(f.scopes, scopeOpenID) {
-		// Without it the provider answers with no ID token, and who signed in
-		// here could not be told.
+		// Without it the provider returns no ID token, which names the user.
 		return errors.New("login: Flow.Scopes lacks openid")
 	}
 	if err := f.setUpIDTokens(); err != nil {
@@ -162,7 +163,7 @@ func (f *Flow) setUp() error {
 			return fmt.Errorf("login: %w", err)
 		}
 	}
-	f.desk.open()
+	f.redemptions.setUp()
 	event.SetDefault(f.Auth.Observe, f.idTokens, f.logoutTokens)
 	return nil
 }
@@ -215,7 +216,8 @@ func (f *Flow) setUpURLs() error {
 	return nil
 }
 
-// ownParameters may come once only (RFC 6749, section 3.1).
+// ownParameters are the parameters of the authorization request that Start
+// sets. Each may be there only once (RFC 6749, section 3.1).
 var ownParameters = []string{
 	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
 }
@@ -228,13 +230,13 @@ func (f *Flow) mustBeValid() {
 
 func (f *Flow) timeout() time.Duration { return cmp.Or(f.Timeout, defaultTimeout) }
 
-// Close waits for codes that are being redeemed, for little more than Timeout. Auth,
-// Client and IDTokens stay open.
+// Close waits for codes that are being redeemed, for little more than Timeout.
+// It does not close Auth, Client and IDTokens.
 func (f *Flow) Close() error {
 	if f.Validate() != nil {
 		return nil
 	}
-	f.desk.close()
+	f.redemptions.close()
 	var errs []error
 	for _, own := range f.own {
 		errs = append(errs, own.Close())

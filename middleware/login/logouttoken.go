@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	// maxLogoutForm bounds a request; a logout token has about a kilobyte.
+	// maxLogoutForm bounds the body of a request, in bytes. A logout token has
+	// about a thousand.
 	maxLogoutForm = 16 << 10
 
-	// maxLogoutAge is for how long a logout token may be presented. Providers
-	// are to let it expire within two minutes.
+	// maxLogoutAge is how old a logout token may be. Section 2.4 recommends
+	// that it expires within two minutes.
 	maxLogoutAge = 5 * time.Minute
 
 	// logoutLeeway is how far the provider's clock may be ahead of ours.
@@ -31,10 +32,11 @@ const (
 	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 )
 
-// errLogout says that a logout request is not good and never will be.
+// errLogout is the error of a logout request that will be refused however often
+// it is sent.
 var errLogout = errors.New("login: logout request refused")
 
-// logoutToken reads the one parameter that counts (section 2.5).
+// logoutToken returns the parameter logout_token of a request (section 2.5).
 func logoutToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	if form, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || form != "application/x-www-form-urlencoded" {
 		return "", fmt.Errorf("%w: not a form", errLogout)
@@ -50,11 +52,10 @@ func logoutToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	return tokens[0], nil
 }
 
-// readLogout checks what a logout token has that other tokens have not, and has
-// not that others have (sections 2.4 and 2.6). A typ of its own is only
-// recommended. What keeps a logout token from being taken for an ID token, and
-// the other way round, is its events claim, which no Verifier of other tokens
-// accepts, and that there is no nonce.
+// readLogout checks the claims that distinguish a logout token from other
+// tokens (sections 2.4 and 2.6). The header's typ cannot do that, because it is
+// only recommended. No other token has the claim events, which the Verifiers of
+// other tokens refuse, and a logout token has no nonce.
 func (f *Flow) readLogout(t *verify.Token) (Logout, error) {
 	refused := func(why string) (Logout, error) { return Logout{}, fmt.Errorf("%w: %s", errLogout, why) }
 	var claims map[string]json.RawMessage // a struct would match names in any case
@@ -82,38 +83,39 @@ func (f *Flow) readLogout(t *verify.Token) (Logout, error) {
 		return refused("neither sub nor sid")
 	case t.ID == "":
 		return refused("no jti")
-	case age > maxLogoutAge, age < -logoutLeeway: // without iat it is very old
+	case age > maxLogoutAge, age < -logoutLeeway: // without iat the age is very large
 		return refused("no iat, or one that is long ago or in the future")
 	}
 	return Logout{Issuer: t.Issuer, Subject: t.Subject, Session: session, Time: t.IssuedAt}, nil
 }
 
-// A once is the mark in the Store that a logout token has been used. No two
-// are alike, so that none is taken for another's.
-type once struct {
+// A tokenMark is the value in the Store that marks a logout token as used. Its
+// text is random, so that undo deletes no other request's mark.
+type tokenMark struct {
 	store refresh.Store
 	key   string
-	mark  []byte
+	text  []byte
 }
 
-// takeOnce marks t as used, and refuses it if it is already.
-func (f *Flow) takeOnce(ctx context.Context, t *verify.Token) (once, error) {
-	o := once{f.store, refresh.StoreKey("login.logout-token", t.Issuer, t.ID), []byte(rand.Text())}
-	ok, err := o.store.Swap(ctx, o.key, nil, o.mark, maxLogoutAge+2*logoutLeeway)
+// markTokenUsed marks t as used. Its error wraps errLogout if t was used
+// before.
+func (f *Flow) markTokenUsed(ctx context.Context, t *verify.Token) (tokenMark, error) {
+	m := tokenMark{f.store, refresh.StoreKey("login.logout-token", t.Issuer, t.ID), []byte(rand.Text())}
+	ok, err := m.store.Swap(ctx, m.key, nil, m.text, maxLogoutAge+2*logoutLeeway)
 	switch {
 	case err != nil:
-		o.undo(ctx) // it may have come about all the same
-		return o, fmt.Errorf("login: keeping a logout token: %w", err)
+		m.undo(ctx) // it may have been written in spite of the error
+		return m, fmt.Errorf("login: keeping a logout token: %w", err)
 	case !ok:
-		return o, fmt.Errorf("%w: it has been used", errLogout)
+		return m, fmt.Errorf("%w: it has been used", errLogout)
 	}
-	return o, nil
+	return m, nil
 }
 
-// undo lets a provider try again with the same token, also where what has failed
-// has taken all the time there was.
-func (o once) undo(ctx context.Context) {
+// undo deletes the mark, so that the provider can send the same token again. It
+// has a timeout of its own, as the failure may have used up the time of ctx.
+func (m tokenMark) undo(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	_, _ = o.store.Swap(ctx, o.key, o.mark, nil, 0)
+	_, _ = m.store.Swap(ctx, m.key, m.text, nil, 0)
 }

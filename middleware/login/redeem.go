@@ -12,11 +12,11 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// giveUpTimeout is how long the provider has to revoke a login that cannot begin.
-const giveUpTimeout = 3 * time.Second
+// revokeTimeout bounds the revocation of a login that cannot begin.
+const revokeTimeout = 3 * time.Second
 
-// redeem exchanges the code for tokens, and makes sure that they are those of
-// this sign-in.
+// redeem exchanges the code for tokens, and checks that they belong to the
+// attempt.
 func (f *Flow) redeem(ctx context.Context, a attempt, got answer) (refresh.Tokens, error) {
 	if got.issuer == "" && f.Client.Discovery != nil {
 		m, err := f.Client.Discovery.Metadata(ctx)
@@ -32,22 +32,22 @@ func (f *Flow) redeem(ctx context.Context, a attempt, got answer) (refresh.Token
 		return refresh.Tokens{}, fmt.Errorf("login: %w", err)
 	}
 	if err := f.check(ctx, a, t); err != nil {
-		f.giveUp(ctx, t)
+		f.revokeUnused(ctx, t)
 		return refresh.Tokens{}, err
 	}
 	return t, nil
 }
 
-// giveUp does not leave a login open at the provider that nobody will get. What it
-// fails for may have taken all the time there was.
-func (f *Flow) giveUp(ctx context.Context, t refresh.Tokens) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTimeout)
+// revokeUnused revokes the tokens of a login that cannot begin. It has a
+// timeout of its own, as the failure may have used up the time of ctx.
+func (f *Flow) revokeUnused(ctx context.Context, t refresh.Tokens) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()
 	_ = f.Client.Revoke(ctx, t)
 }
 
-// check holds the tokens against the attempt (OpenID Connect Core 1.0, section
-// 3.1.3.7).
+// check returns an error unless t are the tokens of the attempt (OpenID Connect
+// Core 1.0, section 3.1.3.7).
 func (f *Flow) check(ctx context.Context, a attempt, t refresh.Tokens) error {
 	if t.ID == "" {
 		return errors.New("login: the provider gave no ID token")
@@ -78,8 +78,7 @@ func (f *Flow) check(ctx context.Context, a attempt, t refresh.Tokens) error {
 	if err != nil {
 		return unusable("access", err)
 	}
-	// A Verifier that asks the provider about opaque tokens may not learn whose
-	// they are.
+	// A Verifier of opaque tokens may not learn their subject and issuer.
 	if access.Subject != "" && access.Subject != id.Subject || access.Issuer != "" && access.Issuer != id.Issuer {
 		return errors.New("login: the access token is not that of who signed in")
 	}

@@ -18,7 +18,7 @@ import (
 // or to "/" if that is not a path on this origin.
 func (f *Flow) Start() http.Handler {
 	f.mustBeValid()
-	return only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+	return allowOnly(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 		private(w.Header())
 		returnTo := middleware.ReturnTo(r.URL.Query().Get("return_to"))
 		at, err := f.authURL(r.Context())
@@ -64,21 +64,22 @@ func (f *Flow) authURL(ctx context.Context) (string, error) {
 	return m.AuthorizationEndpoint, nil
 }
 
-// hasPrompt tells whether an authorization endpoint comes with a prompt of its
-// own. Some organizations let nobody give consent but their administrators.
+// hasPrompt reports whether the URL of an authorization endpoint has a prompt.
+// Where only administrators may consent, prompt=consent would fail for all
+// others.
 func hasPrompt(authURL string) bool {
 	u, err := url.Parse(authURL)
 	return err == nil && u.Query().Has("prompt")
 }
 
-// private keeps an answer out of caches, and the address that it answers to,
-// with the code in it, out of the Referer of what follows.
+// private keeps a response out of caches. It also keeps the URL of the request,
+// which may hold a code, out of the Referer of later requests.
 func private(h http.Header) {
 	h.Set("Cache-Control", "private, no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 }
 
-func only(method string, h http.HandlerFunc) http.Handler {
+func allowOnly(method string, h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != method {
 			w.Header().Set("Allow", method)

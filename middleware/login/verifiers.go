@@ -40,7 +40,7 @@ func (f *Flow) setUpLogout() error {
 	}
 	own, err := f.ownVerifier("logout+jwt", "JWT", "")
 	if err == nil {
-		own.CacheTokens = -1 // each comes once
+		own.CacheTokens = -1 // each is good once
 		f.logoutTokens = own
 	}
 	return err
@@ -52,7 +52,7 @@ func isLocal(s refresh.Store) bool {
 	return ok
 }
 
-// ownVerifier returns what checks tokens that are made for this client.
+// ownVerifier returns a Verifier of tokens for this client. The Flow closes it.
 func (f *Flow) ownVerifier(types ...string) (*verify.JWT, error) {
 	own, err := verify.New(verify.Issuer{URL: f.issuer, Audience: []string{f.Client.ClientID}, Types: types})
 	if err != nil {

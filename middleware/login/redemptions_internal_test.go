@@ -9,12 +9,12 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-func TestTheDeskForgetsOldAttempts(t *testing.T) {
+func TestOldAttemptsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var d desk
-		d.open()
+		var rs redemptions
+		rs.setUp()
 		redeem := func(state string) {
-			red, err := d.enter(state, func() (refresh.Tokens, error) { return refresh.Tokens{Access: "a"}, nil })
+			red, err := rs.join(state, func() (refresh.Tokens, error) { return refresh.Tokens{Access: "a"}, nil })
 			if err != nil || red == nil {
 				t.Fatalf("%s: %v", state, err)
 			}
@@ -22,40 +22,40 @@ func TestTheDeskForgetsOldAttempts(t *testing.T) {
 		}
 		for i := range 100 {
 			redeem(fmt.Sprint("answered ", i))
-			d.deliver(fmt.Sprint("answered ", i))
+			rs.markUsed(fmt.Sprint("answered ", i))
 			redeem(fmt.Sprint("left ", i))
 		}
 		time.Sleep(attemptLife + time.Second)
 		redeem("the last")
-		if n := d.entries.Len(); n != 1 {
+		if n := rs.entries.Len(); n != 1 {
 			t.Errorf("%d entries are kept, want 1", n)
 		}
-		d.close()
+		rs.close()
 	})
 }
 
-func TestTheDeskIsBounded(t *testing.T) {
+func TestRedemptionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var d desk
-		d.open()
+		var rs redemptions
+		rs.setUp()
 		hold := make(chan struct{})
 		run := func() (refresh.Tokens, error) { <-hold; return refresh.Tokens{}, nil }
 		for i := range maxRedeeming {
-			if _, err := d.enter(fmt.Sprint(i), run); err != nil {
+			if _, err := rs.join(fmt.Sprint(i), run); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := d.enter("one more", run); err == nil {
+		if _, err := rs.join("one more", run); err == nil {
 			t.Error("there is room for one more")
 		}
-		if red, err := d.enter("0", run); red == nil || err != nil {
+		if red, err := rs.join("0", run); red == nil || err != nil {
 			t.Errorf("one under way cannot be joined: %v", err)
 		}
 		close(hold)
 		synctest.Wait()
-		if _, err := d.enter("one more", run); err != nil {
+		if _, err := rs.join("one more", run); err != nil {
 			t.Errorf("there is no room again: %v", err)
 		}
-		d.close()
+		rs.close()
 	})
 }

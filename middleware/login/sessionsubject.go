@@ -11,11 +11,11 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// note keeps whose session this is, for a login whose access tokens do not name
-// it. The sign-in goes on without, and Observe is told: then a logout by sid
-// alone does not reach the login.
-func (f *Flow) note(ctx context.Context, t refresh.Tokens) {
-	err := f.keepNote(ctx, t)
+// rememberSubject records the subject of the session of a login whose access
+// tokens have no claim sid, so that a logout by sid alone finds the login. A
+// failure does not fail the sign-in. It is an event.
+func (f *Flow) rememberSubject(ctx context.Context, t refresh.Tokens) {
+	err := f.storeSubject(ctx, t)
 	if err != nil {
 		f.Auth.Observe.Tell(ctx, event.Event{
 			Kind: event.RevocationsFailed, Level: event.LevelOf(err), Err: fmt.Errorf("login: noting whose session it is: %w", err),
@@ -23,12 +23,12 @@ func (f *Flow) note(ctx context.Context, t refresh.Tokens) {
 	}
 }
 
-func (f *Flow) keepNote(ctx context.Context, t refresh.Tokens) error {
+func (f *Flow) storeSubject(ctx context.Context, t refresh.Tokens) error {
 	if f.Auth.Revocations == nil || t.ID == "" {
 		return nil
 	}
-	// Once more, as it has been verified: of a provider with many tenants, the
-	// issuer is the tenant's.
+	// The ID token has been verified before. It is verified again for its
+	// issuer, which at a provider with many tenants is that of the tenant.
 	id, err := f.idTokens.Verify(ctx, t.ID)
 	if err != nil {
 		return err
@@ -44,30 +44,32 @@ func (f *Flow) keepNote(ctx context.Context, t refresh.Tokens) error {
 	}
 	keep := f.Auth.Revocations.RetainFor
 	if keep <= 0 {
-		keep = defaultNoteKept
+		keep = defaultSubjectTTL
 	}
-	return refresh.Update(ctx, f.store, noteKey(id.Issuer, session), func([]byte) ([]byte, time.Duration, error) {
+	return refresh.Update(ctx, f.store, subjectKey(id.Issuer, session), func([]byte) ([]byte, time.Duration, error) {
 		return []byte(id.Subject), keep, nil
 	})
 }
 
-func noteKey(issuer, session string) string {
+func subjectKey(issuer, session string) string {
 	return refresh.StoreKey("login.session", issuer, session)
 }
 
-// defaultNoteKept is the default of [middleware.Revocations].RetainFor.
-const defaultNoteKept = 720 * time.Hour
+// defaultSubjectTTL is how long a subject is recorded: the default of
+// [middleware.Revocations].RetainFor.
+const defaultSubjectTTL = 720 * time.Hour
 
-// noted returns the subject of a session that note has kept, or "".
-func (f *Flow) noted(ctx context.Context, l Logout) (string, error) {
-	subject, err := f.store.Get(ctx, noteKey(l.Issuer, l.Session))
+// subjectOf returns the subject that rememberSubject has recorded for a
+// session, or "".
+func (f *Flow) subjectOf(ctx context.Context, l Logout) (string, error) {
+	subject, err := f.store.Get(ctx, subjectKey(l.Issuer, l.Session))
 	switch {
 	case errors.Is(err, refresh.ErrNotFound):
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("login: whose session it is: %w", err)
 	case l.Subject != "" && l.Subject != string(subject):
-		return "", nil // the provider knows better
+		return "", nil // the logout token names another subject, and counts
 	}
 	return string(subject), nil
 }
