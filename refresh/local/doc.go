@@ -1,9 +1,9 @@
 // Package local is an issuer for a service's own users: it signs their access
-// tokens, publishes the key, and rotates their refresh tokens.
+// tokens, publishes the keys, and rotates their refresh tokens.
 //
-// It is for a service that knows its users already, by a password or a passkey
-// of its own, and wants their logins to work as those of a provider do. A
-// program that checks a form and signs the user in:
+// It is for a service that authenticates its users itself, by a password or a
+// passkey, and wants their logins to work like those of a provider. A program
+// that checks a form and signs the user in:
 //
 //	package main
 //
@@ -62,19 +62,20 @@
 //
 // # Keys
 //
-// The signing keys are made by the Issuer, which replaces them once a day. A new
-// key is published a quarter of an hour before it signs, so that services which
-// keep the set for a while know it by then, and an old one until the last token
-// that it has signed has expired: nobody is signed out.
+// The Issuer makes the signing keys, and replaces them once a day. A new key is
+// published a quarter of an hour before it signs, so that services that cache
+// the key set know it by then. An old key is published until its last token has
+// expired. No rotation signs a user out.
 //
-// Without a Secret the keys live as long as the program. After a restart, and at
-// another replica, access tokens of before are no longer good, while logins are
-// as long as the Store has them: the next request gets a new access token
-// without anybody noticing. With a Secret, the keys are in the Store as well, and
+// Without a Secret, the keys live as long as the program. Access tokens from
+// before a restart, or of another replica, are not accepted then. Logins that
+// the Store has are: the next request gets a new access token, and the user
+// does not notice. With a Secret, the keys are in the Store as well, and
 // replicas share them.
 //
 // # Logins
 //
-// They are those of package sessions: each refresh replaces the refresh token,
-// and whoever presents one that was replaced before ends the login for everybody.
+// Logins are kept by package sessions. Each refresh replaces the refresh token.
+// A replaced token that is presented after its Grace may have been stolen, and
+// so it ends the login.
 package local

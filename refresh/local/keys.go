@@ -10,18 +10,20 @@ import (
 	"time"
 )
 
-// maxAge is how long others may keep the key set, and publishAhead how long a
-// key is in it before it signs. Between them there is time for who keeps the set
-// a while longer, as a verify.JWT does, and for replicas to learn of the key.
 const (
-	maxAge       = 5 * time.Minute
+	// maxAge is how long other services may cache the key set.
+	maxAge = 5 * time.Minute
+
+	// publishAhead is how long a key is in the key set before it signs. It is
+	// longer than maxAge, because replicas learn of the key later, and because
+	// some services cache longer, such as those with a verify.JWT.
 	publishAhead = 15 * time.Minute
 )
 
 // JWKS returns the issuer's public keys as a JWKS document (RFC 7517, section
-// 5). It is what the Keys of a verify.Issuer asks for.
+// 5). It can be the Keys of a verify.Issuer.
 func (i *Issuer) JWKS(ctx context.Context) ([]byte, error) {
-	if err := i.ready(); err != nil {
+	if err := i.init(); err != nil {
 		return nil, err
 	}
 	keys, err := i.keySet(ctx)
@@ -31,8 +33,8 @@ func (i *Issuer) JWKS(ctx context.Context) ([]byte, error) {
 	return bytes.Clone(keys.jwks), nil
 }
 
-// Keys serves [Issuer.JWKS] to other services, which may keep it for five
-// minutes. It answers 500 where the keys are not at hand.
+// Keys returns a handler that serves [Issuer.JWKS] to other services. They may
+// cache it for five minutes. It answers 500 if the keys cannot be read.
 func (i *Issuer) Keys() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -11,50 +11,54 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
 )
 
-// A keySet is the keys of an Issuer until a time.
+// A keySet is the keys of an Issuer, as they are until a time.
 type keySet struct {
-	signing *signer.Key
-	since   int64 // when signing began to sign
-	jwks    []byte
-	ring    ring
-	until   time.Time // zero: for good
+	signing *signer.Key // what access tokens are signed with
+	since   int64       // when signing began to sign, in Unix milliseconds
+	jwks    []byte      // the public keys
+	ring    ring        // what the key set was made from; empty for Signers
+	until   time.Time   // zero: for ever
 }
 
 const (
-	// reload is how soon a replica learns of another's new key: long before
-	// that signs.
-	reload = time.Minute
+	// reloadAfter is how long a replica uses the keys that it has read from the
+	// Store. It learns of another replica's new key long before that key signs.
+	reloadAfter = time.Minute
 
-	// retry is how soon the Store is asked again after it has failed, and
-	// keysTime how long one look may take.
-	retry    = 10 * time.Second
-	keysTime = time.Second
+	// retryAfter is the pause after a failure of the Store.
+	retryAfter = 10 * time.Second
+
+	// storeTimeout bounds the reading and writing of keys in the Store.
+	storeTimeout = time.Second
 )
 
-func (s *keySet) good(now time.Time) bool {
+// isFresh reports whether s can be used without a look at the Store or at the
+// rotation.
+func (s *keySet) isFresh(now time.Time) bool {
 	return s != nil && (s.until.IsZero() || now.Before(s.until))
 }
 
-// keySet returns the keys of this time. The Issuer is ready.
+// keySet returns the current keys, and rotates them where it is time. The
+// caller has called init.
 func (i *Issuer) keySet(ctx context.Context) (*keySet, error) {
-	if s := i.keys.Load(); s.good(time.Now()) {
+	if s := i.keys.Load(); s.isFresh(time.Now()) {
 		return s, nil
 	}
-	i.turning.Lock()
-	defer i.turning.Unlock()
+	i.rotating.Lock()
+	defer i.rotating.Unlock()
 	now, was := time.Now(), i.keys.Load()
-	if was.good(now) {
+	if was.isFresh(now) {
 		return was, nil
 	}
-	s, err := i.turn(ctx, was, now)
+	s, err := i.rotated(ctx, was, now)
 	if err != nil && was != nil {
-		// The keys at hand go on. They are all published.
-		on := *was
-		if again, setErr := was.ring.set(now); setErr == nil {
-			on = *again
+		// The known keys stay in use. All of them are published.
+		known := *was
+		if current, setErr := was.ring.keySet(now); setErr == nil {
+			known = *current
 		}
-		on.until = now.Add(retry)
-		s, err = &on, nil
+		known.until = now.Add(retryAfter)
+		s, err = &known, nil
 	}
 	if err == nil {
 		i.keys.Store(s)
@@ -62,51 +66,54 @@ func (i *Issuer) keySet(ctx context.Context) (*keySet, error) {
 	return s, err
 }
 
-// turn brings the keys up to a time.
-func (i *Issuer) turn(ctx context.Context, was *keySet, now time.Time) (*keySet, error) {
+// rotated returns the keys of a time: those of was, or of the Store, without
+// keys that are no longer needed, and with the next one where it is time to
+// publish it.
+func (i *Issuer) rotated(ctx context.Context, was *keySet, now time.Time) (*keySet, error) {
 	if len(i.Signers) > 0 {
-		return ownKeys(i)
+		return signersKeySet(i)
 	}
 	if i.shared == nil {
 		var r ring
 		if was != nil {
 			r = was.ring
 		}
-		r, err := r.turn(now, i.alg, i.rotate, i.life)
+		r, err := r.rotated(now, i.alg, i.rotateEvery, i.life)
 		if err != nil {
 			return nil, err
 		}
-		return i.set(r, now)
+		return i.keySetOf(r, now)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	r, err := i.turnShared(ctx, was, now)
+	r, err := i.rotateShared(ctx, was, now)
 	if err != nil {
 		return nil, err
 	}
-	s, err := i.set(r, now)
+	s, err := i.keySetOf(r, now)
 	if err == nil {
-		s.until = earlier(s.until, now.Add(reload))
+		s.until = earlier(s.until, now.Add(reloadAfter))
 	}
 	return s, err
 }
 
-func (i *Issuer) set(r ring, now time.Time) (*keySet, error) {
-	s, err := r.set(now)
+// keySetOf returns the key set of r, which holds until the ring changes.
+func (i *Issuer) keySetOf(r ring, now time.Time) (*keySet, error) {
+	s, err := r.keySet(now)
 	if err != nil {
 		return nil, err
 	}
-	s.until = r.changes(now, i.rotate, i.life)
+	s.until = r.nextChange(now, i.rotateEvery, i.life)
 	if !s.until.After(now) {
-		s.until = now.Add(retry)
+		s.until = now.Add(retryAfter)
 	}
 	return s, nil
 }
 
-// turnShared brings the keys in the Store up to a time. Where it has lost them,
-// those at hand go back there.
-func (i *Issuer) turnShared(ctx context.Context, was *keySet, now time.Time) (turned ring, err error) {
-	// Other Issuers' keys, and those of another Secret, are somewhere else.
+// rotateShared rotates the ring in the Store. If the Store has lost it, the
+// ring of was takes its place.
+func (i *Issuer) rotateShared(ctx context.Context, was *keySet, now time.Time) (rotated ring, err error) {
+	// Each Issuer and each Secret has a key of its own.
 	key := refresh.StoreKey("local.keys", string(i.Secret), i.URL)
 	err = refresh.Update(ctx, i.shared, key, func(old []byte) ([]byte, time.Duration, error) {
 		var r ring
@@ -120,30 +127,30 @@ func (i *Issuer) turnShared(ctx context.Context, was *keySet, now time.Time) (tu
 			r = was.ring
 		}
 		var err error
-		if turned, err = r.turn(now, i.alg, i.rotate, i.life); err != nil {
+		if rotated, err = r.rotated(now, i.alg, i.rotateEvery, i.life); err != nil {
 			return nil, 0, err
 		}
-		if old != nil && turned.same(r) {
+		if old != nil && rotated.equal(r) {
 			return old, 0, nil
 		}
-		plain, err := json.Marshal(turned)
+		plain, err := json.Marshal(rotated)
 		if err != nil {
 			return nil, 0, err
 		}
 		sealed, err := seal.Seal(i.Secret, sealLabel, plain, []byte(key))
-		// Whoever signs later than that has turned the ring before.
-		return sealed, i.rotate + publishAhead + i.life + time.Hour, err
+		// A replica that signs later than that has rotated the ring before.
+		return sealed, i.rotateEvery + publishAhead + i.life + time.Hour, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("renewing the signing keys: %w", err)
 	}
-	return turned, nil
+	return rotated, nil
 }
 
 const sealLabel = "tokenlife local keys"
 
-// ownKeys returns the keys of the program's own.
-func ownKeys(i *Issuer) (*keySet, error) {
+// signersKeySet returns the key set of Signers.
+func signersKeySet(i *Issuer) (*keySet, error) {
 	s := new(keySet)
 	var public []signer.Public
 	for _, own := range i.Signers {

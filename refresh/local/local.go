@@ -24,50 +24,52 @@ const (
 	DefaultRotateEvery = 24 * time.Hour
 )
 
-// An Issuer signs in the users of one service. It is the [refresh.Refresher]
-// and [refresh.Revoker] of their logins, which are kept by package sessions.
+// An Issuer issues the tokens of one service's users. It is the
+// [refresh.Refresher] and [refresh.Revoker] of their logins, which package
+// sessions keeps.
 //
 // An error that wraps [refresh.ErrDenied] says that a login is over, one that
-// wraps [refresh.ErrNotFound] that there is none. Every other error is temporary,
-// or tells of a mistake in the program; Validate finds those of the configuration
-// at its start.
+// wraps [refresh.ErrNotFound] that there is no such login. Every other error is
+// temporary, or a mistake in the program. Validate finds mistakes in the
+// configuration.
 //
-// Set the fields before the first use, do not change or copy an Issuer after it,
+// Set the fields before the first use. Then do not change or copy the Issuer,
 // and use it by pointer, from any number of goroutines.
 type Issuer struct {
-	// URL is the issuer's name, an absolute URL, in the tokens' iss. Nothing
-	// needs to be served there. Required.
+	// URL is the issuer's name, an absolute URL, which is the claim iss of the
+	// tokens. Nothing needs to be served there. Required.
 	URL string
 
-	// Audience names who the access tokens are for, in their aud. Required.
+	// Audience is the claim aud of the access tokens: the services that they
+	// are for. Required.
 	Audience []string
 
 	// Life is how long an access token lives, in whole seconds. Default 5 min.
 	Life time.Duration
 
 	// Idle is how long a login lives without a refresh. It should be several
-	// times Life. Default: as long as Absolute.
+	// times Life. Default: Absolute.
 	Idle time.Duration
 
 	// Absolute is how long a login lives from its start. Default 720 h.
 	Absolute time.Duration
 
-	// Grace and Keep are how long a refresh token that has been replaced is good
-	// after its successor has been presented, and while that has not been; see
-	// [sessions.Sessions]. Default 30 s and 24 h; negative: none.
+	// Grace is how long a replaced refresh token is good after its successor
+	// has been presented, and Keep how long it is good while the successor has
+	// not been; see [sessions.Sessions]. Default 30 s and 24 h; negative: none.
 	Grace, Keep time.Duration
 
-	// Store keeps the logins, and the signing keys where there is a Secret.
-	// Replicas share it. Default: a [refresh.MemoryStore] of its own, which
-	// forgets them when the program ends.
+	// Store keeps the logins, and with a Secret the signing keys. Replicas
+	// share it. Default: a [refresh.MemoryStore] of this Issuer, which is lost
+	// when the program ends.
 	Store refresh.Store
 
 	// Claims returns claims to add to a subject's access tokens, such as scope.
 	// It is called at the start of a login and at every refresh, so that the
-	// claims are never older than the access token. The claims of RFC 9068,
-	// section 2.2, and others that this package sets, cannot be replaced. An error
-	// that wraps [refresh.ErrDenied] ends the login; every other one leaves it.
-	// Default: none.
+	// claims are never older than the access token. It cannot replace the
+	// claims that this package sets, such as those of RFC 9068, section 2.2. An
+	// error that wraps [refresh.ErrDenied] ends the login. Every other error
+	// leaves it as it is. Default: none.
 	Claims func(ctx context.Context, subject string) (map[string]any, error)
 
 	// Observe hears of logins that end by reuse, by Claims, or because their
@@ -76,39 +78,40 @@ type Issuer struct {
 	// Refresher this is, or none.
 	Observe event.Hook
 
-	// Algorithm is what the Issuer signs with, by keys that it makes itself:
-	// "ES256", "RS256" or "EdDSA". It may be changed from one start to the next.
-	// Default "ES256".
+	// Algorithm is that of the signing keys that the Issuer makes: "ES256",
+	// "RS256" or "EdDSA". It may be changed from one start to the next. Default
+	// "ES256".
 	Algorithm string
 
 	// RotateEvery is how long a key signs, an hour or more. Default 24 h.
 	RotateEvery time.Duration
 
-	// Secret is 32 random bytes that seal the signing keys in the Store, where
-	// replicas share them and a restart finds them. Another Secret is as good as
-	// other keys. Required with a Store that is not a [refresh.MemoryStore], unless
-	// there are Signers. Default: the keys are in this program's memory alone.
+	// Secret is 32 random bytes that seal the signing keys in the Store. With a
+	// Secret, replicas share the keys, and they survive a restart. A new Secret
+	// means new keys. Required with a Store that is not a
+	// [refresh.MemoryStore], unless there are Signers. Default: the keys are in
+	// this program's memory alone.
 	Secret []byte
 
-	// Signers are keys of the program's own, in place of those that the Issuer
-	// makes: RSA (of 2048 bits or more), ECDSA on P-256, or Ed25519, in memory or
-	// in a device. The first one signs, the others are only published. So a new
-	// key comes in as the last for a quarter of an hour and is then the first;
-	// the one before stays until Life has passed. Default: none.
+	// Signers are the program's own keys, in place of those that the Issuer
+	// makes: RSA of 2048 bits or more, ECDSA on P-256, or Ed25519, in memory or
+	// in a device. The first one signs, all are published. To rotate, add a new
+	// key at the end, a quarter of an hour later move it to the front, and
+	// remove the old one when Life has passed. Default: none.
 	Signers []crypto.Signer
 
-	once   sync.Once
-	err    error // of Validate
-	life   time.Duration
-	rotate time.Duration
-	alg    string
-	shared refresh.Store // of the keys; nil: not shared
-	logins *sessions.Sessions
+	once        sync.Once
+	err         error // of Validate
+	life        time.Duration
+	rotateEvery time.Duration
+	alg         string
+	shared      refresh.Store // Store, if the keys are in it; else nil
+	logins      *sessions.Sessions
 
 	fallback event.Fallback // where Observe is nil
 
-	turning sync.Mutex // one caller makes keys
-	keys    atomic.Pointer[keySet]
+	rotating sync.Mutex // held by the caller that rotates the keys
+	keys     atomic.Pointer[keySet]
 }
 
 var (
@@ -166,14 +169,14 @@ func isShared(s refresh.Store) bool {
 // LoginStore returns Store, for [refresh.SharedStore].
 func (i *Issuer) LoginStore() refresh.Store { return i.Store }
 
-// ready makes what an Issuer has beside its configuration.
-func (i *Issuer) ready() error {
+// init validates the configuration and sets the unexported fields, once.
+func (i *Issuer) init() error {
 	i.once.Do(func() {
 		if i.err = i.Validate(); i.err != nil {
 			return
 		}
 		i.life = cmp.Or(i.Life, DefaultLife)
-		i.rotate = cmp.Or(i.RotateEvery, DefaultRotateEvery)
+		i.rotateEvery = cmp.Or(i.RotateEvery, DefaultRotateEvery)
 		i.alg = cmp.Or(i.Algorithm, signer.ES256)
 		store := i.Store
 		if store == nil {
@@ -183,7 +186,7 @@ func (i *Issuer) ready() error {
 			i.shared = store
 		}
 		i.logins = &sessions.Sessions{
-			Refresher: refresh.Func(i.next), Store: store, ShowAccess: true,
+			Refresher: refresh.Func(i.nextAccess), Store: store, ShowAccess: true,
 			Grace: i.Grace, Keep: i.Keep, Idle: i.Idle, Absolute: i.Absolute,
 			Observe: i.observe,
 		}

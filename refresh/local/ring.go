@@ -11,49 +11,49 @@ import (
 )
 
 // A ring is the signing keys that an Issuer has made and still needs, newest
-// first. It is what replicas share.
+// first. Replicas share it.
 type ring []ringKey
 
-// A ringKey is one of them. Times are Unix milliseconds.
+// A ringKey is one key of a ring. Times are in Unix milliseconds.
 type ringKey struct {
-	Private []byte `json:"private,omitempty"` // PKCS #8; gone when it does not sign any more
+	Private []byte `json:"private,omitempty"` // PKCS #8; empty when the key no longer signs
 	Public  []byte `json:"public"`            // PKIX
 	Alg     string `json:"alg"`
-	From    int64  `json:"from"` // when it signs
-	Life    int64  `json:"life"` // of what it signs
-	Ends    int64  `json:"ends"` // when the last of that has expired; 0: it signs yet
+	From    int64  `json:"from"` // when it begins to sign
+	Life    int64  `json:"life"` // of the tokens that it signs, in milliseconds
+	Ends    int64  `json:"ends"` // when its last token has expired; 0: it still signs
 }
 
-// leeway is how long after its last token has expired a key stays published:
-// clocks differ.
+// leeway is how long a key stays published after its last token has expired,
+// since clocks differ.
 const leeway = 2 * time.Minute
 
-// turn returns the ring as it should be at a time: without the keys of which
-// no token is left, and with the next one where it is time to publish that.
-func (r ring) turn(now time.Time, alg string, every, life time.Duration) (ring, error) {
+// rotated returns the ring as it should be at a time: without keys whose tokens
+// have all expired, and with the next key where it is time to publish it.
+func (r ring) rotated(now time.Time, alg string, every, life time.Duration) (ring, error) {
 	at := now.UnixMilli()
-	var turned ring
+	var rotated ring
 	for n, k := range r {
 		if n > 0 && r[n-1].From <= at { // its successor signs
 			if k.Private = nil; k.Ends == 0 {
-				// Noted, as the successor may go before it.
+				// Stored, since the successor may be removed before this key.
 				k.Ends = r[n-1].From + max(k.Life, life.Milliseconds()) + leeway.Milliseconds()
 			}
 			if k.Ends <= at {
 				continue
 			}
 		}
-		turned = append(turned, k)
+		rotated = append(rotated, k)
 	}
 	from := at
-	if len(turned) > 0 {
-		newest := turned[0]
+	if len(rotated) > 0 {
+		newest := rotated[0]
 		due := newest.From + every.Milliseconds()
 		if newest.Alg != alg {
 			due = at
 		}
 		if newest.From > at || due-publishAhead.Milliseconds() > at {
-			return turned, nil
+			return rotated, nil
 		}
 		from = max(due, at+publishAhead.Milliseconds())
 	}
@@ -62,18 +62,19 @@ func (r ring) turn(now time.Time, alg string, every, life time.Duration) (ring, 
 		return nil, err
 	}
 	next.From, next.Life = from, life.Milliseconds()
-	return slices.Insert(turned, 0, next), nil
+	return slices.Insert(rotated, 0, next), nil
 }
 
-// same tells whether two rings are one: all changes show in this.
-func (r ring) same(other ring) bool {
+// equal reports whether two rings have the same keys, and the same of them can
+// sign. Every change of a ring changes one or the other.
+func (r ring) equal(other ring) bool {
 	return slices.EqualFunc(r, other, func(a, b ringKey) bool {
 		return string(a.Public) == string(b.Public) && len(a.Private) == len(b.Private)
 	})
 }
 
-// changes returns when the ring may have to be looked at again.
-func (r ring) changes(now time.Time, every, life time.Duration) time.Time {
+// nextChange returns the earliest time after now at which the ring can change.
+func (r ring) nextChange(now time.Time, every, life time.Duration) time.Time {
 	next := time.UnixMilli(r[0].From).Add(every - publishAhead)
 	for n, k := range r {
 		times := []time.Time{time.UnixMilli(k.From)}
@@ -106,8 +107,8 @@ func newRingKey(alg string) (k ringKey, err error) {
 	return k, err
 }
 
-// set returns what the ring's keys are at a time.
-func (r ring) set(now time.Time) (*keySet, error) {
+// keySet returns the key set of the ring at a time.
+func (r ring) keySet(now time.Time) (*keySet, error) {
 	s := &keySet{ring: r}
 	var public []signer.Public
 	for _, k := range r {
@@ -120,8 +121,8 @@ func (r ring) set(now time.Time) (*keySet, error) {
 			return nil, err
 		}
 		public = append(public, p)
-		// The newest that signs by now; or where another replica's clock is ahead
-		// of ours, the oldest that can sign.
+		// The newest key that has begun to sign; or else, where the clock of
+		// another replica is ahead of this one, the oldest key that can sign.
 		if k.Private == nil || s.signing != nil && s.since <= now.UnixMilli() {
 			continue
 		}

@@ -12,7 +12,7 @@ func TestAKeyThatDoesNotSignAnyMoreIsForgotten(t *testing.T) {
 	turn := func() {
 		t.Helper()
 		var err error
-		if r, err = r.turn(now, "ES256", 2*time.Hour, life); err != nil {
+		if r, err = r.rotated(now, "ES256", 2*time.Hour, life); err != nil {
 			t.Fatal(err)
 		}
 	}

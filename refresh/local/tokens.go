@@ -14,12 +14,12 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// ours are the claims that an Issuer sets, and those that would change what
-// its tokens are.
-var ours = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid"}
+// reserved are the claims that Claims cannot set: those that an Issuer sets,
+// and nbf.
+var reserved = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid"}
 
-// access signs an access token (RFC 9068).
-func (i *Issuer) access(ctx context.Context, subject, session string) (refresh.Tokens, error) {
+// signAccess returns a new access token (RFC 9068).
+func (i *Issuer) signAccess(ctx context.Context, subject, session string) (refresh.Tokens, error) {
 	claims := map[string]any{}
 	if i.Claims != nil {
 		more, err := i.Claims(ctx, subject)
@@ -27,8 +27,8 @@ func (i *Issuer) access(ctx context.Context, subject, session string) (refresh.T
 			return refresh.Tokens{}, fmt.Errorf("Issuer.Claims: %w", err)
 		}
 		for name, value := range more {
-			// In any case, because some verifiers do not tell ISS from iss.
-			if slices.ContainsFunc(ours, func(our string) bool { return strings.EqualFold(name, our) }) {
+			// Upper and lower case alike: some verifiers take ISS for iss.
+			if slices.ContainsFunc(reserved, func(r string) bool { return strings.EqualFold(name, r) }) {
 				return refresh.Tokens{}, fmt.Errorf("Issuer.Claims returned %.40q, which the Issuer sets itself", name)
 			}
 			claims[name] = value
@@ -55,9 +55,10 @@ func (i *Issuer) access(ctx context.Context, subject, session string) (refresh.T
 	return refresh.Tokens{Access: signed, Expiry: ends}, nil
 }
 
-// next signs the access token that follows one of this Issuer's, which package
-// sessions has kept, sealed: it tells whose it is.
-func (i *Issuer) next(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+// nextAccess is the Refresher behind the sessions. It returns a new access
+// token for the subject and session of old.Access, which this Issuer has signed
+// and package sessions has kept sealed, so that it need not be verified.
+func (i *Issuer) nextAccess(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 	var whose struct {
 		Subject string `json:"sub"`
 		Session string `json:"sid"`
@@ -68,5 +69,5 @@ func (i *Issuer) next(ctx context.Context, old refresh.Tokens) (refresh.Tokens, 
 	if err != nil || json.Unmarshal(plain, &whose) != nil || whose.Subject == "" {
 		return refresh.Tokens{}, errors.New("a login whose access token cannot be read")
 	}
-	return i.access(ctx, whose.Subject, whose.Session)
+	return i.signAccess(ctx, whose.Subject, whose.Session)
 }
