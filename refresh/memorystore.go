@@ -11,34 +11,34 @@ import (
 )
 
 const (
-	defaultMax = 65536
-	sweepEvery = time.Minute
+	defaultMaxValues = 65536
+	sweepEvery       = time.Minute
 )
 
-// A MemoryStore is a [Store] in this process's memory. The zero value is
-// ready. It is for programs that run once, and for tests: replicas behind a
+// A MemoryStore is a [Store] in this process's memory. The zero value is ready.
+// It is for programs that run as one process, and for tests: replicas behind a
 // load balancer need a store that they share.
 //
-// It has no goroutine and needs no closing. What has expired is given back
-// when something is written, within a minute. Its errors are ErrNotFound, the end
-// of a context, and what a Swap says of a mistake. Use it by pointer, from any
+// It has no goroutine and needs no closing. Writes free the memory of expired
+// values, once a minute. Its errors are ErrNotFound, that of a context that has
+// ended, and those of a Swap with wrong arguments. Use it by pointer, from any
 // number of goroutines.
 type MemoryStore struct {
 	// Max is how many values are kept. When it is reached, the value that was
-	// written longest ago goes. Logins kept on the server take three each, of which
-	// the lists of a user's logins are the ones that are written least often, and one
-	// for each refresh of the last minute.
-	// Default 65,536.
+	// written longest ago is dropped. Logins kept on the server take three
+	// values each, and one more for each refresh of the last minute. Of these,
+	// the lists of a user's logins are written least often, and so are dropped
+	// first. Default 65,536.
 	Max int
 
 	mu     sync.Mutex
-	values *simplelru.LRU[string, memoryValue] // read by Peek alone, hence in the order of writing
+	values *simplelru.LRU[string, memoryValue] // read by Peek alone, so in the order of writing
 	sweep  time.Time                           // when to look for expired values next
 }
 
 type memoryValue struct {
-	data []byte
-	ends time.Time
+	data   []byte
+	expiry time.Time
 }
 
 // Get implements [Store].
@@ -73,7 +73,7 @@ func (s *MemoryStore) Swap(ctx context.Context, key string, old, new []byte, ttl
 	if err := s.prepare(now); err != nil {
 		return false, err
 	}
-	// bytes.Equal takes nil and empty for the same, as the contract does.
+	// To bytes.Equal nil and empty are equal, as the contract wants.
 	if !bytes.Equal(s.peek(key, now), old) {
 		return false, nil
 	}
@@ -91,20 +91,20 @@ func (s *MemoryStore) peek(key string, now time.Time) []byte {
 		return nil
 	}
 	v, ok := s.values.Peek(key)
-	if !ok || !now.Before(v.ends) {
+	if !ok || !now.Before(v.expiry) {
 		return nil
 	}
 	return v.data
 }
 
-// prepare makes the store on its first use, and once in a while frees what has
-// expired, so that a burst does not hold its memory until as many values have
-// come after it. The caller holds s.mu.
+// prepare makes the map on the first use, and later removes expired values once
+// a minute. Without that, the values of a burst would stay until Max others
+// have been written. The caller holds s.mu.
 func (s *MemoryStore) prepare(now time.Time) (err error) {
 	if s.values == nil {
 		size := s.Max
 		if size == 0 {
-			size = defaultMax
+			size = defaultMaxValues
 		}
 		s.values, err = simplelru.NewLRU[string, memoryValue](size, nil)
 		s.sweep = now.Add(sweepEvery)
@@ -115,7 +115,7 @@ func (s *MemoryStore) prepare(now time.Time) (err error) {
 	}
 	s.sweep = now.Add(sweepEvery)
 	for _, key := range s.values.Keys() {
-		if v, ok := s.values.Peek(key); ok && !now.Before(v.ends) {
+		if v, ok := s.values.Peek(key); ok && !now.Before(v.expiry) {
 			s.values.Remove(key)
 		}
 	}

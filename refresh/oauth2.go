@@ -34,17 +34,17 @@ type OAuth2 struct {
 	// named in the form instead (RFC 6749, section 3.2.1). Default: none.
 	ClientSecret string
 
-	// SecretInForm sends the secret as client_secret_post. Default: in the
-	// Authorization header, client_secret_basic (RFC 6749, section 2.3.1). The
-	// other way is never tried by itself.
+	// SecretInForm sends the secret in the form (client_secret_post). Default:
+	// in the Authorization header (client_secret_basic; RFC 6749, section
+	// 2.3.1). If the provider refuses one method, the other is not tried.
 	SecretInForm bool
 
-	// TokenURL is the token endpoint and RevokeURL the revocation endpoint
-	// (RFC 7009): https, or http on a loopback host. Default: as Discovery has
-	// them. Without either source of a revocation endpoint there is none.
+	// TokenURL is the token endpoint and RevokeURL the revocation endpoint (RFC
+	// 7009): https, or http on a loopback host. Default: those that Discovery
+	// finds. Without a revocation endpoint, Revoke does nothing.
 	TokenURL, RevokeURL string
 
-	// Discovery finds the endpoints that are not given. It may be nil where
+	// Discovery finds the endpoints that are not given. It may be nil if
 	// TokenURL is set.
 	Discovery *discovery.Provider
 
@@ -57,8 +57,8 @@ type OAuth2 struct {
 	// client with [http.DefaultTransport].
 	Client *http.Client
 
-	// Timeout bounds one call, from looking for the endpoint to the last byte
-	// of the answer. Default 10 s.
+	// Timeout bounds one call, from the discovery of the endpoint to the last
+	// byte of the answer. Default 10 s.
 	Timeout time.Duration
 }
 
@@ -98,12 +98,13 @@ func (o *OAuth2) Validate() error {
 }
 
 // Refresh exchanges the refresh token of old for new tokens (RFC 6749, section
-// 6). A refresh token and an ID token that the provider does not replace stay.
+// 6). The result holds the old refresh token and the old ID token where the
+// provider returns no new ones.
 //
-// The error wraps [ErrDenied] where the provider says that the refresh token
-// is no longer good, or there is none; wrong credentials of the client, an
-// overload, a page of HTML and anything else that is not a clear answer are
-// temporary.
+// The error wraps [ErrDenied] if the provider says that the refresh token is no
+// longer good, or if old has none. Every other error is temporary, such as
+// wrong credentials of the client, an overload, a page of HTML, or an answer
+// that is not clear.
 func (o *OAuth2) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if old.Refresh == "" {
 		return Tokens{}, fmt.Errorf("%w: there is no refresh token", ErrDenied)
@@ -128,11 +129,10 @@ func (o *OAuth2) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 }
 
 // Exchange redeems the code of an authorization response (RFC 6749, section
-// 4.1.3) with the PKCE verifier that belongs to it (RFC 7636, section 4.5),
-// and the redirect URI that the code was asked for with. An empty verifier or
-// redirect URI is not sent.
+// 4.1.3) with its PKCE verifier (RFC 7636, section 4.5) and the redirect URI of
+// the authorization request. An empty verifier or redirect URI is not sent.
 //
-// Errors are those of Refresh; one that wraps [ErrDenied] says that the
+// Errors are those of Refresh. One that wraps [ErrDenied] says that the
 // provider refuses the code.
 func (o *OAuth2) Exchange(ctx context.Context, code, verifier, redirectURI string) (Tokens, error) {
 	if code == "" {
@@ -147,8 +147,8 @@ func (o *OAuth2) Exchange(ctx context.Context, code, verifier, redirectURI strin
 	})
 }
 
-// retrieve makes one call to the token endpoint and completes what it gives
-// with what old has.
+// retrieve makes one call to the token endpoint. What the answer lacks is taken
+// from old.
 func (o *OAuth2) retrieve(
 	ctx context.Context, old Tokens, call func(context.Context, *oauth2.Config) (*oauth2.Token, error),
 ) (Tokens, error) {
@@ -168,7 +168,8 @@ func (o *OAuth2) retrieve(
 		}
 		at = m.TokenEndpoint
 	}
-	// The style is always set: left open, a refused refresh is sent twice.
+	// The style is always set. Without it, package oauth2 tries both methods,
+	// and sends a refused refresh twice.
 	style := oauth2.AuthStyleInHeader
 	if o.SecretInForm || o.ClientSecret == "" {
 		style = oauth2.AuthStyleInParams
@@ -191,8 +192,8 @@ func (o *OAuth2) timeout() time.Duration {
 	return endpoint.Timeout
 }
 
-// complete turns a token response (RFC 6749, section 5.1) into the tokens of
-// the login that old were those of.
+// complete returns the tokens of a token response (RFC 6749, section 5.1). What
+// the response lacks is taken from old.
 func complete(old Tokens, tok *oauth2.Token) (Tokens, error) {
 	if tok.TokenType != "" && !strings.EqualFold(tok.TokenType, "Bearer") {
 		return Tokens{}, errors.New("refresh: the provider's token_type is not Bearer")
@@ -212,7 +213,7 @@ func complete(old Tokens, tok *oauth2.Token) (Tokens, error) {
 	if t.Refresh == "" {
 		t.Refresh = old.Refresh
 	}
-	// Neither name is standard; Keycloak has the first, others the second.
+	// Neither name is standard. Keycloak uses the first, others the second.
 	for _, name := range []string{"refresh_expires_in", "refresh_token_expires_in"} {
 		if left := endpoint.Seconds(tok.Extra(name)); left > 0 && t.Refresh != "" {
 			t.RefreshExpiry = now.Add(left)

@@ -12,11 +12,11 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
-// Revoke ends the login at the provider (RFC 7009): it revokes the refresh
-// token, which takes the access tokens of the same grant with it where the
-// provider can do so, or the access token where there is no refresh token.
-// Where the provider has no revocation endpoint, or t has no token, there is
-// nothing to do and no error. None of its errors wraps [ErrDenied].
+// Revoke ends the login at the provider (RFC 7009). It revokes the refresh
+// token, with which many providers also revoke the access tokens of the same
+// grant. If t has no refresh token, it revokes the access token. It does
+// nothing if the provider has no revocation endpoint, or t has no token. None
+// of its errors wraps [ErrDenied].
 func (o *OAuth2) Revoke(ctx context.Context, t Tokens) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -60,8 +60,8 @@ func (o *OAuth2) Revoke(ctx context.Context, t Tokens) error {
 	return nil
 }
 
-// form is a request with the client's credentials, sent as package oauth2
-// sends them to the token endpoint.
+// form returns a request with the client's credentials, in the same place as
+// package oauth2 sends them to the token endpoint.
 func (o *OAuth2) form(ctx context.Context, at string, form url.Values) (*http.Request, error) {
 	basic := o.ClientSecret != "" && !o.SecretInForm
 	if !basic {

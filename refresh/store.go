@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// ErrNotFound is what [Store.Get] answers for a key that holds no value.
+// ErrNotFound is the error of [Store.Get] for a key that has no value.
 var ErrNotFound = errors.New("refresh: not found in the store")
 
-// A Store keeps small values that expire. Replicas that share one agree on
-// what a refresh gave, so that a provider sees each refresh token once.
+// A Store keeps small values that expire. Replicas that share one also share
+// the result of a refresh, so that a provider sees each refresh token once.
 //
 // Keys are printable ASCII of at most 200 bytes; values are bytes of any kind,
-// at most 64 KiB. A value is never empty: where a value is asked for, an empty
-// slice means the same as nil. An expired value is absent in every respect. A
-// Store neither changes nor keeps the slices that it is given, and what it
-// returns belongs to the caller. A lifetime counts in milliseconds or finer
-// and is never rounded to nothing.
+// at most 64 KiB. A value is never empty: an argument that is an empty slice
+// means the same as nil. An expired value is absent in every respect. A Store
+// neither changes nor keeps the slices that it is given, and what it returns
+// belongs to the caller. Lifetimes have a resolution of a millisecond or finer,
+// and are never rounded to zero.
 //
 // Both methods are called from many goroutines at once and stop waiting when
-// ctx ends. An error other than ErrNotFound means that the store could not
-// tell: a Swap that returns one may have happened.
+// ctx ends. An error other than ErrNotFound is a failure of the store. A Swap
+// that returns one may have been carried out.
 //
 // The package refreshtest has the test that an implementation must pass.
 type Store interface {
@@ -35,27 +35,27 @@ type Store interface {
 
 	// Swap replaces the value under key by new if it is old, byte for byte, in
 	// one atomic step, and reports whether it did. A nil old means that there
-	// must be no value yet; a nil new deletes. The new value lives for ttl,
-	// which must be positive; a deletion does not look at it. Old and new both
-	// nil are a mistake of the caller, and an error.
+	// must be no value yet; a nil new deletes the value. The new value lives
+	// for ttl, which must be positive; a deletion ignores ttl. It is an error
+	// if both old and new are nil.
 	Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error)
 }
 
-// A Watcher is a [Store] that can tell of changes, so that who waits for one
-// need not look again and again.
+// A Watcher is a [Store] that reports changes, so that a caller who waits for
+// one need not poll.
 type Watcher interface {
 	// Watch returns a channel that receives, or is closed, soon after the value
 	// under key has changed, and a function that ends the watch and must be
-	// called. It is a hint: a change may go untold, and who waits looks by
-	// itself once in a while.
+	// called. A change may go unreported, so callers also look from time to
+	// time.
 	Watch(ctx context.Context, key string) (changed <-chan struct{}, stop func(), err error)
 }
 
-// StoreKey returns the key of a [Store] under which there is one value for each
-// kind and parts. It is the kind, for people who look into the store, and a
-// SHA-256 hash of kind and parts, so that no token or name of a user becomes part
-// of a key. Parts of different lengths never run together: ("ab", "c") and ("a",
-// "bc") are two keys.
+// StoreKey returns the key of a [Store] for a value of a kind, which parts
+// identify. The key is the kind, for people who look into the store, and a
+// SHA-256 hash of kind and parts, so that it holds no token and no name of a
+// user. Parts do not run together: ("ab", "c") and ("a", "bc") have different
+// keys.
 //
 // The kind is a constant of the program: printable ASCII of at most 100 bytes.
 // StoreKey panics if it is not.
@@ -95,17 +95,18 @@ var errContended = errors.New("refresh: a value in the store is being changed by
 //   - old with a lifetime of 0 leaves it, and nothing is written,
 //   - old with another lifetime gives it that one.
 //
-// Change is called again with the newer value where somebody else has replaced it
-// meanwhile, so that it should do nothing but compute. That value may come of an
-// earlier call, if the answer to a write was lost and others have gone on from it.
+// Change is called again with the newer value if somebody else has replaced it
+// meanwhile, so it should have no effect but its results. The newer value may
+// build on the result of an earlier call of change: a write can succeed
+// although its answer is lost.
 //
-// An error of change ends the update and is returned as it is. So is an error of
-// the store; the value may have been replaced then. Where the answer to a write is
-// lost, Update reads the value, and succeeds if that is the new one.
+// An error of change ends the update and is returned as it is. So is an error
+// of the store; the value may have been replaced then. If a write returns an
+// error, Update reads the value, and succeeds if it is the new one.
 //
-// Update makes 64 tries, with pauses of up to 96 ms between them, a few seconds in
-// all. If others come first each time, its error is temporary: it wraps neither
-// [ErrNotFound] nor [ErrDenied].
+// Update makes 64 tries, with pauses of up to 96 ms between them, a few seconds
+// in all. If others come first each time, its error is temporary: it wraps
+// neither [ErrNotFound] nor [ErrDenied].
 func Update(ctx context.Context, s Store, key string, change func(old []byte) (new []byte, ttl time.Duration, err error)) error {
 	return update(ctx, s, key, nil, change)
 }
@@ -154,9 +155,9 @@ func update(ctx context.Context, s Store, key string, known *[]byte, change func
 	return errContended
 }
 
-// lookAgain reports whether a Swap that has failed has put new under key all the
-// same. Where it has not, or that cannot be told, it returns the error of Swap,
-// and no error where there is another value than before.
+// lookAgain is called after a Swap that has failed. It reports whether new is
+// under key all the same. It returns the error of Swap if the value is still
+// old or cannot be read, and no error if there is a third value.
 func lookAgain(ctx context.Context, s Store, key string, old, new []byte, failed error) (done bool, err error) {
 	now, err := s.Get(ctx, key)
 	switch {
