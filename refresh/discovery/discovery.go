@@ -17,18 +17,19 @@ const (
 	maxBody        = 256 << 10
 	maxRedirects   = 5
 
-	keep       = 24 * time.Hour  // a document is fetched again when it is older
-	retryFirst = time.Second     // pause after a failure with no document at hand
-	retryAgain = 5 * time.Minute // pause after a failure with an old document at hand
+	maxAge       = 24 * time.Hour  // a document is fetched again when it is older
+	retryWithout = time.Second     // pause after a failure, while there is no document
+	retryWith    = 5 * time.Minute // pause after a failure, while there is an old document
 )
 
 // A Provider is a source of the metadata of one issuer.
 //
-// The document is fetched at the first use from the issuer's URL followed by
-// /.well-known/openid-configuration (OpenID Connect Discovery 1.0, section 4),
-// kept for a day, and then fetched again beside the callers, who get the old
-// one meanwhile. A failure is given to everyone who waits for it and to those
-// who come within a second, and never replaces a document at hand.
+// The document is fetched at the first use, from the issuer's URL followed by
+// /.well-known/openid-configuration (OpenID Connect Discovery 1.0, section 4).
+// After a day it is fetched again in the background, while callers get the old
+// one. A failed fetch never replaces a document. While there is none, the error
+// is returned to all callers that wait for the fetch, and to those within a
+// second after it.
 //
 // Use a Provider by pointer and do not change its fields after the first use.
 // Its methods are safe for concurrent use. It needs no closing: nothing that it
@@ -50,13 +51,13 @@ type Provider struct {
 
 	mu      sync.Mutex
 	known   *Metadata
-	due     time.Time // no fetch before; zero: at once
+	due     time.Time // when to fetch next; zero: at once
 	failure error     // of the last fetch, while known is nil
-	running *flight
+	running *flight   // nil: no fetch is under way
 }
 
-// A flight is one fetch and everyone who waits for it. Its results are set
-// before done is closed.
+// A flight is a fetch that is under way. Its results are set before done is
+// closed.
 type flight struct {
 	done chan struct{}
 	meta *Metadata
@@ -81,11 +82,11 @@ func (p *Provider) Validate() error {
 }
 
 // Metadata returns the provider's metadata. It waits for a fetch only while
-// none has succeeded, and no longer than ctx allows: the fetch itself goes on,
-// for the others who wait and for the next caller.
+// none has succeeded yet. If ctx ends before the fetch does, the fetch goes on
+// for other callers.
 //
-// Without a document it returns an error: the one of [Provider.Validate], the
-// end of ctx, or why the fetch failed. The last two are temporary.
+// Without a document it returns an error: that of [Provider.Validate], that of
+// ctx, or that of the fetch. The last two are temporary.
 func (p *Provider) Metadata(ctx context.Context) (Metadata, error) {
 	p.mu.Lock()
 	if p.running == nil && !time.Now().Before(p.due) {
@@ -115,8 +116,7 @@ func (p *Provider) Metadata(ctx context.Context) (Metadata, error) {
 	}
 }
 
-// start begins a fetch that outlives the caller who happened to be first. The
-// caller holds p.mu.
+// start begins a fetch, which does not end with ctx. The caller holds p.mu.
 func (p *Provider) start(ctx context.Context) {
 	f := &flight{done: make(chan struct{})}
 	p.running = f
@@ -133,28 +133,28 @@ func (p *Provider) start(ctx context.Context) {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.land(f)
+		p.apply(f)
 		close(f.done)
 	}()
 }
 
-// land takes over the result of f. The caller holds p.mu.
-func (p *Provider) land(f *flight) {
+// apply sets the fields of p by the result of f. The caller holds p.mu.
+func (p *Provider) apply(f *flight) {
 	p.running = nil
 	now := time.Now()
 	switch {
 	case f.err == nil:
-		p.known, p.failure, p.due = f.meta, nil, now.Add(keep)
+		p.known, p.failure, p.due = f.meta, nil, now.Add(maxAge)
 	case p.known != nil:
-		p.due = now.Add(retryAgain)
+		p.due = now.Add(retryWith)
 	default:
-		p.failure, p.due = f.err, now.Add(retryFirst)
+		p.failure, p.due = f.err, now.Add(retryWithout)
 	}
 }
 
 func (p *Provider) fetch(ctx context.Context) (*Metadata, error) {
-	// A terminating slash is not doubled: OpenID Connect Discovery 1.0,
-	// section 4.1. The issuer itself keeps it.
+	// A trailing slash of the issuer is removed here only (OpenID Connect
+	// Discovery 1.0, section 4.1).
 	at := strings.TrimSuffix(p.Issuer, "/") + "/.well-known/openid-configuration"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
@@ -164,7 +164,7 @@ func (p *Provider) fetch(ctx context.Context) (*Metadata, error) {
 
 	resp, err := p.client().Do(req)
 	if err != nil {
-		return nil, plain(err)
+		return nil, withoutURL(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -180,9 +180,9 @@ func (p *Provider) fetch(ctx context.Context) (*Metadata, error) {
 	return parse(p.Issuer, body)
 }
 
-// client is the configured transport under our own rule for redirects: another
-// host could name endpoints of its own, and the document that came from there
-// would still carry the right issuer.
+// client returns a client with the configured transport that follows redirects
+// within a host only. Another host could serve a document with the right issuer
+// and endpoints of its own.
 func (p *Provider) client() *http.Client {
 	c := &http.Client{CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		first := via[0].URL
@@ -200,9 +200,9 @@ func (p *Provider) client() *http.Client {
 	return c
 }
 
-// plain takes the method and URL off an error of net/http: the issuer is
-// named already.
-func plain(err error) error {
+// withoutURL removes the method and URL from an error of net/http. The caller's
+// error names the issuer.
+func withoutURL(err error) error {
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		return ue.Err
 	}

@@ -1,11 +1,12 @@
 // Package discovery finds the endpoints of an OpenID Connect provider or OAuth
 // 2.0 authorization server from its issuer URL.
 //
-// A [Provider] needs nothing but the issuer. It asks when it is first used, so
-// that a program starts while its provider is down, and keeps what it learned.
-// Share one Provider between everything that talks to the same issuer: it is the
-// Discovery of a refresh.OAuth2, which signs in and refreshes. By itself it tells
-// what a provider has, as in this program, which is given the issuer's URL:
+// A [Provider] needs only the issuer. It fetches the provider's metadata when
+// it is first used, so that a program can start while its provider is down, and
+// caches them. Share one Provider between everything that talks to the same
+// issuer: it is the Discovery of a refresh.OAuth2, which signs in and
+// refreshes. By itself it lists a provider's endpoints, as in this program,
+// whose argument is the issuer's URL:
 //
 //	package main
 //
@@ -33,12 +34,12 @@
 //		fmt.Println("key set:      ", m.JWKSURI)
 //	}
 //
-// # What is believed
+// # Trust
 //
-// The document has to name the issuer that it was asked for, letter by letter
-// (RFC 8414, section 3.3), and its endpoints have to be https where the issuer
-// is. It is the root of what a program believes of its provider: who can change
-// it can send users elsewhere. A program that wants to depend on nothing at its
-// start writes the endpoints down instead, in the fields of a refresh.OAuth2, a
-// login.Flow and a verify.Issuer.
+// The document must name exactly the issuer that it was requested for (RFC
+// 8414, section 3.3), and if the issuer is an https URL, so must be its
+// endpoints. All trust in a provider begins with this document: an attacker who
+// can change it can send users elsewhere. A program that should not depend on
+// discovery sets the endpoints in the fields of a refresh.OAuth2, a login.Flow
+// and a verify.Issuer.
 package discovery

@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// Metadata is what a provider says of itself: the members that this module
-// uses, of OpenID Connect Discovery 1.0, section 3, and RFC 8414, section 2.
+// Metadata describes a provider (OpenID Connect Discovery 1.0, section 3; RFC
+// 8414, section 2). It has the members that this module uses.
 //
-// An endpoint that the provider does not have is empty. Those that it has are
-// absolute https URLs; http ones only where the issuer is an http URL itself.
+// An endpoint that the provider does not have is empty. Endpoints are absolute
+// https URLs, or http URLs if the issuer is one itself.
 type Metadata struct {
 	Issuer                string `json:"issuer"`                 // the one that was asked for
 	AuthorizationEndpoint string `json:"authorization_endpoint"` // RFC 6749, section 3.1
@@ -22,11 +22,12 @@ type Metadata struct {
 	JWKSURI               string `json:"jwks_uri"`               // the key set, RFC 7517
 
 	// IDTokenSigningAlgs are the JWS algorithms that ID tokens may be signed
-	// with; empty where the provider does not tell.
+	// with. It is empty if the provider does not list them.
 	IDTokenSigningAlgs []string `json:"id_token_signing_alg_values_supported"`
 
-	// IssParameterSupported says that an authorization response always carries
-	// its issuer, so that one without it is not genuine (RFC 9207, section 3).
+	// IssParameterSupported reports whether every authorization response has
+	// the parameter iss (RFC 9207, section 3). One without it is then not
+	// genuine.
 	IssParameterSupported bool `json:"authorization_response_iss_parameter_supported"`
 }
 
@@ -36,8 +37,8 @@ func (m *Metadata) clone() Metadata {
 	return c
 }
 
-// parse reads a metadata document and holds it against the issuer that it was
-// asked of.
+// parse reads the metadata document of an issuer. It refuses a document that
+// names another issuer, or an endpoint without https.
 func parse(issuer string, body []byte) (*Metadata, error) {
 	m := new(Metadata)
 	if err := json.Unmarshal(body, m); err != nil {
@@ -64,8 +65,8 @@ func parse(issuer string, body []byte) (*Metadata, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s %w", e.name, err)
 		}
-		// An issuer out on the network has no business with plain http on
-		// this machine.
+		// ParseURL allows http on this machine. Endpoints of an https issuer
+		// must not be there.
 		if u.Scheme == "http" && !insecure {
 			return nil, fmt.Errorf("%s must be https", e.name)
 		}

@@ -13,9 +13,9 @@ import (
 //
 // The URL must be absolute, and https (RFC 6749, sections 3.1 and 3.2), or http
 // where the host is this machine, as with tests and development servers: an
-// address such as 127.0.0.1 or ::1, localhost, or a name below localhost. It has
-// neither a user name nor a fragment, and no backslash, which browsers read as a
-// slash. Its port, where it has one, is between 1 and 65535.
+// address such as 127.0.0.1 or ::1, localhost, or a name below localhost. It
+// has neither a user name nor a fragment, and no backslash, which browsers read
+// as a slash. Its port, where it has one, is between 1 and 65535.
 //
 // The error follows the name of what holds the URL, as in "Issuer must be
 // https". It repeats nothing of raw, which may contain a password by mistake.
@@ -27,8 +27,8 @@ func ParseURL(raw string) (*url.URL, error) {
 	return u, err
 }
 
-// ParseInsecureURL is [ParseURL] where http is accepted for every host: for a
-// development site that others of the network use, or a server behind a proxy.
+// ParseInsecureURL is [ParseURL], but accepts http for every host. It is for a
+// development site on a local network, and for a server behind a proxy.
 func ParseInsecureURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -54,7 +54,8 @@ func isPort(port string) bool {
 	return port == "" || err == nil && n > 0
 }
 
-// isLoopback reports whether a host, without its port, can only be this machine.
+// isLoopback reports whether a host, without its port, can only be this
+// machine.
 func isLoopback(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap().IsLoopback()

@@ -1,7 +1,8 @@
-// Package endpoint calls the endpoints of providers, as every refresher of this
-// module does: one request at a time, bounded, never redirected, and with errors
-// that hold nothing of what was sent or answered. Their texts begin with
-// "refresh", which is where users meet them.
+// Package endpoint is what the refreshers of this module share to call the
+// endpoints of providers: a client whose answers are bounded and which follows
+// no redirects, and errors that hold nothing of a request or an answer. The
+// texts of the errors begin with "refresh", which is the package that users
+// know.
 package endpoint
 
 import (
@@ -15,21 +16,21 @@ import (
 )
 
 const (
-	// Timeout bounds a call where nobody has said otherwise.
+	// Timeout is the default bound of a call.
 	Timeout = 10 * time.Second
 
-	// MaxLifetime is the longest life of a token that is believed. Beyond it is
-	// a provider's mistake in the unit, or a way to say that there is no end.
+	// MaxLifetime is the longest life of a token that is believed. A longer one
+	// is a mistake in the unit, or means that the token does not expire.
 	MaxLifetime = 10 * 365 * 24 * time.Hour
 
 	maxBody       = 1 << 20   // of an answer
 	maxRetryAfter = time.Hour // keeps a provider's mistake from locking users out for days
 )
 
-// Client returns a client with the transport of c alone: no cookies, and no
-// redirects, which would carry the refresh token and the client's secret to
-// wherever the answer points. Answers are read whole before they are returned,
-// within a bound and the request's context.
+// Client returns a client with the transport of c. It has no cookies, and
+// follows no redirects, which would send the refresh token and the client's
+// secret to another server. It reads the whole body of an answer before it
+// returns, within a bound and the request's context.
 func Client(c *http.Client) *http.Client {
 	t := http.DefaultTransport
 	if c != nil && c.Transport != nil {
@@ -41,13 +42,13 @@ func Client(c *http.Client) *http.Client {
 	}
 }
 
-// answers reads each answer whole, within the bound and the request's context,
-// and straightens what package oauth2 would stumble over. It would then throw
-// away the new tokens while the old ones are spent at the provider.
+// answers is a RoundTripper that reads the whole body of each answer, and
+// normalizes what package oauth2 would fail on. After such a failure the new
+// tokens would be lost, and the old ones would have been used up.
 type answers struct{ next http.RoundTripper }
 
 func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context()) // it is the caller's
+	r = r.Clone(r.Context()) // the caller's request must not be changed
 	r.Header.Set("Accept", "application/json")
 	resp, err := a.next.RoundTrip(r)
 	if err != nil {
@@ -61,7 +62,7 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(body) > maxBody {
 		return nil, errTooLong
 	}
-	if fixed, ok := straighten(body); ok {
+	if fixed, ok := normalize(body); ok {
 		body = fixed
 		resp.Header.Set("Content-Type", "application/json")
 	}
@@ -70,10 +71,10 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// straighten makes sure that a JSON object is read as one, whatever its
-// Content-Type, and that its expires_in is a whole number or absent: it is a
-// hint, and no reason to lose a login.
-func straighten(body []byte) ([]byte, bool) {
+// normalize returns body with an expires_in that is a whole number, or absent.
+// The lifetime is a hint, and a malformed one must not fail the answer. It
+// returns false if body is not a JSON object.
+func normalize(body []byte) ([]byte, bool) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {
 		return nil, false
@@ -95,7 +96,9 @@ func straighten(body []byte) ([]byte, bool) {
 	return fixed, err == nil
 }
 
-// Seconds reads a lifetime as providers write it; 0 where it makes no sense.
+// Seconds returns a lifetime in seconds, in one of the types in which providers
+// write it. It returns 0 if v is malformed, not positive, or more than
+// MaxLifetime.
 func Seconds(v any) time.Duration {
 	var s float64
 	switch v := v.(type) {
@@ -114,7 +117,8 @@ func Seconds(v any) time.Duration {
 	return time.Duration(s * float64(time.Second))
 }
 
-// RetryAfter reads the header of that name (RFC 9110, section 10.2.3).
+// RetryAfter returns the duration in the header of that name (RFC 9110, section
+// 10.2.3), at most an hour. It returns 0 if value is empty or malformed.
 func RetryAfter(value string) time.Duration {
 	if value == "" {
 		return 0

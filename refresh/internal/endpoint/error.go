@@ -11,15 +11,15 @@ import (
 	"syscall"
 )
 
-// ErrNoAnswer is what package refresh exports by this name. It stands here, below
-// that package, since Error wraps it.
+// ErrNoAnswer is exported by package refresh under the same name. It is
+// declared in this package because Error wraps it.
 var ErrNoAnswer = errors.New("refresh: no answer from the provider")
 
 var errTooLong = errors.New("refresh: the provider's answer is longer than 1 MiB")
 
-// Error says why there was no answer. The errors of net/http can quote what a
-// broken server sent, and a transport's own can say anything, so only the kinds
-// that cannot hold a token are kept.
+// Error returns the error of a request without an answer. Errors of net/http
+// can quote what a broken server has sent, and those of a transport can hold
+// anything. So the result wraps only kinds of errors that cannot hold a token.
 func Error(err error) error {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" || isNoServer(err) {
 		return fmt.Errorf("refresh: the provider cannot be reached: %w", reason(err)) // and has seen nothing
@@ -30,7 +30,7 @@ func Error(err error) error {
 	return fmt.Errorf("%w: %w", ErrNoAnswer, reason(err))
 }
 
-// isNoServer reports whether err came before anything was sent.
+// isNoServer reports whether err was returned before anything was sent.
 func isNoServer(err error) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
@@ -39,7 +39,7 @@ func isNoServer(err error) bool {
 	return ok || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// reason is the part of a transport's error that can be shown.
+// reason returns the part of a transport's error that can hold no secret.
 func reason(err error) error {
 	for _, known := range []error{
 		context.DeadlineExceeded, context.Canceled, io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch,

@@ -9,16 +9,16 @@ import (
 	"errors"
 )
 
-// ErrOpen says that a value was not sealed under this secret and label with these
-// associated data, or has been changed since. It tells nothing of the value.
+// ErrOpen is the error of a value that was sealed under another secret or label
+// or with other associated data, or that has been changed since.
 var ErrOpen = errors.New("seal: a value that does not open")
 
 // Seal encrypts plain by AES-256-GCM with a random nonce, under a key that HKDF
-// with SHA-256 (RFC 5869) derives from secret and label. The secret must be hard to
-// guess by itself: a token, a handle, or random bytes. The label names the use, so
-// that no key has two. What is sealed opens only with the same associated data;
-// they are not part of it. One secret and label should seal no more than four
-// thousand million values.
+// with SHA-256 (RFC 5869) derives from secret and label. The secret must be
+// hard to guess, such as a token, a handle, or random bytes. The label names
+// the use of the key, so that no key has two uses. The result opens only with
+// the same associated data, which are not in it. Seal at most 2^32 values under
+// one secret and label.
 func Seal(secret []byte, label string, plain, associated []byte) ([]byte, error) {
 	aead, err := derived(secret, label)
 	if err != nil {
@@ -27,8 +27,8 @@ func Seal(secret []byte, label string, plain, associated []byte) ([]byte, error)
 	return aead.Seal(nil, nil, plain, associated), nil
 }
 
-// Open returns what [Seal] has encrypted. Its error wraps ErrOpen where the value
-// is at fault.
+// Open returns the value that [Seal] has encrypted. Its error wraps ErrOpen if
+// sealed cannot be opened with these arguments.
 func Open(secret []byte, label string, sealed, associated []byte) ([]byte, error) {
 	aead, err := derived(secret, label)
 	if err != nil {

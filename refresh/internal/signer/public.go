@@ -48,8 +48,8 @@ func Describe(key crypto.PublicKey) (Public, error) {
 		return p, fmt.Errorf("signer: describing a key: %w", err)
 	}
 	m := jwk.Marshal()
-	// What the thumbprint covers, in the order of RFC 7638, section 3.2. Empty
-	// members are those of the other kinds.
+	// The members that the thumbprint covers, in the order of RFC 7638, section
+	// 3.2. Members of other kinds of keys are empty.
 	covered, err := json.Marshal(struct {
 		Crv string `json:"crv,omitempty"`
 		E   string `json:"e,omitempty"`

@@ -24,8 +24,8 @@ const (
 	EdDSA = "EdDSA"
 )
 
-// A Key is a private key, here or in a device. Its methods are safe for
-// concurrent use if those of the device are.
+// A Key is a private key in memory or in a device. Its methods are safe for
+// concurrent use if those of the crypto.Signer are.
 type Key struct {
 	Public
 
@@ -60,7 +60,8 @@ func Generate(alg string) (private crypto.Signer, err error) {
 	return private, nil
 }
 
-// From makes a Key of a private key: RSA of 2048 bits or more, P-256 or Ed25519.
+// From makes a Key of a private key: RSA of 2048 bits or more, P-256 or
+// Ed25519.
 func From(private crypto.Signer) (*Key, error) {
 	if private == nil {
 		return nil, errors.New("signer: there is no key")
@@ -81,7 +82,7 @@ func (k *Key) Sign(typ string, claims map[string]any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signer: signing: %w", err)
 	}
-	// Not by the library, which signs with keys in this process's memory only.
+	// The library signs only with keys in this process's memory.
 	signature, err := k.signature([]byte(text))
 	if err != nil {
 		return "", fmt.Errorf("signer: signing: %w", err)
@@ -99,7 +100,7 @@ func (k *Key) signature(text []byte) ([]byte, error) {
 	if err != nil || k.Algorithm != ES256 {
 		return signature, err
 	}
-	// RFC 7518, section 3.4: both numbers, of 32 bytes each.
+	// RFC 7518, section 3.4: R and S, of 32 bytes each.
 	var pair struct{ R, S *big.Int }
 	if rest, err := asn1.Unmarshal(signature, &pair); err != nil || len(rest) > 0 ||
 		pair.R.Sign() < 0 || pair.S.Sign() < 0 || pair.R.BitLen() > 256 || pair.S.BitLen() > 256 {
@@ -111,8 +112,8 @@ func (k *Key) signature(text []byte) ([]byte, error) {
 	return both, nil
 }
 
-// Verify returns the claims of a JWT that the key has signed, whatever they
-// say of time and audience.
+// Verify returns the claims of a JWT that the key has signed. It checks neither
+// times nor audience.
 func (k *Key) Verify(raw string) (map[string]any, error) {
 	claims := jwt.MapClaims{}
 	_, err := jwt.NewParser(jwt.WithValidMethods([]string{k.Algorithm}), jwt.WithoutClaimsValidation()).

@@ -1,4 +1,4 @@
-// Package silence is for the tests that errors show no secret.
+// Package silence is for tests. It checks that errors show no secret.
 package silence
 
 import (
