@@ -19,8 +19,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
-// call calls an operation of the JSON API, once. Operations of users and app
-// clients are not signed.
+// call calls an operation of the JSON API, once. The operations of this package
+// need no signature.
 func (p *Pool) call(ctx context.Context, operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -68,8 +68,8 @@ func (p *Pool) initiateFlow(ctx context.Context, flow string, parameters map[str
 	return out, err
 }
 
-// secretHash proves the secret in InitiateAuth. At a refresh the name must be
-// the user's own, not an alias such as an address.
+// secretHash returns the SECRET_HASH of InitiateAuth. At a refresh, username
+// must be the user's own name, and not an alias such as an address.
 func (p *Pool) secretHash(username string) string {
 	mac := hmac.New(sha256.New, []byte(p.ClientSecret))
 	mac.Write([]byte(username + p.ClientID))
@@ -78,7 +78,7 @@ func (p *Pool) secretHash(username string) string {
 
 var errNoTokens = fmt.Errorf("%w: what came has no tokens", refresh.ErrNoAnswer)
 
-// An authentication is the answer of the operations that give tokens.
+// An authentication is the answer of the operations that return tokens.
 type authentication struct {
 	AuthenticationResult struct {
 		AccessToken  string
@@ -90,7 +90,8 @@ type authentication struct {
 	ChallengeName string
 }
 
-// tokens completes the answer with what old has.
+// tokens returns the tokens of the answer. What the answer lacks is taken from
+// old.
 func (a *authentication) tokens(old refresh.Tokens) (refresh.Tokens, error) {
 	r := &a.AuthenticationResult
 	switch {
@@ -114,8 +115,8 @@ func (a *authentication) tokens(old refresh.Tokens) (refresh.Tokens, error) {
 	return t, nil
 }
 
-// An owner is what the tokens of a login claim of themselves. The claims are not
-// verified: the name and the key are sent to Cognito alone, which issued them, and
+// An owner holds claims of the tokens of a login. They are not verified: the
+// name and the device key are sent only to Cognito, which has issued them, and
 // the expiry is a hint.
 type owner struct {
 	username  string

@@ -1,11 +1,12 @@
-// Package cognito refreshes the tokens of users of an Amazon Cognito user pool by
-// the pool's own JSON API: it needs no hosted domain and no AWS credentials. A
-// refresh.OAuth2 at the domain's /oauth2/token serves app clients that have a
-// domain as well, and logins that began there can be refreshed here.
+// Package cognito refreshes the tokens of users of an Amazon Cognito user pool,
+// by the JSON API of the pool. It needs no hosted domain and no AWS
+// credentials. For app clients with a hosted domain, a refresh.OAuth2 at the
+// domain's /oauth2/token works as well. Logins that began there can be
+// refreshed by this package.
 //
-// The package knows Cognito's operations and exceptions, and nothing of
-// coordination: give a [Pool] to a middleware.Auth or a refresh.Coordinator as
-// its Refresher. A program that calls an API for its user needs no more than
+// A [Pool] does not coordinate refreshes: make it the Refresher of a
+// middleware.Auth or of a refresh.Coordinator. A program that calls an API for
+// its user:
 //
 //	package main
 //
@@ -37,9 +38,10 @@
 //
 // # Rotation
 //
-// A refresh is one call of GetTokensFromRefreshToken, which works whether or not
-// the app client rotates refresh tokens. Where that operation is not available,
-// as at some emulators, the package calls InitiateAuth with REFRESH_TOKEN_AUTH
-// instead, and from the next refresh on first. InitiateAuth never spends a refresh
-// token; GetTokensFromRefreshToken may, and is never called twice for one refresh.
+// A refresh is one call of GetTokensFromRefreshToken, which works with and
+// without rotation of refresh tokens. Where that operation is not available, as
+// at some emulators, the package calls InitiateAuth with REFRESH_TOKEN_AUTH,
+// and calls that first from then on. InitiateAuth never uses up a refresh
+// token. GetTokensFromRefreshToken can, so it is never called twice for one
+// refresh.
 package cognito

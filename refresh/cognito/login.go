@@ -8,17 +8,18 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// Login signs a user in with a name and a password, for a sign-in form of one's
-// own: InitiateAuth with the flow USER_PASSWORD_AUTH, which the app client must
-// allow. The hosted page of the pool sees no password pass through this server,
-// and knows more ways to sign in.
+// Login signs a user in with a name and a password. It is for services with a
+// sign-in form of their own. It calls InitiateAuth with the flow
+// USER_PASSWORD_AUTH, which the app client must allow. With the hosted page of
+// the pool, no password passes through the service, and users have more ways to
+// sign in.
 //
-// The error wraps [refresh.ErrDenied] where this name and password sign nobody
-// in: they are wrong, the user is not confirmed or must choose a new password, or
-// Cognito asks for more, such as a second factor, which Login does not support.
-// Such an error is a [*refresh.ProviderError]. Its Code is the name of the
-// exception or of the challenge. Do not show it to the user, who may be guessing
-// names.
+// The error wraps [refresh.ErrDenied] if the user cannot sign in with this name
+// and password: one is wrong, the user is not confirmed or must choose a new
+// password, or Cognito requires more, such as a second factor, which Login does
+// not support. Such an error is a [*refresh.ProviderError], whose Code is the
+// name of the exception or of the challenge. Do not show the Code to the user:
+// it may reveal which names exist.
 func (p *Pool) Login(ctx context.Context, username, password string) (refresh.Tokens, error) {
 	if err := p.Validate(); err != nil {
 		return refresh.Tokens{}, err
@@ -43,11 +44,11 @@ func (p *Pool) Login(ctx context.Context, username, password string) (refresh.To
 	return out.tokens(refresh.Tokens{})
 }
 
-// Revoke ends the login at the user pool: no refresh token of it is good any
-// more, and its access tokens are refused by Cognito itself. Elsewhere an access
-// token is good until it expires, since nobody asks. The app client must have
-// token revocation enabled. Without a refresh token there is nothing to do and
-// no error. None of its errors wraps [refresh.ErrDenied].
+// Revoke ends the login at the user pool: Cognito then refuses its refresh
+// tokens and its access tokens. Other services do not learn of it, and accept
+// the access tokens until they expire. The app client must have token
+// revocation enabled. Revoke does nothing if t has no refresh token. None of
+// its errors wraps [refresh.ErrDenied].
 func (p *Pool) Revoke(ctx context.Context, t refresh.Tokens) error {
 	if err := p.Validate(); err != nil {
 		return err

@@ -19,14 +19,14 @@ import (
 // Use a Pool by pointer and do not change its fields after the first use. Its
 // methods are safe for concurrent use.
 type Pool struct {
-	// Region is the pool's, such as eu-central-1. Required, unless Endpoint is
-	// set.
+	// Region is the region of the pool, such as eu-central-1. Required, unless
+	// Endpoint is set.
 	Region string
 
-	// ClientID is the app client's. Required.
+	// ClientID is the ID of the app client. Required.
 	ClientID string
 
-	// ClientSecret is the app client's, where it has one. Default: none.
+	// ClientSecret is the secret of the app client. Default: none.
 	ClientSecret string
 
 	// Endpoint is the API's URL: https, or http on a loopback host. It is for
@@ -42,7 +42,7 @@ type Pool struct {
 	// Default 10 s.
 	Timeout time.Duration
 
-	initiate atomic.Bool // InitiateAuth is what has worked
+	initiate atomic.Bool // call InitiateAuth first: it has worked
 }
 
 var (
@@ -72,7 +72,8 @@ func (p *Pool) Validate() error {
 	return nil
 }
 
-// isRegion keeps what is no region's name out of a host's.
+// isRegion reports whether name can be a region, and so a part of a host's
+// name.
 func isRegion(name string) bool {
 	for _, c := range []byte(name) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
@@ -82,22 +83,23 @@ func isRegion(name string) bool {
 	return true
 }
 
-// Refresh exchanges the refresh token of old for new tokens. A refresh token
-// that the pool does not rotate stays. Refresh reads the old access token, where
-// there is one, for the user's name and the key of a remembered device.
+// Refresh exchanges the refresh token of old for new tokens. If the pool does
+// not rotate refresh tokens, the result holds the old one. Refresh reads the
+// user's name and the key of a remembered device from the old access token, if
+// there is one.
 //
-// The error wraps [refresh.ErrDenied] where Cognito answers
+// The error wraps [refresh.ErrDenied] if Cognito answers
 //
 //   - RefreshTokenReuseException, TokenRevokedException, UserNotFoundException,
 //     UserNotConfirmedException or PasswordResetRequiredException
-//   - NotAuthorizedException, unless its message speaks of the client or its
-//     secret: Cognito reports a wrong secret so, which must not sign everyone out
+//   - NotAuthorizedException, unless its message names the client or its secret:
+//     Cognito reports a wrong secret like that, which must not sign everybody out
 //   - ResourceNotFoundException with a message about the device of the login,
-//     which has been forgotten
+//     which the user has forgotten
 //
-// Every other exception is temporary, be it an overload, a failing trigger or an
-// app client that is gone. A wrong ClientID cannot be told from a dead refresh
-// token where both app clients exist.
+// Every other exception is temporary, such as an overload, a failing trigger or
+// a deleted app client. If ClientID is that of another app client, Cognito's
+// answer is the same as to a refresh token that is no longer good.
 func (p *Pool) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 	if err := p.Validate(); err != nil {
 		return refresh.Tokens{}, err
@@ -114,16 +116,16 @@ func (p *Pool) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tokens,
 	if !isUnsupported(err) {
 		return t, err
 	}
-	// The operation is not known there, so it has spent nothing.
+	// An unknown operation has not used up the refresh token.
 	if t, err = p.initiateAuth(ctx, old); err == nil {
 		p.initiate.Store(true)
 	}
 	return t, err
 }
 
-// refreshInitiating is Refresh where InitiateAuth is what worked last. Its word
-// does not end a login: it refuses every login of an app client on which
-// rotation has been switched on since.
+// refreshInitiating is Refresh if InitiateAuth has worked last. A refusal by
+// InitiateAuth does not end a login, because it refuses all logins of an app
+// client for which rotation has been enabled meanwhile.
 func (p *Pool) refreshInitiating(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 	t, refused := p.initiateAuth(ctx, old)
 	if refused == nil || !errors.Is(refused, refresh.ErrDenied) && !mayRotate(refused) {
@@ -139,8 +141,8 @@ func (p *Pool) refreshInitiating(ctx context.Context, old refresh.Tokens) (refre
 	return t, err
 }
 
-// getTokens calls GetTokensFromRefreshToken, which spends the refresh token
-// where the app client rotates.
+// getTokens calls GetTokensFromRefreshToken, which uses up the refresh token if
+// the app client rotates.
 func (p *Pool) getTokens(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 	type input struct {
 		ClientID     string `json:"ClientId"`
@@ -156,7 +158,7 @@ func (p *Pool) getTokens(ctx context.Context, old refresh.Tokens) (refresh.Token
 	return out.tokens(old)
 }
 
-// initiateAuth calls InitiateAuth with a refresh token, which spends nothing.
+// initiateAuth calls InitiateAuth, which does not use up the refresh token.
 func (p *Pool) initiateAuth(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 	whose := ownerOf(old)
 	in := map[string]string{"REFRESH_TOKEN": old.Refresh}

@@ -1,9 +1,9 @@
-// Package redisstore keeps what replicas share in Redis or Valkey: it is a
-// [refresh.Store], and tells those who wait for a value as soon as it changes.
+// Package redisstore is a [refresh.Store] in Redis or Valkey, by which replicas
+// share the results of refreshes. It is also a [refresh.Watcher].
 //
-// Use it where a program runs more than once behind one name and there is a
-// Redis at hand; sqlstore does the same in a database. It works with Redis 6.0
-// or newer, Valkey, and clusters of them: every script uses one key.
+// Use it for a program with several replicas that has a Redis; package sqlstore
+// does the same in a database. It works with Redis 6.0 or newer, with Valkey,
+// and with clusters of them, since every script uses a single key.
 //
 //	package main
 //
@@ -52,17 +52,18 @@
 //		log.Fatal(http.ListenAndServe("localhost:8080", nil))
 //	}
 //
-// # What the server must be
+// # Requirements on the server
 //
-// All replicas use one primary: reads from a replica of the database, or from
-// go-redis's cache in the client, are too old to be of use, so set none of
-// ReadOnly, RouteByLatency and RouteRandomly on a cluster's client. The server
-// should not evict (maxmemory-policy noeviction), and need not write to disk.
-// What it forgets at a crash or failover is what replicas have agreed on most
-// recently: a refresh token may then go to the provider once more, and a login
-// that sessions keep in the store alone is gone.
+// All replicas of the program must use the primary. Reads from a database
+// replica, or from the client-side cache of go-redis, are outdated, so set none
+// of ReadOnly, RouteByLatency and RouteRandomly on the client of a cluster. The
+// server should not evict (maxmemory-policy noeviction), and need not write to
+// disk. At a crash or failover it may lose the latest results of refreshes. A
+// refresh token may then be presented to the provider once more, and a login
+// that package sessions keeps in the store alone is lost.
 //
 // A user with restricted rights needs the commands GET, SET, DEL, EVAL,
-// EVALSHA, PUBLISH and SUBSCRIBE, the keys Prefix*, and the channel named Prefix
-// + "changed". Without the channel everything works, but nobody is told.
+// EVALSHA, PUBLISH and SUBSCRIBE, the keys Prefix*, and the channel named
+// Prefix + "changed". Without the channel everything works, but changes are not
+// reported.
 package redisstore

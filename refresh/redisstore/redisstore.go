@@ -17,22 +17,21 @@ const defaultPrefix = "tokenlife:"
 // A Store is a [refresh.Store] in Redis. Set Client, then use it by pointer,
 // from any number of goroutines, and do not change it after.
 //
-// Get and Swap stop waiting when their context ends. The command may then go
-// on in the background until the client's own time limits end it; Close waits
-// for that.
+// Get and Swap stop waiting when their context ends. The command may then go on
+// in the background until the client's timeouts end it. Close waits for that.
 type Store struct {
 	// Client is the connection to one server, a cluster, or a server watched by
-	// sentinels. Required. It remains the caller's, to close after the Store.
+	// sentinels. Required. The caller closes it, after the Store.
 	Client redis.UniversalClient
 
-	// Prefix begins the name of every key, and of the channel that changes are
-	// told on. Programs that share a server but no logins need different ones.
-	// Default "tokenlife:".
+	// Prefix begins the name of every key, and of the channel on which changes
+	// are published. Programs that share a server but no logins need different
+	// ones. Default "tokenlife:".
 	Prefix string
 
 	mu       sync.Mutex
 	closed   bool
-	unlisten context.CancelFunc // ends the subscription; nil: there is none yet
+	unlisten context.CancelFunc // ends the subscription; nil: none has begun
 	watchers map[string]map[chan struct{}]bool
 	wg       sync.WaitGroup // commands under way, and the subscription
 }
@@ -42,9 +41,9 @@ var (
 	errNoClient = errors.New("redisstore: Store.Client is nil")
 )
 
-// swap compares and sets in one step. Absent and "" are one, since no value is
-// ever empty. If changes cannot be told, for want of the right to, the swap is
-// still one: hence pcall.
+// swap compares and sets in one step. It treats an absent value as "", since no
+// value is empty. It publishes by pcall, so that a user without the right to
+// publish can still swap.
 var swap = redis.NewScript(`
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
 	return 0
@@ -81,8 +80,8 @@ func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 	case len(new) > 0 && ttl <= 0:
 		return false, errors.New("redisstore: Swap with a lifetime that is not positive")
 	}
-	// Copies, since the command may outlive the call. What is rounded up does
-	// not overflow: it would take more than 292 years.
+	// Copies, since the command may outlive the call. Rounding up does not
+	// overflow, even with the longest Duration.
 	from, to, life := string(old), string(new), int64((ttl-1)/time.Millisecond)+1
 	swapped, err := do(ctx, s, func() (int, error) {
 		return swap.Run(ctx, sentOnce{s.Client}, []string{s.name(key)}, from, to, life, s.channel()).Int()
@@ -93,9 +92,9 @@ func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 	return swapped == 1, nil
 }
 
-// Close ends the subscription, if there is one, and waits for all that the
-// Store has under way. Later calls of its methods fail. It may be called more
-// than once, and always returns nil.
+// Close ends the subscription, if there is one, and waits for commands that are
+// under way. Later calls of the methods fail. Close may be called more than
+// once, and always returns nil.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -117,9 +116,9 @@ func (s *Store) prefix() string {
 func (s *Store) name(key string) string { return s.prefix() + key }
 func (s *Store) channel() string        { return s.prefix() + "changed" }
 
-// do runs one command, and stops waiting for it when ctx ends. The client alone
-// would not: a deadline it heeds if its options say so, a cancellation not
-// while it waits for an answer.
+// do runs one command, and stops waiting for it when ctx ends. The client
+// itself observes a deadline only if its options say so, and does not observe a
+// cancellation while it waits for an answer.
 func do[T any](ctx context.Context, s *Store, command func() (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -152,8 +151,9 @@ func do[T any](ctx context.Context, s *Store, command func() (T, error)) (T, err
 	}
 }
 
-// failure adds what was tried, and takes out what a server repeats of a command
-// that it does not know: arguments, and so values.
+// failure adds the name of the operation to err. It removes the arguments of
+// the command, which hold values, and which a server repeats if it does not
+// know the command.
 func failure(what string, err error) error {
 	if errors.Is(err, errClosed) || errors.Is(err, errNoClient) {
 		return err
@@ -164,9 +164,9 @@ func failure(what string, err error) error {
 	return fmt.Errorf("redisstore: %s: %w", what, err)
 }
 
-// sentOnce is a client that sends a script once. A client as it comes sends a
-// command again when the connection breaks before the answer, and a swap that
-// was done at first would then report that it was not.
+// sentOnce is a client that never sends a script twice. Other clients send a
+// command again if the connection breaks before the answer. A swap whose first
+// attempt has succeeded would then report that it has not.
 type sentOnce struct{ redis.UniversalClient }
 
 func (c sentOnce) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {

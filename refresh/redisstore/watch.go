@@ -11,26 +11,25 @@ import (
 )
 
 const (
-	// silence is how long the subscription hears nothing before it asks whether
-	// the server is there, and how long that has for an answer. A connection
-	// that breaks in the open is noticed at once; this is for cables.
+	// silence is how long the subscription may be silent before it sends a
+	// ping, and then how long it waits for the answer. It finds connections
+	// that are lost without a reset.
 	silence = 15 * time.Second
 
-	resubscribe = 100 * time.Millisecond // the pause before it is tried again
+	resubscribe = 100 * time.Millisecond // the pause after a lost subscription
 )
 
-// Watch implements [refresh.Watcher], so that nobody needs to poll often: the
-// channel receives soon after a Swap anywhere has changed the value, typically
-// within a few milliseconds. It does not tell of values that expire. It is a
-// hint: it may receive without a change, as it does when the subscription
-// begins or is restored after the connection was lost, and it may miss one, so
-// callers look from time to time all the same. Changes that nobody has received
-// yet are told once. The channel is never closed.
+// Watch implements [refresh.Watcher]. The channel receives soon after a Swap of
+// any replica has changed the value, typically within a few milliseconds. It
+// does not report that a value has expired. It may receive without a change, as
+// when the subscription begins or is restored, and it may miss a change, so
+// callers also look from time to time. Several changes in a row may be received
+// as one. The channel is never closed.
 //
-// The watch ends when stop is called or ctx ends, and with the Store. All of a
-// Store's watches share one connection, which the first one opens in the
-// background and Close closes. An error means that the Store is closed or has
-// no Client.
+// The watch ends when stop is called, when ctx ends, or when the Store is
+// closed. All watches of a Store share one connection, which the first watch
+// opens in the background. An error means that the Store is closed or has no
+// Client.
 func (s *Store) Watch(ctx context.Context, key string) (changed <-chan struct{}, stop func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,27 +40,27 @@ func (s *Store) Watch(ctx context.Context, key string) (changed <-chan struct{},
 		return nil, nil, errNoClient
 	}
 	if s.unlisten == nil {
-		// Not ctx: it serves all watches, not this one alone.
+		// Not ctx, because the subscription serves all watches.
 		listening, cancel := context.WithCancel(context.Background())
 		s.unlisten = cancel
 		s.watchers = make(map[string]map[chan struct{}]bool)
 		s.wg.Go(func() { s.listen(listening) })
 	}
-	name, told := s.name(key), make(chan struct{}, 1)
+	name, watcher := s.name(key), make(chan struct{}, 1)
 	if s.watchers[name] == nil {
 		s.watchers[name] = make(map[chan struct{}]bool)
 	}
-	s.watchers[name][told] = true
+	s.watchers[name][watcher] = true
 	forget := func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.watchers[name], told)
+		delete(s.watchers[name], watcher)
 		if len(s.watchers[name]) == 0 {
 			delete(s.watchers, name)
 		}
 	}
 	unhook := context.AfterFunc(ctx, forget)
-	return told, sync.OnceFunc(func() {
+	return watcher, sync.OnceFunc(func() {
 		unhook()
 		forget()
 	}), nil
@@ -78,53 +77,53 @@ func (s *Store) listen(ctx context.Context) {
 	}
 }
 
-// receive subscribes, and tells what it hears until the connection is lost.
+// receive subscribes, and notifies the watches until the connection is lost.
 func (s *Store) receive(ctx context.Context) {
 	sub := s.Client.Subscribe(ctx, s.channel())
 	defer sub.Close()
-	defer context.AfterFunc(ctx, func() { sub.Close() })() // ends a read
-	asked := false
+	defer context.AfterFunc(ctx, func() { sub.Close() })() // interrupts a read
+	pinged := false
 	for {
 		message, err := sub.ReceiveTimeout(ctx, silence)
 		var timeout net.Error
 		switch {
 		case err == nil:
-			asked = false
-		case !asked && errors.As(err, &timeout) && timeout.Timeout() && sub.Ping(ctx) == nil:
-			asked = true
+			pinged = false
+		case !pinged && errors.As(err, &timeout) && timeout.Timeout() && sub.Ping(ctx) == nil:
+			pinged = true
 		default:
 			return
 		}
 		switch m := message.(type) {
 		case *redis.Subscription:
-			s.tellAll() // of what was not heard before
+			s.notifyAll() // changes may have been missed
 		case *redis.Message:
-			s.tell(m.Payload)
+			s.notify(m.Payload)
 		}
 	}
 }
 
-func (s *Store) tell(name string) {
+func (s *Store) notify(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for told := range s.watchers[name] {
-		hint(told)
+	for changed := range s.watchers[name] {
+		send(changed)
 	}
 }
 
-func (s *Store) tellAll() {
+func (s *Store) notifyAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, watchers := range s.watchers {
-		for told := range watchers {
-			hint(told)
+		for changed := range watchers {
+			send(changed)
 		}
 	}
 }
 
-func hint(told chan<- struct{}) {
+func send(changed chan<- struct{}) {
 	select {
-	case told <- struct{}{}:
-	default: // it has not looked since the last one, and will see this change too
+	case changed <- struct{}{}:
+	default: // the watcher has not yet received an earlier change
 	}
 }

@@ -9,8 +9,7 @@ import (
 // A Dialect is the SQL that a database understands.
 type Dialect int
 
-// The dialects. There is no default: what would be taken for another database
-// would fail late.
+// The dialects. There is no default, because a wrong one would be found late.
 const (
 	PostgreSQL Dialect = iota + 1
 	SQLite
@@ -18,21 +17,23 @@ const (
 
 const defaultTable = "tokenlife"
 
-// tableName allows what is the same with and without quotes, and leaves room
-// for the index's name in PostgreSQL's 63 bytes.
+// tableName matches names that are the same with and without quotes. They are
+// short enough for the name of the index to fit into the 63 bytes of
+// PostgreSQL.
 var tableName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,54}$`)
 
-// statements are the texts for one table.
+// statements are the SQL texts for one table.
 type statements struct {
 	get, insert, update, remove, sweep, probe string
 	create                                    []string
 }
 
-// What both dialects share, in the words of PostgreSQL. One statement does the
-// whole of a swap: PostgreSQL locks the row, then looks at its newest version;
-// SQLite locks the file. Each parameter has a type of its own. With that of a
-// column, which may be another in a table not made by Create, the server would
-// try to convert the value, and print it in the error.
+// The statements of both dialects, in the syntax of PostgreSQL. A swap is a
+// single statement: PostgreSQL locks the row and then reads its newest version,
+// and SQLite locks the file. Each parameter is cast to a type. Otherwise it
+// would get the type of its column, which may be another one in a table that
+// Create has not made. The server would then fail to convert the value, and
+// print it in the error.
 const (
 	get    = `SELECT value FROM "{table}" WHERE key = $1::text AND expires > {now}`
 	insert = `INSERT INTO "{table}" (key, value, expires) VALUES ($1::text, $2::bytea, {now} + $3::bigint * {millisecond}) ` +
@@ -45,17 +46,18 @@ const (
 )
 
 const (
-	// Rows that others are about to change are left alone, and the list is made
-	// once. now() is the time of the statement's transaction, and unlike
-	// clock_timestamp lets the index be used.
+	// Rows that other statements have locked are skipped. ARRAY makes the
+	// server run the subquery once. now() is the time of the transaction.
+	// Unlike with clock_timestamp(), the index can be used with it.
 	postgresSweep = `DELETE FROM "{table}" WHERE key = ANY (ARRAY(SELECT key FROM "{table}" ` +
 		`WHERE expires <= now() ORDER BY expires LIMIT $1::bigint FOR UPDATE SKIP LOCKED))`
 
-	// Two that create one table at the same time would otherwise both find it
-	// missing. The number means nothing to anybody else.
+	// Without a lock, two replicas that create the table at the same time could
+	// both find it missing. The number is arbitrary.
 	postgresLock = `SELECT pg_advisory_xact_lock(8389209319106405733)`
 
-	// Collation "C" is bytes: no change of the system's locale touches the index.
+	// Collation "C" compares bytes, so that a change of the system's locale
+	// does not break the index.
 	postgresCreate = `CREATE TABLE IF NOT EXISTS "{table}" ` +
 		`(key text COLLATE "C" PRIMARY KEY, value bytea NOT NULL, expires timestamptz NOT NULL)`
 
@@ -74,13 +76,13 @@ func (d Dialect) statements(table string) (statements, error) {
 	}
 	switch d {
 	case PostgreSQL:
-		// clock_timestamp is read when the row is looked at, which after a wait
-		// for its lock is later than the statement's beginning.
+		// clock_timestamp() is read when the row is. After a wait for the row's
+		// lock, that is later than the start of the statement.
 		text := strings.NewReplacer("{table}", table,
 			"{now}", "clock_timestamp()", "{millisecond}", "interval '1 millisecond'").Replace
 		return texts(text, postgresSweep, postgresLock, postgresCreate), nil
 	case SQLite:
-		// Milliseconds since 1970, in the file as in the statements.
+		// Times are in Unix milliseconds, in the file and in the statements.
 		text := strings.NewReplacer("{table}", table,
 			"{now}", "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)", "{millisecond}", "1",
 			"$", "?", "::text", "", "::bytea", "", "::bigint", "").Replace

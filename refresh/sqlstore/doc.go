@@ -1,10 +1,10 @@
-// Package sqlstore keeps what replicas share in a table of PostgreSQL or
-// SQLite: it is a [refresh.Store] on database/sql.
+// Package sqlstore is a [refresh.Store] in a table of PostgreSQL or SQLite, on
+// database/sql, by which replicas share the results of refreshes.
 //
-// Use it where a program runs more than once behind one name and has such a
-// database anyway, or runs once and must not forget at a restart (SQLite). Where
-// there is a Redis, redisstore is faster and tells those who wait. It works
-// with any driver; the program imports one.
+// Use it for a program with several replicas that has such a database, or for a
+// single process whose logins must survive a restart (SQLite). Package
+// redisstore is faster, and reports changes. The Store works with any driver;
+// the program imports one.
 //
 //	package main
 //
@@ -57,35 +57,38 @@
 //
 // # PostgreSQL
 //
-// Version 9.5 or newer, and its primary: a standby is behind. The isolation of
-// a statement must be the usual one, read committed. With a stricter default,
-// swaps that meet are errors instead of refusals.
+// Version 9.5 or newer. All replicas must use the primary, as a standby lags
+// behind. The isolation level must be the default, read committed. With a
+// stricter one, some concurrent swaps fail with an error, where they should
+// report false.
 //
 // # SQLite
 //
 // Version 3.42 or newer, in a file that all processes on one machine open. Let
-// connections wait for each other's locks, and this process use one at a time,
-// which is the fairer way to wait:
+// connections wait for locks, and limit each process to one connection. Waiting
+// for that connection is fairer than waiting for a lock:
 //
 //	db, err := sql.Open("sqlite", "file:logins.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
 //	…
 //	db.SetMaxOpenConns(1)
 //
-// These are the words of modernc.org/sqlite; other drivers spell them otherwise.
-// Its versions before 1.61, and perhaps others, wait for another process's lock
-// until busy_timeout has passed, even if the context has ended.
+// These are the parameters of modernc.org/sqlite; other drivers have other
+// names. Versions of modernc.org/sqlite before 1.61, and perhaps other drivers,
+// wait for the lock of another process until busy_timeout has passed, even if
+// the context has ended.
 //
 // # Waiting
 //
-// The Store does not tell of changes: a replica that waits for another's result
-// looks for it again after a tenth of the time that it has waited, 5 ms at least and
-// 250 ms at most. PostgreSQL could tell by NOTIFY, but lets only one commit that
-// does so happen at a time on the whole server, other programs' included.
+// The Store does not report changes. A replica that waits for the result of
+// another polls: the pause is a tenth of the time that it has waited, at least
+// 5 ms and at most 250 ms. NOTIFY of PostgreSQL could report changes, but then
+// commits with a NOTIFY would run one at a time on the whole server, also those
+// of other programs.
 //
 // # Time
 //
-// Values expire by one clock, read in the statement that asks: that of the
-// database server with PostgreSQL, since replicas' clocks differ, and that of
-// the machine with SQLite. No table is swept by a goroutine: one in a few
-// hundred writes takes expired rows with it, and [Store.Sweep] takes them all.
+// All replicas use the same clock for the expiry of values: that of the
+// database server with PostgreSQL, and that of the machine with SQLite. There
+// is no goroutine that deletes expired rows. One in a few hundred writes
+// deletes some of them, and [Store.Sweep] deletes all.
 package sqlstore

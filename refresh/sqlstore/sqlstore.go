@@ -17,11 +17,11 @@ import (
 // pointer, from any number of goroutines, and do not change it after. It has no
 // goroutine and needs no closing.
 type Store struct {
-	// DB is the database. Required. It remains the caller's, to close when the
-	// Store is no longer in use.
+	// DB is the database. Required. The caller closes it when the Store is no
+	// longer in use.
 	DB *sql.DB
 
-	// Dialect is what the database understands. Required.
+	// Dialect is the SQL of the database. Required.
 	Dialect Dialect
 
 	// Table is the name of the table: lower-case letters, digits and
@@ -32,18 +32,19 @@ type Store struct {
 
 	once    sync.Once
 	texts   statements
-	invalid error // of the fields above
+	invalid error // a mistake in the fields above
 	inserts atomic.Uint64
 }
 
 const (
-	// sweepEvery and sweepAtMost belong together: each insert leaves one row at
-	// most, so that deleting more than are inserted keeps up with any load.
+	// One in sweepEvery inserts deletes up to sweepAtMost expired rows. As that
+	// is more rows than are inserted in between, the table does not grow under
+	// load.
 	sweepEvery  = 256
 	sweepAtMost = 1024
 
-	// sweepTime is how long a swap can be held up by the rows of others.
-	sweepTime = 500 * time.Millisecond
+	// sweepTimeout bounds how long a swap is delayed by a sweep.
+	sweepTimeout = 500 * time.Millisecond
 )
 
 // Get implements [refresh.Store].
@@ -81,9 +82,9 @@ func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 	}
 	done, err := s.swap(ctx, s.texts.insert, key, new, life)
 	if done && s.inserts.Add(1)%sweepEvery == 1 {
-		ctx, cancel := context.WithTimeout(ctx, sweepTime)
+		ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 		defer cancel()
-		_, _ = s.sweep(ctx) // the swap is done; another one will try again
+		_, _ = s.sweep(ctx) // the swap has succeeded; a later insert will sweep again
 	}
 	return done, err
 }
@@ -105,10 +106,9 @@ func (s *Store) change(ctx context.Context, statement string, args ...any) (rows
 	return result.RowsAffected()
 }
 
-// Sweep deletes all rows that have expired, a thousand at a time. There is no
-// need to call it: an expired row is absent in every respect, and rows are
-// deleted as others are inserted. It is for a table that has become large and
-// is little used since.
+// Sweep deletes all rows that have expired, about a thousand in a statement. It
+// need not be called: expired values are absent in every respect, and inserts
+// delete expired rows. It is for a large table that is now hardly used.
 func (s *Store) Sweep(ctx context.Context) error {
 	if err := s.init(); err != nil {
 		return err
@@ -128,10 +128,9 @@ func (s *Store) sweep(ctx context.Context) (rows int64, err error) {
 	return s.change(ctx, s.texts.sweep, sweepAtMost)
 }
 
-// Create makes the table and its index where the table is missing, and does
-// nothing where it is there. Replicas may call it at the same time. With
-// PostgreSQL it does what these statements do, which somebody else may run
-// where the program has no right to create:
+// Create creates the table and its index if the table does not exist. Replicas
+// may call it at the same time. If the program has no right to create tables,
+// an administrator can run its statements, which are with PostgreSQL:
 //
 //	CREATE TABLE tokenlife (key text COLLATE "C" PRIMARY KEY, value bytea NOT NULL, expires timestamptz NOT NULL);
 //	CREATE INDEX tokenlife_expires ON tokenlife (expires);
@@ -141,8 +140,8 @@ func (s *Store) Create(ctx context.Context) error {
 	if err := s.init(); err != nil {
 		return err
 	}
-	// Looked for first, since PostgreSQL asks for the right to create also if
-	// there is nothing to create.
+	// The probe comes first, because CREATE TABLE IF NOT EXISTS needs the right
+	// to create even if the table exists.
 	if _, err := s.DB.ExecContext(ctx, s.texts.probe); err == nil {
 		return nil
 	}
