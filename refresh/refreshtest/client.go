@@ -9,21 +9,21 @@ import (
 	"sync"
 )
 
-// Client returns a client that reaches p without sockets, whatever host it is
-// asked for, over http and https. Between the two is net/http itself, on
-// [net.Pipe], so that faults come out as they do on the network, and all of it
-// works in a bubble of testing/synctest. Each request has a connection of its
-// own, which ends with the answer: there is nothing to close.
+// Client returns a client whose requests are all served by p, without sockets,
+// for every host, over http and https. It uses net/http on [net.Pipe], so that
+// faults have the same effect as on the network, and works in a bubble of
+// testing/synctest. Each request has a connection of its own, which ends with
+// the answer, so that there is nothing to close.
 func (p *Provider) Client() *http.Client { return Client(p) }
 
-// Client is [Provider.Client] for any handler, such as one that answers what a
-// Provider would not.
+// Client is [Provider.Client] for any handler, for example for one with answers
+// that a Provider does not give.
 func Client(h http.Handler) *http.Client {
 	dial := func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
 		srv := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
-		// It leaves the connection to a goroutine, and ends as there is no
-		// second one.
+		// Serve starts a goroutine for the connection, and returns because
+		// there is no second connection.
 		srv.Serve(&single{conn: far})
 		return near, nil
 	}
@@ -32,7 +32,7 @@ func Client(h http.Handler) *http.Client {
 	}}
 }
 
-// A single is a listener with one connection to give.
+// A single is a listener that accepts one connection.
 type single struct {
 	mu   sync.Mutex
 	conn net.Conn

@@ -15,27 +15,29 @@ import (
 // A Cognito is a fake Amazon Cognito user pool with one app client: the JSON
 // operations InitiateAuth, GetTokensFromRefreshToken and RevokeToken, the
 // hosted domain's /oauth2/authorize, /oauth2/token, /oauth2/revoke and /logout,
-// and the pool's key set. It answers on every host; in a bubble of
-// testing/synctest [Cognito.Client] reaches it by the names that Cognito has.
+// and the pool's key set. It serves every host, so that [Cognito.Client] can
+// use the host names of Cognito.
 //
-// The zero value is ready: a public app client called "client" whose refresh
-// tokens do not rotate. Any user signs in with the one password. A name with an
-// @ is an alias: the user alice@example.com is alice, which is what access
-// tokens say and what a SECRET_HASH must be made of at a refresh.
+// The zero value is ready: it has a public app client called "client" whose
+// refresh tokens do not rotate. All users have the same password. A name with
+// an @ is an alias: alice@example.com signs in the user alice. That is the name
+// in access tokens, and the one of which a SECRET_HASH must be made at a
+// refresh.
 //
 // Use it by pointer and do not change its fields after the first use. Its
 // methods are safe for concurrent use.
 type Cognito struct {
-	// Region and PoolID are the pool's. Default: "eu-test-1" and
+	// Region and PoolID are those of the pool. Default: "eu-test-1" and
 	// "eu-test-1_Pool".
 	Region, PoolID string
 
-	// Issuer is in the tokens. Default: as Cognito makes it of Region and
-	// PoolID, or, after [NewCognitoServer], the server's URL and PoolID.
+	// Issuer is the claim iss of the tokens. Default: the URL that Cognito
+	// makes of Region and PoolID, or, after [NewCognitoServer], the server's
+	// URL and PoolID.
 	Issuer string
 
-	// ClientID and ClientSecret are the app client's. Default: "client" and
-	// none.
+	// ClientID and ClientSecret are those of the app client. Default: "client",
+	// and no secret.
 	ClientID, ClientSecret string
 
 	// Password is that of all users. Default: "password".
@@ -48,13 +50,12 @@ type Cognito struct {
 	// seconds. Default 5 min.
 	AccessLife time.Duration
 
-	// RefreshLife is how long a login can be refreshed at all. Default: for
-	// ever.
+	// RefreshLife is how long a login can be refreshed. Default: for ever.
 	RefreshLife time.Duration
 
-	// Rotation replaces a refresh token that is used, which is good for Grace
-	// after its first use: 0 to 60 s. REFRESH_TOKEN_AUTH is refused. Default:
-	// refresh tokens stay.
+	// Rotation replaces a refresh token at its first use. The old one is good
+	// for Grace after that, 0 to 60 s. REFRESH_TOKEN_AUTH is then refused.
+	// Default: refresh tokens are not replaced.
 	Rotation bool
 	Grace    time.Duration
 
@@ -64,12 +65,12 @@ type Cognito struct {
 	// Devices gives each login a device key, which its refreshes must name.
 	Devices bool
 
-	// Challenge is what InitiateAuth asks for instead of signing in, such as
+	// Challenge is what InitiateAuth requests in place of signing in, such as
 	// "SOFTWARE_TOKEN_MFA". Default: nothing.
 	Challenge string
 
-	// CallbackURLs and LogoutURLs are where the hosted pages may go back to.
-	// Default: nowhere.
+	// CallbackURLs and LogoutURLs are the URLs to which the hosted pages may
+	// redirect. Default: none.
 	CallbackURLs, LogoutURLs []string
 
 	mu     sync.Mutex
@@ -85,15 +86,14 @@ type Cognito struct {
 type CognitoStats struct {
 	Calls     map[string]int // by operation, or path of the hosted domain
 	Refreshed int            // refreshes that were granted, even if the answer was lost
-	Refused   int            // calls that were refused as such
-	Reused    int            // refresh tokens used again after their grace
+	Refused   int            // calls that were refused because of their content
+	Reused    int            // uses of a refresh token after its grace
 	Revoked   int            // logins that ended by a revocation
 	Peak      int            // most calls for tokens at one time
 }
 
-// NewCognitoServer serves c on a loopback socket. c's Issuer becomes the
-// server's URL with the pool's ID where there is none. The caller closes the
-// server.
+// NewCognitoServer serves c on a loopback socket. If c has no Issuer, it is set
+// to the server's URL with the pool's ID. The caller closes the server.
 func NewCognitoServer(c *Cognito) *httptest.Server {
 	srv := httptest.NewServer(c)
 	c.mu.Lock()
@@ -104,7 +104,7 @@ func NewCognitoServer(c *Cognito) *httptest.Server {
 	return srv
 }
 
-// Client reaches c without sockets, whatever host it is asked for, like
+// Client returns a client whose requests are all served by c, like
 // [Provider.Client].
 func (c *Cognito) Client() *http.Client { return Client(c) }
 
@@ -117,17 +117,17 @@ func (c *Cognito) Stats() CognitoStats {
 	return s
 }
 
-// Fail makes the next n calls for tokens fail, or all of them until the next
-// Fail where n is negative. It replaces what an earlier Fail has left. What
-// [InvalidClient], [Overloaded], [ServerError] and [Refuse] are in the JSON API
-// is said there by Cognito's own names.
+// Fail makes the next n calls for tokens fail. If n is negative, all calls fail
+// until the next Fail. Fail replaces what is left of an earlier one. In the
+// JSON API, [InvalidClient], [Overloaded], [ServerError] and [Refuse] are
+// exceptions of Cognito.
 func (c *Cognito) Fail(f Fault, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.faults.fault, c.faults.left = f, n
 }
 
-// SetDelay makes each call for tokens take d before it is looked at.
+// SetDelay delays each call for tokens by d before it is handled.
 func (c *Cognito) SetDelay(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,7 +145,7 @@ func (c *Cognito) Login(username string) refresh.Tokens {
 	}
 }
 
-// End disables a user: their refresh tokens are dead from here on.
+// End disables a user, whose refresh tokens are then refused.
 func (c *Cognito) End(username string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,13 +156,13 @@ func (c *Cognito) End(username string) {
 	}
 }
 
-// Live reports whether t's refresh token would be granted now, without using
+// Live reports whether t's refresh token would be accepted now. It does not use
 // it.
 func (c *Cognito) Live(t refresh.Tokens) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	tok := c.tokens[t.Refresh]
-	return tok != nil && tok.login.live() && c.good(tok)
+	return tok != nil && tok.login.live() && c.usable(tok)
 }
 
 // ServeHTTP implements [http.Handler].
@@ -196,7 +196,7 @@ func (c *Cognito) called(what string) {
 	c.stats.Calls[what]++
 }
 
-// begin takes the fault for one call for tokens and waits as long as calls take.
+// begin waits for the delay of a call for tokens, and returns its fault.
 func (c *Cognito) begin() Fault {
 	c.mu.Lock()
 	c.active++
@@ -223,7 +223,8 @@ func (e *exception) write(w http.ResponseWriter) {
 	json.NewEncoder(w).Encode(e)
 }
 
-// The defaults. The caller holds c.mu where a field may still be set.
+// The defaults. The caller holds c.mu if the field can be set by
+// NewCognitoServer.
 
 func (c *Cognito) region() string            { return or(c.Region, "eu-test-1") }
 func (c *Cognito) poolID() string            { return or(c.PoolID, "eu-test-1_Pool") }

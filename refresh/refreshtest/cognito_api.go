@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// An operation's input, of any of the three.
+// cognitoInput is the input of all operations.
 type cognitoInput struct {
 	ClientID       string `json:"ClientId"`
 	ClientSecret   string
@@ -63,7 +63,8 @@ func (c *Cognito) serveTokens(w http.ResponseWriter, r *http.Request, operation 
 	}
 }
 
-// fault is what a fault is called in the JSON API; nil where it has no name.
+// fault returns the exception of the JSON API for a fault, or nil if there is
+// none.
 func (c *Cognito) fault(f Fault) *exception {
 	switch f {
 	case ServerError:
@@ -78,8 +79,8 @@ func (c *Cognito) fault(f Fault) *exception {
 	return nil
 }
 
-// authenticate is what both operations have in common: who may call them, and
-// the tokens that they give.
+// authenticate returns the answer of InitiateAuth and
+// GetTokensFromRefreshToken.
 func (c *Cognito) authenticate(operation string, in *cognitoInput, f Fault) (map[string]any, *exception) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,8 +131,8 @@ func (c *Cognito) authenticate(operation string, in *cognitoInput, f Fault) (map
 
 func (c *Cognito) refreshTokenAuth(in map[string]string) (*grant, *exception) {
 	if c.Rotation {
-		// What Cognito says is not documented. This is the answer that is
-		// hardest to get right.
+		// Cognito's answer is not documented. Of the possible ones, this one is
+		// the most difficult for a client.
 		return nil, &exception{Type: "NotAuthorizedException", Message: "REFRESH_TOKEN_AUTH is not allowed with rotation"}
 	}
 	t := c.tokens[in["REFRESH_TOKEN"]]
@@ -144,7 +145,8 @@ func (c *Cognito) refreshTokenAuth(in map[string]string) (*grant, *exception) {
 	return c.use(in["REFRESH_TOKEN"], in["DEVICE_KEY"])
 }
 
-// checkSecret compares what proves the secret, where the app client has one.
+// checkSecret returns an exception if the app client has a secret and got is
+// not the proof of it.
 func (c *Cognito) checkSecret(got, want string) *exception {
 	switch {
 	case c.ClientSecret == "" || got == want:
@@ -161,7 +163,7 @@ func (c *Cognito) secretHash(username string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// revokeToken ends a login. A token that is unknown is as good as revoked.
+// revokeToken ends a login. An unknown token is no error.
 func (c *Cognito) revokeToken(in *cognitoInput) *exception {
 	c.mu.Lock()
 	defer c.mu.Unlock()

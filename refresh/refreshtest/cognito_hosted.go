@@ -25,7 +25,7 @@ func (c *Cognito) serveHosted(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authorize signs in at once whoever login_hint names, or else alice.
+// authorize signs in the user that login_hint names, or else alice.
 func (c *Cognito) authorize(w http.ResponseWriter, r *http.Request) {
 	redirect := r.FormValue("redirect_uri")
 	back, err := url.Parse(redirect)
@@ -54,7 +54,8 @@ func (c *Cognito) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back.String(), http.StatusFound)
 }
 
-// known checks the app client's credentials in a form.
+// known reports whether a form has the app client's credentials. If not, it
+// answers the request.
 func (c *Cognito) known(w http.ResponseWriter, r *http.Request) bool {
 	err := r.ParseForm()
 	if err == nil && (&Provider{ClientID: c.clientID(), ClientSecret: c.ClientSecret}).known(r) {
@@ -97,7 +98,8 @@ func (c *Cognito) serveHostedToken(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// redeem spends a code or a refresh token. It returns nil where that is refused.
+// redeem returns the tokens for a code or a refresh token, or nil if it is
+// refused.
 func (c *Cognito) redeem(form url.Values, f Fault) *minted {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,7 +118,7 @@ func (c *Cognito) redeem(form url.Values, f Fault) *minted {
 		presented := form.Get("refresh_token")
 		key := ""
 		if t := c.tokens[presented]; t != nil {
-			key = c.deviceKey(t.login) // the domain knows the browser by a cookie
+			key = c.deviceKey(t.login) // the domain recognizes the device by a cookie
 		}
 		g, _ = c.use(presented, key)
 	}
@@ -133,8 +135,7 @@ func (c *Cognito) serveHostedRevoke(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveLogout ends the hosted session, of which there is none here, and goes
-// back to a registered URL.
+// serveLogout redirects to a registered URL. There is no hosted session to end.
 func (c *Cognito) serveLogout(w http.ResponseWriter, r *http.Request) {
 	to := r.FormValue("logout_uri")
 	if r.FormValue("client_id") != c.clientID() || !slices.Contains(c.LogoutURLs, to) {

@@ -13,7 +13,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// cognitoKey is one for the whole process: making one takes a while.
+// cognitoKey is the key of all Cognitos of the process, as generating one is
+// slow.
 var cognitoKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -22,8 +23,8 @@ var cognitoKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// cognitoKeys is the key set: access tokens and ID tokens have different keys
-// there, and here different key IDs.
+// cognitoKeys returns the key set. The access tokens and ID tokens of Cognito
+// have different keys. Here they have different key IDs.
 var cognitoKeys = sync.OnceValue(func() []byte {
 	encode := base64.RawURLEncoding.EncodeToString
 	public := cognitoKey().PublicKey
@@ -61,12 +62,12 @@ func (c *Cognito) newToken(l *login) string {
 	return t
 }
 
-// good tells whether a refresh token of a live login may be used.
-func (c *Cognito) good(t *token) bool {
+// usable reports whether a refresh token of a live login may be used.
+func (c *Cognito) usable(t *token) bool {
 	return t.used.IsZero() || c.Grace > 0 && time.Since(t.used) <= c.Grace
 }
 
-// use spends a refresh token.
+// use returns the grant for a refresh token.
 func (c *Cognito) use(presented, deviceKey string) (*grant, *exception) {
 	t := c.tokens[presented]
 	switch {
@@ -78,7 +79,7 @@ func (c *Cognito) use(presented, deviceKey string) (*grant, *exception) {
 		return nil, &exception{Type: "NotAuthorizedException", Message: "Refresh Token has been revoked"}
 	case !t.login.live():
 		return nil, &exception{Type: "NotAuthorizedException", Message: "Refresh Token has expired"}
-	case !c.good(t):
+	case !c.usable(t):
 		c.stats.Reused++
 		return nil, &exception{Type: "RefreshTokenReuseException", Message: "Refresh token reuse detected"}
 	}
@@ -95,7 +96,7 @@ func (c *Cognito) use(presented, deviceKey string) (*grant, *exception) {
 
 func (c *Cognito) deviceKey(l *login) string { return c.region() + "_" + l.id }
 
-// usernameOf is the name of who signs in by a name or an alias.
+// usernameOf returns the name of the user with a name or alias.
 func usernameOf(name string) string {
 	name, _, _ = strings.Cut(name, "@")
 	return name
@@ -108,7 +109,7 @@ func (c *Cognito) subjectOf(g *grant, f Fault) string {
 	return g.login.subject
 }
 
-// minted are the tokens of one answer.
+// minted holds the tokens of one answer.
 type minted struct {
 	access, id, refresh string
 	seconds             int64
@@ -152,7 +153,7 @@ func signCognito(kid string, claims jwt.MapClaims) string {
 	t.Header["kid"] = kid
 	signed, err := t.SignedString(cognitoKey())
 	if err != nil {
-		panic(err) // the claims are ours: they can be written as JSON
+		panic(err) // the claims can always be encoded as JSON
 	}
 	return signed
 }

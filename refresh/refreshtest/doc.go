@@ -1,16 +1,16 @@
-// Package refreshtest has what it takes to test code that refreshes logins: a
-// provider and a store that fail in all the ways that real ones do, and the test
-// that every [refresh.Store] must pass.
+// Package refreshtest is for tests of code that refreshes logins. It has a
+// provider and a store that fail in the ways in which real ones do, and the
+// test that every [refresh.Store] must pass.
 //
-// For the tests of handlers behind package middleware, package middlewaretest
-// has less to set up. This one is for programs as a whole, and for Refreshers and
-// Stores of one's own.
+// Tests of handlers behind package middleware are easier to set up with package
+// middlewaretest. This package is for tests of whole programs, and of your own
+// Refreshers and Stores.
 //
 // A [Provider] is a small OpenID Connect provider that signs anybody in. It
-// serves discovery, keys, authorization, tokens, revocation and end of
-// session, so that a whole program can be run against it. A program that is
-// nothing but a provider, for trying out another, whose ISSUER is
-// http://localhost:9000 and whose access tokens end while one looks on:
+// serves discovery, keys, authorization, tokens, revocation and end of session,
+// so that a whole program can run against it. This program is such a provider,
+// for trying out another program with the issuer http://localhost:9000. Its
+// access tokens live for 20 seconds:
 //
 //	package main
 //
@@ -31,9 +31,8 @@
 //		log.Fatal(http.ListenAndServe("localhost:9000", provider))
 //	}
 //
-// In a test, [NewServer] serves it on a socket of its own. Without a socket, it
-// works in a bubble of testing/synctest, where time is virtual and an hour is
-// over at once:
+// In a test, [NewServer] serves it on a socket. Without a socket, it works in a
+// bubble of testing/synctest, where time is virtual and an hour passes at once:
 //
 //	package shop
 //
@@ -69,9 +68,9 @@
 //		})
 //	}
 //
-// A [Cognito] is the same for package cognito. [StartRedis] and [StartPostgres]
-// start servers for the tests of stores, and [TestStore] is their test. A
-// [FaultyStore] is a store that fails as real ones do.
+// A [Cognito] is the same for package cognito. [TestStore] is the test of
+// stores, for which [StartRedis] and [StartPostgres] start servers. A
+// [FaultyStore] is a store that fails.
 //
-// It is for tests. Nothing about it is safe for anything else.
+// Nothing in this package is safe outside of tests.
 package refreshtest

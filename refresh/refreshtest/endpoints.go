@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A code is what a sign-in at the authorization endpoint gives.
+// A code is an authorization code.
 type code struct {
 	login                  *login
 	redirectURI, challenge string
 }
 
-// serveAuthorize signs in at once and goes back with a code (RFC 6749, section
-// 4.1.1, with PKCE S256 required).
+// serveAuthorize signs a user in and redirects back with a code (RFC 6749,
+// section 4.1.1). It requires PKCE with S256.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	back, err := url.Parse(r.FormValue("redirect_uri"))
 	switch {
@@ -76,8 +76,8 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	if known && fault.spends() {
 		answer = p.redeem(r, fault)
 	}
-	// Before the answer: a client that has it may come again at once, and that
-	// is not two calls at one time.
+	// The call ends before the answer is written, since the client may make its
+	// next call as soon as it has the answer.
 	p.mu.Lock()
 	p.active--
 	p.mu.Unlock()
@@ -97,8 +97,8 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// redeem spends the code or refresh token of a request. It returns nil where
-// that is refused.
+// redeem returns the tokens for the code or refresh token of a request, or nil
+// if it is refused.
 func (p *Provider) redeem(r *http.Request, fault Fault) map[string]any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,12 +128,13 @@ func (p *Provider) redeem(r *http.Request, fault Fault) map[string]any {
 	return p.mint(g, subject)
 }
 
-// known checks the client's credentials, sent one way or the other.
+// known reports whether a request has the client's credentials, in the header
+// or in the form.
 func (p *Provider) known(r *http.Request) bool {
 	id, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	if user, password, ok := r.BasicAuth(); ok {
 		if id != "" && id != user || secret != "" {
-			return false // RFC 6749, section 2.3: one method a request
+			return false // RFC 6749, section 2.3: one method for a request
 		}
 		id, _ = url.QueryUnescape(user)
 		secret, _ = url.QueryUnescape(password)
@@ -141,7 +142,8 @@ func (p *Provider) known(r *http.Request) bool {
 	return id == p.clientID() && secret == p.ClientSecret
 }
 
-// serveRevoke is RFC 7009: a token that is unknown is as good as revoked.
+// serveRevoke is the revocation endpoint (RFC 7009). An unknown token is no
+// error.
 func (p *Provider) serveRevoke(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil || r.Method != http.MethodPost {
 		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_request"})
@@ -183,10 +185,11 @@ func (p *Provider) serveLogout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back.String(), http.StatusFound)
 }
 
-// LogoutToken returns a logout token of OpenID Connect Back-Channel Logout 1.0,
-// section 2.4, for the client, with these claims beside or in place of its own; a
-// nil claim is left out. Somebody has to be named by sub or sid. The claim "typ"
-// goes into the header instead; default "logout+jwt".
+// LogoutToken returns a logout token for the client (OpenID Connect
+// Back-Channel Logout 1.0, section 2.4). The given claims are added to the
+// standard ones, or replace them; a nil value removes a claim. They must
+// include sub or sid. The value of typ is put into the header; default
+// "logout+jwt".
 func (p *Provider) LogoutToken(claims map[string]any) string {
 	now := time.Now()
 	p.mu.Lock()

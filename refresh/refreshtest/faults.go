@@ -11,9 +11,9 @@ import (
 type Fault int
 
 const (
-	None Fault = iota // the call is dealt with as it should be
+	None Fault = iota // the call does not fail
 
-	// The call is not looked at, and nothing is spent:
+	// The call is not handled, and no refresh token is used up:
 
 	ServerError   // 500 with an HTML page
 	Unavailable   // 503 with a Retry-After of 7 s
@@ -25,17 +25,17 @@ const (
 	Huge          // 200 with 8 MiB of JSON
 	Redirect      // 307 to another host, https://elsewhere.test
 	InvalidClient // 401 invalid_client, whatever the client sends
-	Refuse        // as a dead refresh token is refused; it is not dead
+	Refuse        // the Refusal, although the refresh token is still good
 
-	// The call is granted, the old refresh token is spent, and then:
+	// The call is granted and the old refresh token used up, and then:
 
 	LostAnswer   // the connection is reset
-	LyingError   // the answer comes with status 500
-	OtherSubject // the tokens are another user's
+	LyingError   // the answer, with the new tokens, has the status 500
+	OtherSubject // the tokens are those of another user
 )
 
-// A Refusal is the way in which a dead refresh token is refused. Providers do
-// not agree on it.
+// A Refusal is the answer to a refresh token that is no longer good. It differs
+// among real providers.
 type Refusal int
 
 const (
@@ -50,26 +50,26 @@ const (
 type faults struct {
 	delay time.Duration
 	fault Fault
-	left  int // calls that it is for; negative: all
+	left  int // calls that are to fail; negative: all
 }
 
-// Fail makes the next n calls at the token endpoint fail, or all of them until
-// the next Fail where n is negative. It replaces what an earlier Fail has left.
+// Fail makes the next n calls of the token endpoint fail. If n is negative, all
+// calls fail until the next Fail. Fail replaces what is left of an earlier one.
 func (p *Provider) Fail(f Fault, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults.fault, p.faults.left = f, n
 }
 
-// SetDelay makes each call at the token endpoint take d before it is looked
-// at. It is then looked at even if the client has left, as real providers do.
+// SetDelay delays each call of the token endpoint by d before it is handled. It
+// is then handled even if the client has hung up, as by real providers.
 func (p *Provider) SetDelay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults.delay = d
 }
 
-// next takes the fault for one call.
+// next returns the fault of the next call.
 func (f *faults) next() Fault {
 	if f.left == 0 {
 		return None
@@ -80,10 +80,11 @@ func (f *faults) next() Fault {
 	return f.fault
 }
 
-// spends reports whether a call with this fault is granted for all that.
+// spends reports whether a call with this fault uses up its refresh token.
 func (f Fault) spends() bool { return f == None || f >= LostAnswer }
 
-// before acts out a fault that spends nothing, and reports whether it did.
+// before answers a call with a fault that uses up no refresh token. It returns
+// false for other faults.
 func (p *Provider) before(w http.ResponseWriter, r *http.Request, f Fault) bool {
 	switch f {
 	case ServerError:
@@ -129,8 +130,8 @@ func (p *Provider) before(w http.ResponseWriter, r *http.Request, f Fault) bool 
 	return true
 }
 
-// refuse answers that the refresh token or code is no good. The description
-// repeats nothing, but real ones do, so it does not look harmless.
+// refuse answers a refresh token or code that is not good. Clients must not
+// show the description, since those of real providers may repeat a token.
 func (p *Provider) refuse(w http.ResponseWriter) {
 	p.count(func(s *Stats) { s.Refused++ })
 	grant := map[string]string{"error": "invalid_grant", "error_description": "The grant is unknown, expired or revoked."}
@@ -162,7 +163,7 @@ func (p *Provider) count(add func(*Stats)) {
 	add(&p.stats)
 }
 
-// reset ends the connection without an answer, by a RST where there is TCP.
+// reset ends the connection without an answer, over TCP by a RST.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

@@ -15,30 +15,30 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// ErrStoreDown is what a [FaultyStore] answers that is down or has lost an
+// ErrStoreDown is the error of a [FaultyStore] that is down or has lost an
 // answer.
 var ErrStoreDown = errors.New("refreshtest: the store is down")
 
 var errAnswerLost = fmt.Errorf("%w: the answer to a write was lost", ErrStoreDown)
 
-// A FaultyStore is a [refresh.Store] for tests of what happens when a store
-// fails. The zero value is ready, and works until one of its methods says
-// otherwise. Delays are in virtual time inside a bubble of testing/synctest.
+// A FaultyStore is a [refresh.Store] that fails, for tests. The zero value is
+// ready. It works without faults until a method sets one. Delays are in virtual
+// time inside a bubble of testing/synctest.
 //
-// Several FaultyStores over one Store are the connections of several replicas
-// to it, each with faults of its own: a replica that was killed, or that is cut
-// off, is one whose FaultyStore is down.
+// For a test with several replicas, give each a FaultyStore of its own over the
+// same Store. It stands for the replica's connection. A replica that was killed
+// or cut off is one whose FaultyStore is down.
 //
-// Use it by pointer, from any number of goroutines. Methods may be called
-// while it is in use, the fields must not change.
+// Use it by pointer, from any number of goroutines. The methods may be called
+// while it is in use. The fields must not be changed after the first use.
 type FaultyStore struct {
-	// Store keeps the values. Default: a MemoryStore of its own.
+	// Store keeps the values. Default: a new MemoryStore.
 	Store refresh.Store
 
 	// Skew is how far the clock of the replica that uses this FaultyStore is
-	// ahead of the other replicas' clocks; negative: behind. The times in the
-	// records of a [refresh.Coordinator] are changed by it on their way to the
-	// Store and back. Other values are left as they are.
+	// ahead of the clocks of other replicas; negative: behind. It is added to
+	// the times in the records of a [refresh.Coordinator] when they are
+	// written, and subtracted when they are read. Other values are not changed.
 	Skew time.Duration
 
 	memory refresh.MemoryStore
@@ -51,59 +51,59 @@ type FaultyStore struct {
 	intercept   interception
 	calls       []StoreCall
 	gets, swaps int
-	keys        map[string]struct{} // that a Swap has named
+	keys        map[string]struct{} // those of all Swaps
 }
 
 // A StoreCall is one call of a [FaultyStore].
 type StoreCall struct {
-	Swap     bool // otherwise it is a Get, which has no more than a key
+	Swap     bool // false: a Get, of which only Key is set
 	Key      string
 	Old, New []byte
 	TTL      time.Duration
 }
 
 // SetDown makes all calls fail with [ErrStoreDown], or lets them succeed again.
-// A call that is on its way back from the Store fails as well: it has happened.
+// A call whose answer is delayed fails as well, although it was carried out.
 func (s *FaultyStore) SetDown(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.down = down
 }
 
-// SetDelay sets how long a call takes to reach the Store, and how long its
-// answer takes to come back. A call whose context ends on the way there has not
-// happened, one whose context ends on the way back has. Calls that are under
-// way keep the delays that they began with.
+// SetDelay delays calls by there before they reach the Store, and answers by
+// back. If a call's context ends during the first delay, the call is not
+// carried out. If it ends during the second, it was carried out. Calls that
+// have begun keep their delays.
 func (s *FaultyStore) SetDelay(there, back time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.there, s.back = there, back
 }
 
-// LoseAnswers makes the next n Swaps happen and fail with [ErrStoreDown] all
-// the same; negative: all of them. It replaces what an earlier LoseAnswers has
-// left.
+// LoseAnswers makes the next n Swaps fail with [ErrStoreDown] although they are
+// carried out; negative: all Swaps. It replaces what is left of an earlier
+// LoseAnswers.
 func (s *FaultyStore) LoseAnswers(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lose = n
 }
 
-// Intercept makes f stand before the Store, for faults that no other method
-// has. For each call that reaches the Store, f calls do, which makes it and
-// reports whether a Get has found a value or a Swap has replaced one. If f
-// returns an error it is the answer to the call. If f returns nil without
-// calling do, the answer is that there is no such value.
+// Intercept calls f for each call that reaches the Store. It is for faults that
+// no other method has. The function do carries the call out, and reports
+// whether a Get has found a value or a Swap has replaced one. An error of f is
+// the answer to the call. If f returns nil without calling do, a Get finds no
+// value, and a Swap replaces none.
 //
-// Several goroutines call f at once. A nil f ends the interception.
+// F is called by several goroutines at once. A nil f ends the interception.
 func (s *FaultyStore) Intercept(f func(ctx context.Context, c StoreCall, do func() (bool, error)) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.intercept = f
 }
 
-// Forget deletes all values from the Store whose keys begin with prefix and
-// have been written by way of s, in one step for all other users of s.
+// Forget deletes all values whose keys begin with prefix and that were written
+// through s. To other users of s, it is a single step.
 func (s *FaultyStore) Forget(prefix string) error {
 	s.mu.Lock()
 	keys := slices.Sorted(maps.Keys(s.keys))
@@ -130,19 +130,18 @@ func (s *FaultyStore) Forget(prefix string) error {
 	return nil
 }
 
-// An interception is what Intercept takes.
+// An interception is the argument of Intercept.
 type interception = func(ctx context.Context, c StoreCall, do func() (bool, error)) error
 
-// Count returns how many Gets and Swaps there have been, those that failed
-// included.
+// Count returns the number of Gets and Swaps, including those that failed.
 func (s *FaultyStore) Count() (gets, swaps int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.gets, s.swaps
 }
 
-// Calls returns all calls that there have been, those that failed included, in
-// the order in which they began.
+// Calls returns all calls in the order in which they began, including those
+// that failed.
 func (s *FaultyStore) Calls() []StoreCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,16 +167,15 @@ func (s *FaultyStore) Get(ctx context.Context, key string) (v []byte, err error)
 func (s *FaultyStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (done bool, err error) {
 	c := StoreCall{Swap: true, Key: key, Old: bytes.Clone(old), New: bytes.Clone(new), TTL: ttl}
 	err = s.call(ctx, c, func() (bool, error) {
-		// What was read is later by the replica's own clock, and what it writes
-		// is earlier by the others'.
+		// Both values have times by the replica's clock.
 		done, err = s.inner().Swap(ctx, key, shift(old, s.Skew), shift(new, s.Skew), ttl)
 		return done, err
 	})
 	return done && err == nil, err
 }
 
-// Watch implements [refresh.Watcher] where the Store does. Otherwise, or if s
-// is down, it returns an error, and the caller has to poll.
+// Watch implements [refresh.Watcher] if the Store does. Otherwise, or if s is
+// down, it returns an error, and the caller polls.
 func (s *FaultyStore) Watch(ctx context.Context, key string) (changed <-chan struct{}, stop func(), err error) {
 	w, ok := s.inner().(refresh.Watcher)
 	if !ok {
@@ -196,7 +194,7 @@ func (s *FaultyStore) inner() refresh.Store {
 	return s.Store
 }
 
-// call takes a call to the Store and its answer back.
+// call carries a call out, with the faults that are set.
 func (s *FaultyStore) call(ctx context.Context, c StoreCall, do func() (bool, error)) error {
 	there, back, intercept := s.begin(c)
 	if err := s.pass(ctx, there); err != nil {
@@ -222,7 +220,7 @@ func (s *FaultyStore) call(ctx context.Context, c StoreCall, do func() (bool, er
 	return err
 }
 
-// begin notes a call and returns the faults that it meets.
+// begin records a call and returns the faults that are set.
 func (s *FaultyStore) begin(c StoreCall) (there, back time.Duration, f interception) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,7 +237,7 @@ func (s *FaultyStore) begin(c StoreCall) (there, back time.Duration, f intercept
 	return s.there, s.back, s.intercept
 }
 
-// pass waits for a delay to pass, and fails if s is down then.
+// pass waits for a delay, and then returns an error if s is down.
 func (s *FaultyStore) pass(ctx context.Context, d time.Duration) error {
 	if d > 0 {
 		select {

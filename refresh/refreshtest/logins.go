@@ -7,7 +7,7 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// A login is what all refresh tokens that follow from one another belong to.
+// A login is a sign-in, with all refresh tokens that descend from it.
 type login struct {
 	id, subject, nonce, scope string
 	ends                      time.Time // zero: never
@@ -21,16 +21,16 @@ func (l *login) live() bool {
 // A token is one refresh token.
 type token struct {
 	login     *login
-	used      time.Time // when first; zero: not yet
-	successor string    // given at the first use
+	used      time.Time // its first use; zero: none yet
+	successor string    // the refresh token returned at the first use
 }
 
 type grant struct {
 	login   *login
-	refresh string // empty: leave it out of the answer
+	refresh string // empty: the answer has none
 }
 
-// Login signs subject in without a browser, and returns the tokens.
+// Login signs subject in, without a browser, and returns the tokens.
 func (p *Provider) Login(subject string) refresh.Tokens {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,7 +50,7 @@ func (p *Provider) Login(subject string) refresh.Tokens {
 }
 
 // End ends all logins of subject, as an administrator would. Their refresh
-// tokens are dead from here on.
+// tokens are then refused.
 func (p *Provider) End(subject string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,13 +61,13 @@ func (p *Provider) End(subject string) {
 	}
 }
 
-// Live reports whether t's refresh token would be granted now, without using
+// Live reports whether t's refresh token would be accepted now. It does not use
 // it.
 func (p *Provider) Live(t refresh.Tokens) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	tok := p.tokens[t.Refresh]
-	return tok != nil && tok.login.live() && (tok.used.IsZero() || p.again(tok))
+	return tok != nil && tok.login.live() && (tok.used.IsZero() || p.reusable(tok))
 }
 
 // The rest of this file is called with p.mu held.
@@ -93,8 +93,8 @@ func (p *Provider) newToken(l *login) string {
 	return t
 }
 
-// again reports whether a used refresh token may be used again.
-func (p *Provider) again(t *token) bool {
+// reusable reports whether a used refresh token may be used again.
+func (p *Provider) reusable(t *token) bool {
 	switch p.Rotation {
 	case Reusable:
 		return true
@@ -104,13 +104,13 @@ func (p *Provider) again(t *token) bool {
 	return false
 }
 
-// use spends a refresh token. It returns nil where that is refused.
+// use returns the grant for a refresh token, or nil if it is refused.
 func (p *Provider) use(presented string) *grant {
 	t := p.tokens[presented]
 	if t == nil || !t.login.live() {
 		return nil
 	}
-	if !t.used.IsZero() && !p.again(t) {
+	if !t.used.IsZero() && !p.reusable(t) {
 		p.stats.Reused++
 		p.stats.FamiliesRevoked++
 		t.login.over = true
@@ -133,7 +133,7 @@ func (p *Provider) use(presented string) *grant {
 
 func (p *Provider) accessLife() time.Duration { return or(p.AccessLife, 5*time.Minute) }
 
-// mint makes the token response for a grant (RFC 6749, section 5.1, and OpenID
+// mint returns the token response for a grant (RFC 6749, section 5.1; OpenID
 // Connect Core 1.0, section 3.1.3.3).
 func (p *Provider) mint(g *grant, subject string) map[string]any {
 	now := time.Now()
@@ -175,7 +175,7 @@ func (p *Provider) mint(g *grant, subject string) map[string]any {
 func (p *Provider) sign(typ string, claims map[string]any) string {
 	signed, err := p.signerLocked().Sign(typ, claims)
 	if err != nil {
-		panic(err) // the claims are ours: they can be written as JSON
+		panic(err) // the claims can always be encoded as JSON
 	}
 	return signed
 }

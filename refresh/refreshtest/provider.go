@@ -10,12 +10,12 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
 )
 
-// A Provider is a fake provider. The zero value is ready: a public client
-// called "client", strict rotation, access tokens of five minutes.
+// A Provider is a fake provider. The zero value is ready: it has a public
+// client called "client", strict rotation, and access tokens of five minutes.
 //
 // It is an [http.Handler] with the paths /.well-known/openid-configuration,
 // /jwks, /authorize, /token, /revoke and /logout. The authorization endpoint
-// signs in at once whoever login_hint names, or else Subject.
+// shows no page: it signs in the user that login_hint names, or else Subject.
 //
 // Use it by pointer and do not change its fields after the first use. Its
 // methods are safe for concurrent use.
@@ -24,23 +24,23 @@ type Provider struct {
 	// else https://provider.test.
 	Issuer string
 
-	// ClientID and ClientSecret are the one client's. With a secret, it must be
-	// sent, by either method of RFC 6749, section 2.3.1. Default: "client" and
-	// none.
+	// ClientID and ClientSecret are those of the only client. A secret must be
+	// sent, by either method of RFC 6749, section 2.3.1. Default: "client", and
+	// no secret.
 	ClientID, ClientSecret string
 
-	// Subject signs in where login_hint names nobody. Default: "alice".
+	// Subject is the user who signs in without a login_hint. Default: "alice".
 	Subject string
 
-	// Audience is in the access tokens. Default: "api".
+	// Audience is the claim aud of the access tokens. Default: "api".
 	Audience string
 
 	// AccessLife is how long access tokens and ID tokens live, in whole
 	// seconds. Default 5 min.
 	AccessLife time.Duration
 
-	// RefreshLife is how long a login can be refreshed at all; it is told as
-	// refresh_expires_in. Default: for ever, and not told.
+	// RefreshLife is how long a login can be refreshed. Answers have it as
+	// refresh_expires_in. Default: for ever, and answers do not have it.
 	RefreshLife time.Duration
 
 	// Rotation is what happens to a refresh token that is used. Default:
@@ -51,7 +51,7 @@ type Provider struct {
 	// with [GraceSame] and [GraceNew]. Default 30 s.
 	Grace time.Duration
 
-	// Refusal is how a dead refresh token is refused. Default:
+	// Refusal is the answer to a refresh token that is no longer good. Default:
 	// [InvalidGrant].
 	Refusal Refusal
 
@@ -63,41 +63,42 @@ type Provider struct {
 	access map[string]*login // by access token, for revocation
 	faults faults
 	stats  Stats
-	active int // calls at the token endpoint now
+	active int // calls that the token endpoint is working on
 }
 
 // Rotation is what a provider does with a refresh token that has been used.
 type Rotation int
 
 const (
-	// Strict takes a refresh token once. A second use is taken for theft and
+	// Strict accepts a refresh token once. A second use counts as theft and
 	// ends the login.
 	Strict Rotation = iota
 
-	// GraceSame gives the same successor again for a while.
+	// GraceSame returns the same successor again until Grace has passed.
 	GraceSame
 
-	// GraceNew gives yet another successor for a while, so that a login forks.
+	// GraceNew returns a new successor each time until Grace has passed, so
+	// that a login forks.
 	GraceNew
 
-	// Reusable never replaces a refresh token, and leaves it out of answers.
+	// Reusable never replaces a refresh token. Answers have no refresh token.
 	Reusable
 )
 
 // Stats counts what a provider has seen.
 type Stats struct {
 	Calls           int // at the token endpoint
-	Exchanged       int // codes that gave tokens
+	Exchanged       int // codes that were redeemed
 	Refreshed       int // refreshes that were granted, even if the answer was lost
-	Refused         int // calls that were refused as such: the token, the code or the client was no good
-	Reused          int // refresh tokens used again when they should not have been
-	FamiliesRevoked int // logins that ended because of that
+	Refused         int // calls that were refused because of the token, the code or the client
+	Reused          int // uses of a refresh token after its grace
+	FamiliesRevoked int // logins that ended because of such a use
 	Revoked         int // logins that ended by the revocation endpoint or the end of the session
 	Peak            int // most calls that the token endpoint was working on at one time
 }
 
-// NewServer serves p on a loopback socket. The server's URL becomes p's Issuer
-// where there is none. The caller closes the server.
+// NewServer serves p on a loopback socket. If p has no Issuer, it is set to the
+// server's URL. The caller closes the server.
 func NewServer(p *Provider) *httptest.Server {
 	srv := httptest.NewServer(p)
 	p.mu.Lock()
@@ -170,7 +171,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v) // an error means that the client has left
 }
 
-// The defaults. The caller holds p.mu where a field may still be set.
+// The defaults. The caller holds p.mu if the field can be set by NewServer.
 
 func (p *Provider) issuer() string {
 	if p.Issuer == "" {

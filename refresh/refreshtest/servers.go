@@ -25,14 +25,14 @@ const (
 type server struct {
 	t    testing.TB
 	cmd  *exec.Cmd
-	kept string        // the folder for what it has written
-	log  bytes.Buffer  // to be read after done
-	done chan struct{} // closed when the process is gone
+	kept string        // the folder for its output
+	log  bytes.Buffer  // its output; to be read after done
+	done chan struct{} // closed when the process has ended
 }
 
-// launch starts a program in dir, and returns when ready says that it is. A
-// program that ends before is an error with what it has written. What any other has
-// written is kept among the test's artifacts.
+// launch starts a program in dir, and returns when ready reports true. If the
+// program ends before that, the error has its output. Otherwise its output
+// becomes an artifact of the test when it ends.
 func launch(t testing.TB, dir string, as *account, ready func(pid int) bool, program string, args ...string) (*server, error) {
 	s := &server{t: t, kept: t.ArtifactDir(), done: make(chan struct{})}
 	s.cmd = command(context.Background(), dir, as, program, args...)
@@ -42,7 +42,7 @@ func launch(t testing.TB, dir string, as *account, ready func(pid int) bool, pro
 	}
 	go func() {
 		defer close(s.done)
-		_ = s.cmd.Wait() // how it has ended is told by whoever ended it
+		_ = s.cmd.Wait() // it ends when it is killed or stopped
 	}()
 	patience := time.NewTimer(startTime)
 	defer patience.Stop()
@@ -61,8 +61,9 @@ func launch(t testing.TB, dir string, as *account, ready func(pid int) bool, pro
 	return s, nil
 }
 
-// command is a program in dir, as another user where one is given, with
-// nothing of this process's environment that could lead it elsewhere.
+// command returns the command for a program in dir, which runs as another user
+// if one is given. Its environment has nothing that could change where it reads
+// or writes.
 func command(ctx context.Context, dir string, as *account, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
@@ -71,9 +72,9 @@ func command(ctx context.Context, dir string, as *account, program string, args 
 	return cmd
 }
 
-// kill ends a server as a power cut does.
+// kill ends a server at once.
 func (s *server) kill() {
-	_ = s.cmd.Process.Kill() // an error means that it is gone
+	_ = s.cmd.Process.Kill() // an error means that it has ended
 	<-s.done
 	s.keep()
 }
@@ -89,7 +90,7 @@ func (s *server) keep() {
 	}
 }
 
-// stop lets a server end by itself.
+// stop asks a server to end, and kills it if it does not.
 func (s *server) stop() {
 	if s.cmd.Process.Signal(os.Interrupt) == nil {
 		select {
@@ -100,10 +101,10 @@ func (s *server) stop() {
 	s.kill()
 }
 
-// onFreePort calls start with one port after the other that seems to be free,
-// until it succeeds. The ports lie below those that systems give to outgoing
-// connections: so none of these takes the port of a server that is down, and a
-// client that keeps dialling it does not end up connected to itself.
+// onFreePort calls start with ports that seem to be free, until it succeeds.
+// The ports are below those of outgoing connections. So no outgoing connection
+// takes the port of a server that is down, and a client that dials it does not
+// connect to itself.
 func onFreePort(start func(port string) error) error {
 	const first, ports, attempts = 12000, 10000, 20
 	err := errors.New("no port is free")
@@ -121,8 +122,8 @@ func onFreePort(start func(port string) error) error {
 	return err
 }
 
-// find returns the first of programs that is installed: on the PATH or else in
-// one of the folders, which may be patterns.
+// find returns the path of the first of programs that is installed, on the PATH
+// or else in one of the folders, which may be patterns.
 func find(folders []string, programs ...string) string {
 	for _, program := range programs {
 		if path, err := exec.LookPath(program); err == nil {
@@ -131,14 +132,14 @@ func find(folders []string, programs ...string) string {
 		for _, pattern := range folders {
 			found, _ := filepath.Glob(filepath.Join(pattern, program)) // the patterns are constants
 			if len(found) > 0 {
-				return found[len(found)-1] // the newest, where there are several
+				return found[len(found)-1] // the newest, if there are several
 			}
 		}
 	}
 	return ""
 }
 
-// missing skips the test. Where everything is to be tested, it fails.
+// missing skips the test, or fails it if the environment variable CI is set.
 func missing(t testing.TB, program, pkg string) {
 	t.Helper()
 	text := fmt.Sprintf("%s is not installed (Debian: apt-get install %s)", program, pkg)
@@ -148,8 +149,9 @@ func missing(t testing.TB, program, pkg string) {
 	t.Skip(text)
 }
 
-// folder makes a folder that belongs to as, and goes with the test. What
-// t.TempDir makes can be entered by its owner alone.
+// folder creates a folder that belongs to as, and that is removed after the
+// test. A folder of t.TempDir could be entered only by the user who runs the
+// test.
 func folder(t testing.TB, as *account) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "refreshtest-")

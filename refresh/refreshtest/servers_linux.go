@@ -2,8 +2,8 @@ package refreshtest
 
 import "syscall"
 
-// attributes makes a child end with the test that started it, also where that
-// is killed for having taken too long and can clean up nothing.
+// attributes makes a child process end with the test that started it, even if
+// the test is killed and cannot clean up.
 func attributes(as *account) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT}
 	if as != nil {

@@ -4,5 +4,5 @@ package refreshtest
 
 import "syscall"
 
-// attributes is of use on Linux only: elsewhere nobody runs tests as root.
+// attributes has an effect on Linux only, where tests may run as root.
 func attributes(*account) *syscall.SysProcAttr { return nil }

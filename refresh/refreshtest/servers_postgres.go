@@ -11,15 +11,15 @@ import (
 	"testing"
 )
 
-// StartPostgres starts a PostgreSQL server of the test's own on this machine,
-// which ends with the test, and returns the URL of an empty database in it.
-// Anybody on this machine can connect to it while it runs.
+// StartPostgres starts a PostgreSQL server on this machine, which ends with the
+// test, and returns the URL of an empty database in it. Every user of this
+// machine can connect to it while it runs.
 //
-// It takes a second or two: let the subtests of one test share it. It skips the
-// test where initdb and postgres are neither on the PATH nor where Debian has
-// them; with CI=true in the environment, that fails the test. Since PostgreSQL
-// does not run as root, a test that does starts it as the user postgres, or
-// else nobody.
+// It takes a second or two, so let the subtests of one test share it. It skips
+// the test if initdb and postgres are neither on the PATH nor in the folder of
+// Debian; with CI=true in the environment, it fails the test. PostgreSQL does
+// not run as root: in a test that does, it runs as the user postgres, or else
+// nobody.
 func StartPostgres(t testing.TB) (dsn string) {
 	t.Helper()
 	folders := []string{"/usr/lib/postgresql/*/bin", "/usr/local/bin", "/opt/homebrew/bin"}
@@ -56,8 +56,8 @@ func StartPostgres(t testing.TB) (dsn string) {
 	return dsn
 }
 
-// isReady reads what a server tells in its folder: its process on the first
-// line, and how it does on the eighth.
+// isReady reports whether the server of process pid is ready, by the file
+// postmaster.pid: the first line is its process ID, and the eighth its state.
 func isReady(data string, pid int) bool {
 	b, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
 	lines := strings.Split(string(b), "\n")
@@ -67,8 +67,8 @@ func isReady(data string, pid int) bool {
 // An account is a user of this machine.
 type account struct{ uid, gid int }
 
-// unprivileged returns the account to use instead of root, nil if that is not
-// the one in use.
+// unprivileged returns the account to use in place of root, or nil if the test
+// does not run as root.
 func unprivileged() (*account, error) {
 	if os.Getuid() != 0 {
 		return nil, nil

@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// A Redis is a Redis or Valkey server of a test's own, on this machine, that
-// keeps everything in memory. Its methods may be called from any goroutine.
+// A Redis is a Redis or Valkey server on this machine that keeps everything in
+// memory. Its methods may be called from any goroutine.
 type Redis struct {
-	// Addr is where it listens: 127.0.0.1 and a port. A restart keeps it.
+	// Addr is its address: 127.0.0.1 and a port. It is the same after a
+	// restart.
 	Addr string
 
 	t     testing.TB
@@ -26,8 +27,8 @@ type Redis struct {
 // StartRedis starts a server, which ends with the test. Args are added to its
 // command line, such as "--cluster-enabled", "yes".
 //
-// It skips the test where neither redis-server nor valkey-server is on the
-// PATH; with CI=true in the environment, that fails the test.
+// It skips the test if neither redis-server nor valkey-server is on the PATH;
+// with CI=true in the environment, it fails the test.
 func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
 	program := find(nil, "redis-server", "valkey-server")
@@ -55,9 +56,8 @@ func StartRedis(t testing.TB, args ...string) *Redis {
 	return r
 }
 
-// Kill ends the server at once, and with it all that it knows: clients see
-// their connections reset, and new ones refused. It does nothing to a server
-// that is down.
+// Kill ends the server at once. Its data are lost, connections are reset, and
+// new ones are refused. Kill does nothing if the server is down.
 func (r *Redis) Kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,20 +67,21 @@ func (r *Redis) Kill() {
 	}
 }
 
-// Restart starts the server again, empty, at the same address, and returns
-// when it answers. It kills one that is up. A failure fails the test.
+// Restart starts the server again at the same address, without data, and
+// returns when it answers. If the server is up, Restart kills it first. A
+// failure fails the test.
 func (r *Redis) Restart() {
 	r.Kill()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, port, _ := net.SplitHostPort(r.Addr) // we have joined it
+	_, port, _ := net.SplitHostPort(r.Addr) // made by JoinHostPort
 	if err := r.start(port); err != nil {
 		r.t.Errorf("refreshtest: %v", err)
 	}
 }
 
-// isRedis reports whether the server at addr answers and is process pid, and
-// not one that has taken the port before it.
+// isRedis reports whether the server at addr answers and is process pid.
+// Another server may have taken the port.
 func isRedis(addr string, pid int) bool {
 	conn, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
@@ -91,6 +92,6 @@ func isRedis(addr string, pid int) bool {
 	if _, err := io.WriteString(conn, "INFO server\r\nQUIT\r\n"); err != nil {
 		return false
 	}
-	info, _ := io.ReadAll(conn) // what has come is enough
+	info, _ := io.ReadAll(conn) // a part of the answer is enough
 	return strings.Contains(string(info), fmt.Sprintf("\nprocess_id:%d\r", pid))
 }

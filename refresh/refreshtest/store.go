@@ -14,9 +14,9 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// TestStore is the test that every [refresh.Store] must pass. It calls open
-// for each of its parts; the stores may be one and the same, and need not be
-// empty. Values in it live in real time, a second at the longest.
+// TestStore is the test that every [refresh.Store] must pass. It calls open for
+// each of its parts. The stores may be one and the same, and need not be empty.
+// The test runs in real time, and its values live for a second at most.
 func TestStore(t *testing.T, open func() refresh.Store) {
 	t.Helper()
 	for _, part := range []struct {
@@ -41,7 +41,8 @@ func TestStore(t *testing.T, open func() refresh.Store) {
 	}
 }
 
-// A store is a Store and what the parts do with it, under keys of their own.
+// A store is a Store with the operations of the parts, which use keys with a
+// prefix of their own.
 type store struct {
 	t      *testing.T
 	s      refresh.Store
