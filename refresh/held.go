@@ -47,10 +47,10 @@ func (h *held) drop(r *Renewal) {
 }
 
 // newest returns what r knows, and since when.
-func (h *held) newest(r *Renewal) (newest Tokens, ended error, at time.Time) {
+func (h *held) newest(r *Renewal) (newest Tokens, at time.Time, ended error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return r.newest, r.ended, r.knownAt
+	return r.newest, r.knownAt, r.ended
 }
 
 // confirm says that what r knows is the newest now.

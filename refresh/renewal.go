@@ -97,10 +97,10 @@ func (c *Coordinator) newestHere(t Tokens) (Tokens, error) {
 // the tokens that the client has may be the newer ones, and if not, the Store leads on
 // from them.
 func (r *Renewal) Newest(ctx context.Context) (Tokens, bool) {
-	newest, over, at := r.c.held.newest(r)
+	newest, at, over := r.c.held.newest(r)
 	if r.c.all != nil && time.Since(r.begin) > fresh {
 		r.look(ctx)
-		newest, over, at = r.c.held.newest(r)
+		newest, at, over = r.c.held.newest(r)
 	}
 	if over != nil {
 		return Tokens{}, false
@@ -116,7 +116,7 @@ const fresh = 5 * time.Millisecond
 
 // look asks the Store what has become of the login.
 func (r *Renewal) look(ctx context.Context) {
-	known, over, _ := r.c.held.newest(r)
+	known, _, over := r.c.held.newest(r)
 	if over != nil {
 		return
 	}
