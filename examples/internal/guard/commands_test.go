@@ -20,6 +20,10 @@ type claim struct{ command, file, function, contains string }
 var claims = []claim{
 	{command: "go test work", file: "examples/internal/guard/commands_test.go", function: "TestWorkIsEveryPackageOfEveryModule"},
 	{command: "bash .ci/run", file: ".ci/run"},
+	{command: "bash .ci/vectors ../shared/vectors", file: ".github/workflows/ci.yml", contains: "bash .ci/vectors "},
+	{command: "go vet work", file: ".ci/run"},
+	{command: "GOWORK=off go run mvdan.cc/gofumpt@v0.12.0 -l .", file: ".ci/run", contains: "gofumpt=mvdan.cc/gofumpt@v0.12.0\n"},
+	{command: "GOWORK=off go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...", file: ".ci/run", contains: "staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2\n"},
 	{command: "apt-get install chromium", file: ".ci/run", contains: "missing+=(chromium)"},
 	{command: "npm ci --prefix examples/internal/cognitolocal --ignore-scripts", file: ".ci/run", contains: "examples/internal/cognitolocal examples"},
 	{command: "npm ci --prefix examples/nextjs/web", file: ".ci/run", contains: "examples/nextjs/web; do"},
@@ -108,20 +112,22 @@ func (c claim) check(t *testing.T) {
 	}
 }
 
-// testCalls are the ways to name tests and benchmarks, benchmarks first: who runs
-// these names no tests.
+// testCalls are the ways to name tests, benchmarks and fuzz targets, tests last: a
+// command that runs one of the others names no tests.
 var testCalls = []struct {
 	prefix  string
 	command *regexp.Regexp
 }{
+	{"Fuzz", regexp.MustCompile(`^go test .*-fuzz[ =]'?([^' ]+)'?`)},
 	{"Benchmark", regexp.MustCompile(`^go test .*-bench[ =]'?([^' ]+)'?`)},
 	{"Test", regexp.MustCompile(`^go test .*-run[ =]'?([^' ]+)'?`)},
 	{"Test", regexp.MustCompile(`^go test ()\./\S+$`)},
 }
 
-// isTestCall tells whether a command calls tests or benchmarks of this repository,
-// and reports it where there are none of these names. Tests are run by whoever
-// runs all of them, and benchmarks by TestBenchmarksOfTheREADMEsRun.
+// isTestCall reports whether a command calls tests, benchmarks or fuzz targets of
+// this repository, and fails the test where there are none of these names. Tests
+// are run by go test work, benchmarks by TestBenchmarksOfTheREADMEsRun, and fuzz
+// targets by .ci/run.
 func isTestCall(t *testing.T, command string) bool {
 	t.Helper()
 	for _, call := range testCalls {
@@ -157,7 +163,7 @@ func isTestCall(t *testing.T, command string) bool {
 	return false
 }
 
-// testNames returns the names of the tests, or benchmarks, of a folder, or of all
+// testNames returns the names of the tests, or of what else prefix says, of a folder, or of all
 // below it where it ends in an ellipsis.
 func testNames(t *testing.T, folder, prefix string) (names []string) {
 	t.Helper()

@@ -48,6 +48,34 @@ func TestLinksOfTheREADMEsLeadSomewhere(t *testing.T) {
 	}
 }
 
+// A link to a Go file can be followed by names of what is in it, as in
+//
+//	[`refresh/store.go`](refresh/store.go): `Store`, `StoreKey`
+//
+// A reader who opens the file finds them there.
+func TestNamesAfterALinkToAFileAreInIt(t *testing.T) {
+	checked := 0
+	for _, r := range readmes(t) {
+		for _, m := range namesAfterLink.FindAllStringSubmatch(r.text, -1) {
+			name := path.Join(path.Dir(r.name), m[1])
+			source := readFile(t, name)
+			for _, span := range codeSpan.FindAllStringSubmatch(m[2], -1) {
+				checked++
+				declared := regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type |var |const |\t)` + regexp.QuoteMeta(span[1]) + `\b`)
+				if !declared.MatchString(source) {
+					t.Errorf("%s says that %s is in %s, which does not declare it", r.name, span[1], name)
+				}
+			}
+		}
+	}
+	if checked < 15 {
+		t.Errorf("found only %d names", checked)
+	}
+}
+
+// namesAfterLink matches a link to a Go file and the names behind it.
+var namesAfterLink = regexp.MustCompile("\\]\\(([^)]+\\.go)\\): ((?:`\\w+`(?:, )?)+)")
+
 // anchors returns the names that GitHub gives to the headings of a file.
 func anchors(r readme) (names []string) {
 	for _, m := range heading.FindAllStringSubmatch(r.text, -1) {
