@@ -3,7 +3,6 @@ package refresh
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -108,12 +107,6 @@ const (
 // token, so that a page's twenty requests are one question to the provider.
 const refusalLife = 10 * time.Second
 
-// Both are temporary: the login stays.
-var (
-	errBusy   = errors.New("refresh: too many refreshes under way")
-	errClosed = errors.New("refresh: the Coordinator is closed")
-)
-
 func (c *Coordinator) init() {
 	c.once.Do(func() {
 		c.wait = DefaultTimeout
@@ -155,8 +148,6 @@ func (c *Coordinator) Validate() error {
 	}
 	return c.checkLogins()
 }
-
-var errNoRefresher = errors.New("refresh: Coordinator.Refresher is nil")
 
 // Refresh returns the newest tokens of the login that old belongs to, asking
 // the Refresher where old is the newest known.
@@ -208,9 +199,6 @@ func (c *Coordinator) renew(ctx context.Context, old Tokens, presentedAt time.Ti
 		return nil, fmt.Errorf("refresh: stopped waiting for the provider: %w", context.Cause(ctx))
 	}
 }
-
-// errWaited distinguishes a caller's end of patience from a client that left.
-var errWaited = errors.New("the time for it has passed")
 
 // Close waits until no call is under way. It stops none, since a call cut short
 // may be a rotation lost. Each ends by itself, within three times Timeout, and with

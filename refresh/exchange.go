@@ -255,9 +255,6 @@ func (c *Coordinator) refuse(ctx context.Context, l *ledger, t Tokens, found rec
 	c.held.end(t.Refresh, errRefused)
 }
 
-// errRefused is a refusal of the provider to an earlier caller.
-var errRefused = fmt.Errorf("%w: the provider has refused it a moment ago", ErrDenied)
-
 // verdict returns what a caller is refused with by a record. A while after a
 // sign-out, a caller that comes with its tokens cannot have been under way: they are
 // dead, and may be cleared.

@@ -172,13 +172,13 @@ func (c *Coordinator) pause(f *flight) bool {
 	}
 }
 
-// askLater makes another flight after f, unless one is under way by then.
+// askLater makes another flight after f.
 func (c *Coordinator) askLater(ctx context.Context, f *flight) {
 	if !c.flights.plan(f) {
 		return
 	}
 	c.pause(f)
-	c.flights.follow(f, func(next *flight) { c.wg.Go(func() { c.run(ctx, next) }) })
+	c.flights.beginPlanned(f, func(next *flight) { c.wg.Go(func() { c.run(ctx, next) }) })
 }
 
 // plan reports whether a flight is to follow f: one for all that have lost an
@@ -194,8 +194,8 @@ func (fs *flights) plan(f *flight) bool {
 	return true
 }
 
-// follow begins the planned flight after f.
-func (fs *flights) follow(f *flight, begin func(*flight)) {
+// beginPlanned begins the flight that was planned after f, unless one is under way.
+func (fs *flights) beginPlanned(f *flight, begin func(*flight)) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	id := keyOf(f.old.Refresh)

@@ -3,7 +3,6 @@ package refresh
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -74,13 +73,6 @@ func newRecordAt(at time.Time, kind byte, presentedAt time.Time, rest ...byte) r
 	}
 	return append(binary.BigEndian.AppendUint64(r, ms), rest...)
 }
-
-// Why a login has ended, if not by the provider's word.
-var (
-	errSignedOut = fmt.Errorf("%w: signed out", ErrEnded)
-	errReplaced  = fmt.Errorf("%w: replaced by a new sign-in", ErrEnded)
-	errLongOver  = fmt.Errorf("%w: signed out", ErrDenied)
-)
 
 // newEnd returns the record of a login that has ended, for one of those reasons.
 func newEnd(why error) record {

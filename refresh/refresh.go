@@ -46,6 +46,22 @@ var ErrNoAnswer = endpoint.ErrNoAnswer
 // which may hold another login by now: it is to be left alone.
 var ErrEnded = fmt.Errorf("%w: ended here", ErrDenied)
 
+// These are temporary: the login stays.
+var (
+	errNoRefresher = errors.New("refresh: Coordinator.Refresher is nil")
+	errBusy        = errors.New("refresh: too many refreshes under way")
+	errClosed      = errors.New("refresh: the Coordinator is closed")
+	errWaited      = errors.New("the time for it has passed") // not a client that has left
+)
+
+// Why a login is over, if not by the provider's word now.
+var (
+	errSignedOut = fmt.Errorf("%w: signed out", ErrEnded)
+	errReplaced  = fmt.Errorf("%w: replaced by a new sign-in", ErrEnded)
+	errLongOver  = fmt.Errorf("%w: signed out", ErrDenied)
+	errRefused   = fmt.Errorf("%w: the provider has refused it a moment ago", ErrDenied)
+)
+
 // recovered is deferred, and makes an error of a panic. In a goroutine of ours that
 // would end the whole program, and its value may hold a token; to those who wait,
 // it is a bad minute of who panicked.
