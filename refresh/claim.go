@@ -9,9 +9,9 @@ import (
 )
 
 // A claim gives its flight the right to ask the provider with a refresh token. It
-// stands beside the record of that token, names the flight and the tokens in that
-// record, and lapses by itself. It is spent when the record holds other tokens: so
-// it need not be taken away after a result.
+// stands beside the record of that token, names the flight and the result in that
+// record, and lapses by itself. It is spent when the record holds another result: so
+// it need not be taken away when there is one.
 type claim struct {
 	key    string
 	record record
@@ -42,14 +42,15 @@ func newOwner() []byte {
 
 // newClaim returns a claim of t, the record of which is r.
 func (l *ledger) newClaim(owner []byte, t Tokens, r record, takeover bool) claim {
-	version := sha256.Sum256(r.tokens())
+	var result []byte
 	life := l.life
 	switch {
 	case r.kind() == exchanged: // the provider does not rotate: there is no grace to be in time for
-		life = l.late
+		result, life = r.tokens(), l.late
 	case takeover:
 		life = l.takeover
 	}
+	version := sha256.Sum256(result)
 	v := append(append([]byte{claimed}, owner...), version[:versionSize]...)
 	return claim{StoreKey("refresh.claim", t.Refresh), v, life}
 }
@@ -74,7 +75,7 @@ func (l *ledger) claim(ctx context.Context, c claim) (owned, again bool, err err
 	return owned, true, err
 }
 
-// spent reports whether a claim was for other tokens than c is.
+// spent reports whether a claim was made before another result than c was.
 func spent(there record, c claim) bool {
 	const version = 1 + ownerSize
 	return len(there) < version || !bytes.Equal(there[version:], c.record[version:])
