@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// FirstSight reports whether it is news to this process that a client has access,
-// an access token or its handle: then [Coordinator.MarkArrived] is to be told, once
-// the token has been verified. It costs a few nanoseconds where nothing waits for
-// that. With a Store it remembers that it was asked, as far as there is room.
+// FirstSight reports whether it is news to this process that a client has
+// access, an access token or its handle: then [Coordinator.MarkArrived] is to
+// be told, once the token has been verified. It costs a few nanoseconds where
+// nothing waits for that. With a Store it remembers that it was asked, as far
+// as there is room.
 func (c *Coordinator) FirstSight(access string) bool {
 	c.init()
 	if c.all == nil && c.arrivals.waiting.Load() == 0 {
@@ -17,11 +18,11 @@ func (c *Coordinator) FirstSight(access string) bool {
 	return c.arrivals.first(access)
 }
 
-// MarkArrived says that a client has presented t, in cookies: so they have arrived,
-// and Grace begins for the older tokens of the login. It costs the Store one write.
-// The refresh token may be missing where its cookie does not travel: then other
-// replicas learn of the arrival at the next refresh. The tokens must have been
-// verified, as strangers could fill the Store otherwise.
+// MarkArrived says that a client has presented t, in cookies: so they have
+// arrived, and Grace begins for the older tokens of the login. It costs the
+// Store one write. The refresh token may be missing where its cookie does not
+// travel: then other replicas learn of the arrival at the next refresh. The
+// tokens must have been verified, as strangers could fill the Store otherwise.
 func (c *Coordinator) MarkArrived(t Tokens) {
 	c.init()
 	if known := c.markIfExpected(t); !known && c.all != nil {
@@ -43,8 +44,8 @@ func (c *Coordinator) markIfExpected(t Tokens) bool {
 	return known
 }
 
-// tellLater calls tellArrival beside the request. Where much else is under way, it is
-// left undone: it only makes records live longer.
+// tellLater calls tellArrival beside the request. Where much else is under way,
+// it is left undone: it only makes records live longer.
 func (c *Coordinator) tellLater(t Tokens, known bool) {
 	again := func() {
 		c.arrivals.forget(t.Access)
@@ -72,8 +73,8 @@ func (c *Coordinator) tellLater(t Tokens, known bool) {
 	}
 }
 
-// tellArrival records that t was presented, for all that follow a result to t, and
-// tells a Refresher that wants to know.
+// tellArrival records that t was presented, for all that follow a result to t,
+// and tells a Refresher that wants to know.
 func (c *Coordinator) tellArrival(ctx context.Context, t Tokens, news bool) (err error) {
 	if c.all != nil && t.Refresh != "" {
 		var none []byte // as a rule there is no record
@@ -98,8 +99,8 @@ func (c *Coordinator) tellArrival(ctx context.Context, t Tokens, news bool) (err
 	return c.arriver.Arrived(ctx, t.Access)
 }
 
-// markPresented returns r, or a new record, with the time at which its refresh token
-// was presented.
+// markPresented returns r, or a new record, with the time at which its refresh
+// token was presented.
 func (r record) markPresented(at time.Time) record {
 	if r.kind() == 0 {
 		return newRecord(presented, at)

@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// arrivals are the new access tokens that wait to be presented, and those that this
-// process has seen.
+// arrivals are the new access tokens that wait to be presented, and those that
+// this process has seen.
 type arrivals struct {
 	waiting atomic.Int64 // len(leads), so that a request which needs nothing pays one load
 
@@ -63,7 +63,8 @@ func (a *arrivals) slot(access string) (*atomic.Uint64, uint64) {
 	return &a.seen[(h>>1)%maxSeen], h
 }
 
-// first reports whether access is seen for the first time, as far as is remembered.
+// first reports whether access is seen for the first time, as far as is
+// remembered.
 func (a *arrivals) first(access string) bool {
 	slot, h := a.slot(access)
 	return slot.Load() != h && slot.Swap(h) != h

@@ -8,25 +8,26 @@ import (
 	"time"
 )
 
-// A claim gives its flight the right to ask the provider with a refresh token. It
-// stands beside the record of that token, names the flight and the result in that
-// record, and lapses by itself. It is spent when the record holds another result: so
-// it need not be taken away when there is one.
+// A claim gives its flight the right to ask the provider with a refresh token.
+// It stands beside the record of that token, names the flight and the result in
+// that record, and lapses by itself. It is spent when the record holds another
+// result: so it need not be taken away when there is one.
 type claim struct {
 	key    string
 	record record
 	life   time.Duration // early in the call, if it is not renewed
 }
 
-// maxClaim is the longest life of a claim early in a call. Its replica may have died
-// when the provider had exchanged the token. Others must be able to ask again within
-// the provider's grace, for which ten seconds are the least that is recommended.
-// Late in a call a claim lives longer, as others could only do harm.
+// maxClaim is the longest life of a claim early in a call. Its replica may have
+// died when the provider had exchanged the token. Others must be able to ask
+// again within the provider's grace, for which ten seconds are the least that
+// is recommended. Late in a call a claim lives longer, as others could only do
+// harm.
 const maxClaim = 5 * time.Second
 
-// maxTakeover is the longest life of a claim that takes the place of one which has
-// lapsed. It is shorter so that, if this replica dies as well, a third can ask within
-// that grace.
+// maxTakeover is the longest life of a claim that takes the place of one which
+// has lapsed. It is shorter so that, if this replica dies as well, a third can
+// ask within that grace.
 const maxTakeover = 3 * time.Second
 
 const (
@@ -55,9 +56,9 @@ func (l *ledger) newClaim(owner []byte, t Tokens, r record, takeover bool) claim
 	return claim{StoreKey("refresh.claim", t.Refresh), v, life}
 }
 
-// claim reports whether the claim c is there now: this one, and no other's. It also
-// reports whether there may have been another one since the record was read, so that
-// the record is to be read again under this claim.
+// claim reports whether the claim c is there now: this one, and no other's. It
+// also reports whether there may have been another one since the record was
+// read, so that the record is to be read again under this claim.
 func (l *ledger) claim(ctx context.Context, c claim) (owned, again bool, err error) {
 	owned, err = l.Swap(ctx, c.key, nil, c.record, c.life)
 	if owned || err != nil {
@@ -81,8 +82,8 @@ func spent(there record, c claim) bool {
 	return len(there) < version || !bytes.Equal(there[version:], c.record[version:])
 }
 
-// renewClaim keeps a claim alive until ctx ends: where the Store or the provider is
-// slow, it must not lapse before the result is there.
+// renewClaim keeps a claim alive until ctx ends: where the Store or the
+// provider is slow, it must not lapse before the result is there.
 func (l *ledger) renewClaim(ctx context.Context, c claim) {
 	for n := 1; ; n++ {
 		select {
@@ -103,8 +104,8 @@ func (l *ledger) release(ctx context.Context, c claim) {
 	_, _ = l.Swap(ctx, c.key, c.record, nil, 0)
 }
 
-// await waits until the record of a refresh token is another than r, or the claim of
-// it is gone.
+// await waits until the record of a refresh token is another than r, or the
+// claim of it is gone.
 func (l *ledger) await(ctx context.Context, claimKey, refreshToken string, r record) error {
 	key := recordKey(refreshToken)
 	var changed <-chan struct{}
@@ -133,8 +134,8 @@ func (l *ledger) await(ctx context.Context, claimKey, refreshToken string, r rec
 			}
 			next = time.Now().Add(maxAwait)
 		}
-		// Seldom enough to spare the Store, often enough that a wait is not made
-		// longer by more than a tenth.
+		// Seldom enough to spare the Store, often enough that a wait is not
+		// made longer by more than a tenth.
 		pause := min(max(5*time.Millisecond, time.Since(begin)/10), maxAwait)
 		select {
 		case _, open := <-changed:
@@ -148,6 +149,6 @@ func (l *ledger) await(ctx context.Context, claimKey, refreshToken string, r rec
 	}
 }
 
-// maxAwait is the longest time between two looks at a record, and the time between
-// two at a claim.
+// maxAwait is the longest time between two looks at a record, and the time
+// between two at a claim.
 const maxAwait = 250 * time.Millisecond

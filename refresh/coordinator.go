@@ -18,7 +18,8 @@ import (
 // Providers that rotate refresh tokens take the second use of one for theft and
 // end the login (RFC 9700 section 4.14.2). A browser makes such second uses all
 // the time: it sends twenty requests with the same cookies, it hangs up before
-// the answer with the new cookies has arrived, it closes a tab. So a Coordinator
+// the answer with the new cookies has arrived, it closes a tab. A
+// Coordinator
 //
 //   - lets all callers with one refresh token wait for one call,
 //   - remembers the result for those who come later, until the new tokens have
@@ -41,33 +42,34 @@ type Coordinator struct {
 
 	// Store is shared by all replicas that serve the same users, and lets them
 	// coordinate as one. What is put there is sealed under the refresh token
-	// that it belongs to. Where the Store fails for longer than half of Timeout, 2.5
-	// s at most, or is silent for three seconds, each replica coordinates for
-	// itself until it is back. Default nil: this process only.
+	// that it belongs to. Where the Store fails for longer than half of
+	// Timeout, 2.5 s at most, or is silent for three seconds, each replica
+	// coordinates for itself until it is back. Default nil: this process only.
 	Store Store
 
 	// Observe hears what calls have come to, and errors of the Store:
-	// [event.ProviderCalled] and [event.StoreDegraded]. Default: the hook of the
-	// middleware.Auth that uses the Coordinator, or none.
+	// [event.ProviderCalled] and [event.StoreDegraded]. Default: the hook of
+	// the middleware.Auth that uses the Coordinator, or none.
 	Observe event.Hook
 
-	// Grace is how long old tokens are still answered with the newest ones after
-	// these have been presented for the first time: the time in which requests
-	// that were under way can arrive. The clocks of replicas may differ by half of
-	// it, by which it is longer with a Store. Default 30 s; negative: none.
+	// Grace is how long old tokens are still answered with the newest ones
+	// after these have been presented for the first time: the time in which
+	// requests that were under way can arrive. The clocks of replicas may
+	// differ by half of it, by which it is longer with a Store. Default 30 s;
+	// negative: none.
 	Grace time.Duration
 
 	// Keep is how long old tokens are answered with the newest ones while these
-	// have not been presented: the time in which a browser whose answer was lost
-	// can come back. A Store holds each result for that long. Default 24 h;
-	// negative: none.
+	// have not been presented: the time in which a browser whose answer was
+	// lost can come back. A Store holds each result for that long. Default
+	// 24 h; negative: none.
 	Keep time.Duration
 
 	// Timeout is how long one caller waits. Default 5 s.
 	//
 	// The call itself gets twice this time. An answer that comes after the
-	// caller has given up is a rotation that must not be lost: it is remembered,
-	// and the next caller gets it at once.
+	// caller has given up is a rotation that must not be lost: it is
+	// remembered, and the next caller gets it at once.
 	Timeout time.Duration
 
 	once sync.Once
@@ -118,7 +120,7 @@ func (c *Coordinator) init() {
 		c.slots = make(chan struct{}, maxAtOnce)
 		c.closing = make(chan struct{})
 		c.arriver, _ = c.Refresher.(Arriver)
-		c.flights.open()
+		c.flights.flying, c.flights.planned = make(map[key]*flight), make(map[key]struct{})
 		c.arrivals.open()
 		// The sizes are constants above zero: the only error there is.
 		c.onlyHere, _ = lru.New[string, struct{}](maxLogins)
@@ -134,9 +136,9 @@ func (c *Coordinator) init() {
 	})
 }
 
-// Validate returns what is wrong with the Refresher: it is nil, its own Validate
-// says so, or it keeps logins where the replicas that share the Store cannot see
-// them.
+// Validate returns what is wrong with the Refresher: it is nil, its own
+// Validate says so, or it keeps logins where the replicas that share the Store
+// cannot see them.
 func (c *Coordinator) Validate() error {
 	if c.Refresher == nil {
 		return errNoRefresher
@@ -164,14 +166,14 @@ func (c *Coordinator) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 }
 
 // Renew is Refresh for a caller that passes the tokens on in a response of its
-// own: until the Renewal is released, which it has to be, it tells what has become
-// of the login. Errors are those of Refresh.
+// own: until the Renewal is released, which it has to be, it tells what has
+// become of the login. Errors are those of Refresh.
 func (c *Coordinator) Renew(ctx context.Context, old Tokens) (*Renewal, error) {
 	return c.renew(ctx, old, time.Now())
 }
 
-// renew is Renew for tokens that a client has presented at a time, or has not, if
-// that is zero.
+// renew is Renew for tokens that a client has presented at a time, or has not,
+// if that is zero.
 func (c *Coordinator) renew(ctx context.Context, old Tokens, presentedAt time.Time) (*Renewal, error) {
 	c.init()
 	if c.Refresher == nil {
@@ -201,10 +203,11 @@ func (c *Coordinator) renew(ctx context.Context, old Tokens, presentedAt time.Ti
 }
 
 // Close waits until no call is under way. It stops none, since a call cut short
-// may be a rotation lost. Each ends by itself, within three times Timeout, and with
-// a Store that fails within ten: three of them are for telling it of a result, or of
-// a sign-out. Later calls of Refresh and Renew fail with a temporary error, whether
-// or not this process knows the tokens they would give. It always returns nil.
+// may be a rotation lost. Each ends by itself, within three times Timeout, and
+// with a Store that fails within ten: three of them are for telling it of a
+// result, or of a sign-out. Later calls of Refresh and Renew fail with a
+// temporary error, whether or not this process knows the tokens they would
+// give. It always returns nil.
 func (c *Coordinator) Close() error {
 	c.init()
 	if c.flights.close() {

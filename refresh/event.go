@@ -16,12 +16,6 @@ func (c *Coordinator) ObserveDefault(h event.Hook) {
 	event.SetDefault(h, c.Refresher)
 }
 
-// observe tells of what was done for all callers together, most of the time in a
-// goroutine of no request.
-func (c *Coordinator) observe(ctx context.Context, e event.Event) {
-	c.fallback.For(c.Observe).Tell(ctx, e)
-}
-
 // observeCall tells what an attempt of f has come to.
 func (c *Coordinator) observeCall(ctx context.Context, f *flight, waiters int, took time.Duration) {
 	e := event.Event{
@@ -42,11 +36,12 @@ func (c *Coordinator) observeCall(ctx context.Context, f *flight, waiters int, t
 	default:
 		e.Level = slog.LevelWarn
 	}
-	c.observe(ctx, e)
+	c.fallback.For(c.Observe).Tell(ctx, e)
 }
 
-// observeStore tells that the Store has failed, and that this replica goes on by
-// itself.
+// observeStore tells that the Store has failed, and that this replica goes on
+// by itself.
 func (c *Coordinator) observeStore(ctx context.Context, err error) {
-	c.observe(ctx, event.Event{Kind: event.StoreDegraded, Level: slog.LevelWarn, Err: err})
+	e := event.Event{Kind: event.StoreDegraded, Level: slog.LevelWarn, Err: err}
+	c.fallback.For(c.Observe).Tell(ctx, e)
 }

@@ -26,12 +26,14 @@ import (
 //	the provider refuses R                    refused; a result of another replica is given instead
 //	there is no clear answer                  it stays, and the claim is released
 //
-// A claim is beside the record, so that nothing is lost with a replica that dies.
-// The ledger of all replicas decides. While its Store is down, that of this process
-// does, in the same way, and results are written to the Store when it is back.
+// A claim is beside the record, so that nothing is lost with a replica that
+// dies. The ledger of all replicas decides. While its Store is down, that of
+// this process does, in the same way, and results are written to the Store when
+// it is back.
 
-// exchange returns the newest tokens of the login of f, and asks the provider where
-// those of f are the newest. It reports whether they were known here before.
+// exchange returns the newest tokens of the login of f, and asks the provider
+// where those of f are the newest. It reports whether they were known here
+// before.
 func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, known bool, err error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*c.wait, errWaited)
 	defer cancel()
@@ -40,7 +42,8 @@ func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, kno
 	case err != nil:
 		return Tokens{}, false, err
 	case here.record.kind() == ended, here.record.kind() == refused && here.newest.Refresh == f.old.Refresh:
-		// What was ended here stays so, whether or not the Store was told of it.
+		// What was ended here stays so, whether or not the Store was told of
+		// it.
 		return Tokens{}, true, c.own.verdict(here.record)
 	}
 	if c.all != nil {
@@ -50,8 +53,8 @@ func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, kno
 			return next, err == nil && !f.asked && next.Access == here.newest.Access, err
 		}
 		if waiting.Err() != nil {
-			// This process has stood still, or has waited for another. Others may
-			// have asked meanwhile, and nobody waits here any more.
+			// This process has stood still, or has waited for another. Others
+			// may have asked meanwhile, and nobody waits here any more.
 			return Tokens{}, false, fmt.Errorf("refresh: waiting for the store: %w", context.Cause(waiting))
 		}
 		c.observeStore(ctx, failed.error)
@@ -63,8 +66,8 @@ func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, kno
 	return next, err == nil && !f.asked, err
 }
 
-// A storeError says that a ledger could not be read or written. The exchange has
-// not begun.
+// A storeError says that a ledger could not be read or written. The exchange
+// has not begun.
 type storeError struct{ error }
 
 func (e *storeError) Unwrap() error { return e.error }
@@ -106,8 +109,8 @@ func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *led
 		case owned && (held || !again && time.Since(begin) < l.takeover/2):
 			return c.askUnderClaim(ctx, f, l, t, r, mine)
 		case owned:
-			// If the record was read long ago, another's claim may have come and
-			// lapsed since.
+			// If the record was read long ago, another's claim may have come
+			// and lapsed since.
 			held = true
 			continue
 		}
@@ -128,9 +131,9 @@ func (c *Coordinator) followed(ctx context.Context, f *flight, l *ledger, at tra
 	}
 }
 
-// recoverTo returns what this process knows to have followed the tokens of f where
-// the Store knows nothing: it has lost that, as one in memory does when it restarts,
-// or never had it. To the provider the tokens would look stolen.
+// recoverTo returns what this process knows to have followed the tokens of f
+// where the Store knows nothing: it has lost that, as one in memory does when
+// it restarts, or never had it. To the provider the tokens would look stolen.
 //
 // A result lives for Grace at least. Half of that counts, as its time may be of
 // another replica's clock: what has had its grace must not come back.
@@ -179,7 +182,8 @@ func (c *Coordinator) askUnderClaim(ctx context.Context, f *flight, l *ledger, t
 	return next, err
 }
 
-// ask calls the Refresher, in the time that a call has, and completes its result.
+// ask calls the Refresher, in the time that a call has, and completes its
+// result.
 func (c *Coordinator) ask(ctx context.Context, f *flight, old Tokens) (next Tokens, err error) {
 	f.asked = true
 	ctx, cancel := context.WithTimeout(ctx, 2*c.wait)
@@ -207,10 +211,10 @@ func (c *Coordinator) ask(ctx context.Context, f *flight, old Tokens) (next Toke
 	return next, nil
 }
 
-// resultOfOthers returns what another replica has got for t, which was refused to
-// this one. Its claim may have been lost, or there was no Store for one. Or the user
-// has signed out meanwhile, and the refusal comes of that: it is no news to a browser
-// that may have signed in anew.
+// resultOfOthers returns what another replica has got for t, which was refused
+// to this one. Its claim may have been lost, or there was no Store for one. Or
+// the user has signed out meanwhile, and the refusal comes of that: it is no
+// news to a browser that may have signed in anew.
 func (c *Coordinator) resultOfOthers(ctx context.Context, f *flight, t Tokens, mine claim, refusal error) (Tokens, error) {
 	l := c.all
 	if l == nil {
@@ -256,8 +260,8 @@ func (c *Coordinator) refuse(ctx context.Context, l *ledger, t Tokens, found rec
 }
 
 // verdict returns what a caller is refused with by a record. A while after a
-// sign-out, a caller that comes with its tokens cannot have been under way: they are
-// dead, and may be cleared.
+// sign-out, a caller that comes with its tokens cannot have been under way:
+// they are dead, and may be cleared.
 func (l *ledger) verdict(r record) error {
 	switch {
 	case r.kind() == refused:

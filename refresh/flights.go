@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// flights are the exchanges under way in this process, by refresh token. All callers
-// with one refresh token wait for one flight.
+// flights are the exchanges under way in this process, by refresh token. All
+// callers with one refresh token wait for one flight.
 type flights struct {
 	mu      sync.Mutex
 	closed  bool
@@ -38,11 +38,8 @@ type key [sha256.Size]byte
 // keyOf names a refresh token in a table without holding it.
 func keyOf(refreshToken string) key { return sha256.Sum256([]byte(refreshToken)) }
 
-func (fs *flights) open() {
-	fs.flying, fs.planned = make(map[key]*flight), make(map[key]struct{})
-}
-
-// join returns the flight of old, which begin is called with where there was none.
+// join returns the flight of old, which begin is called with where there was
+// none.
 func (fs *flights) join(old Tokens, presentedAt time.Time, begin func(*flight)) (*flight, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -73,8 +70,8 @@ func (fs *flights) land(f *flight) {
 	close(f.done)
 }
 
-// presented returns when a client has presented t, with which the provider is asked
-// for f: it may be a successor of f's tokens that never arrived.
+// presented returns when a client has presented t, with which the provider is
+// asked for f: it may be a successor of f's tokens that never arrived.
 func (fs *flights) presented(f *flight, t Tokens) time.Time {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -91,7 +88,8 @@ func (fs *flights) waiting(f *flight) int {
 	return f.waiters
 }
 
-// whileOpen calls begin unless the flights are closed, and reports whether it did.
+// whileOpen calls begin unless the flights are closed, and reports whether it
+// did.
 func (fs *flights) whileOpen(begin func()) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -116,10 +114,11 @@ func (fs *flights) close() bool {
 // another part for each login, so that they do not all ask at once.
 var askingAgain = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
-// run makes f. After a lost answer the callers that wait share the second attempt.
-// Two more follow in nobody's name: a provider that has exchanged the refresh token
-// gives the successor again within its grace. One without grace has ended the
-// login already, and the browser's next request would find no other answer.
+// run makes f. After a lost answer the callers that wait share the second
+// attempt. Two more follow in nobody's name: a provider that has exchanged the
+// refresh token gives the successor again within its grace. One without grace
+// has ended the login already, and the browser's next request would find no
+// other answer.
 func (c *Coordinator) run(ctx context.Context, f *flight) {
 	c.attempt(ctx, f)
 	if f.attempts == 1 && f.mayAskAgain() && c.pause(f) {
@@ -153,14 +152,14 @@ func (c *Coordinator) attempt(ctx context.Context, f *flight) {
 	}
 }
 
-// mayAskAgain reports whether f has lost an answer that may yet be had. A provider
-// that takes too long twice would take as long again.
+// mayAskAgain reports whether f has lost an answer that may yet be had. A
+// provider that takes too long twice would take as long again.
 func (f *flight) mayAskAgain() bool {
 	return f.asked && errors.Is(f.err, ErrNoAnswer) && f.attempts <= len(askingAgain) && f.slow < 2
 }
 
-// pause waits before the next attempt. It reports false if the Coordinator has been
-// closed.
+// pause waits before the next attempt. It reports false if the Coordinator has
+// been closed.
 func (c *Coordinator) pause(f *flight) bool {
 	pause := askingAgain[f.attempts-1]
 	pause -= pause / 2 * time.Duration(keyOf(f.old.Refresh)[0]) / 256
@@ -182,7 +181,8 @@ func (c *Coordinator) askLater(ctx context.Context, f *flight) {
 }
 
 // plan reports whether a flight is to follow f: one for all that have lost an
-// answer meanwhile, and none where the provider has more to do than to answer twice.
+// answer meanwhile, and none where the provider has more to do than to answer
+// twice.
 func (fs *flights) plan(f *flight) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -194,7 +194,8 @@ func (fs *flights) plan(f *flight) bool {
 	return true
 }
 
-// beginPlanned begins the flight that was planned after f, unless one is under way.
+// beginPlanned begins the flight that was planned after f, unless one is under
+// way.
 func (fs *flights) beginPlanned(f *flight, begin func(*flight)) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

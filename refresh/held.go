@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// held are the Renewals that were not released yet, by the newest refresh token that
-// they know of. They are told what becomes of it.
+// held are the Renewals that were not released yet, by the newest refresh token
+// that they know of. They are told what becomes of it.
 type held struct {
 	news atomic.Uint64 // how often something has been told
 
@@ -60,8 +60,8 @@ func (h *held) confirm(r *Renewal) {
 	r.knownAt = time.Now()
 }
 
-// catchUp tells r what its tokens were exchanged for before it was added, unless it
-// has been told of others since.
+// catchUp tells r what its tokens were exchanged for before it was added,
+// unless it has been told of others since.
 func (h *held) catchUp(r *Renewal, from, newest Tokens) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -13,9 +13,9 @@ import (
 // [Coordinator] has one of this process and, if it has a Store, one of all
 // replicas. Both are used in the same way.
 //
-// A result leads from a refresh token to its successor, the successor's result to
-// the next one, and so on to the newest tokens of the login. What the records mean
-// is in the table at the head of exchange.go.
+// A result leads from a refresh token to its successor, the successor's result
+// to the next one, and so on to the newest tokens of the login. What the
+// records mean is in the table at the head of exchange.go.
 type ledger struct {
 	store Store
 	grace time.Duration // how long a result lives after its successor has arrived
@@ -32,8 +32,9 @@ type ledger struct {
 	private bool // nobody else reads its Store: tokens in it are not sealed
 }
 
-// maxLinks is how many results are followed one after the other. Tokens that were
-// never presented have no successor, so that there are seldom more than two.
+// maxLinks is how many results are followed one after the other. Tokens that
+// were never presented have no successor, so that there are seldom more than
+// two.
 const maxLinks = 32
 
 // Get implements [Store]: it is that of the Store with a time limit, without a
@@ -128,8 +129,8 @@ func (l *ledger) find(ctx context.Context, t Tokens) (f trail, err error) {
 	return f, err
 }
 
-// newResult returns the record of a refresh token that was exchanged for next, or
-// issued with it.
+// newResult returns the record of a refresh token that was exchanged for next,
+// or issued with it.
 func (l *ledger) newResult(kind byte, refreshToken string, next Tokens, at, presentedAt time.Time) (record, error) {
 	plain, err := encode(next)
 	if !l.private && err == nil {
@@ -189,10 +190,11 @@ func (l *ledger) publish(ctx context.Context, o *result) error {
 		case r.kind() == ended:
 			return nil, 0, r.reason()
 		case r.kind() == exchanged && !o.askedAt.IsZero() && r.at().After(o.askedAt.Add(-l.apart)):
-			// Ours, by a write that only seemed to fail, or a sibling's, to whom the
-			// provider has given other tokens: others have them already. What stood
-			// there before we asked is older, and goes: so does the result by which
-			// a provider that does not rotate has given what we have just exchanged.
+			// Ours, by a write that only seemed to fail, or a sibling's, to
+			// whom the provider has given other tokens: others have them
+			// already. What stood there before we asked is older, and goes: so
+			// does the result by which a provider that does not rotate has
+			// given what we have just exchanged.
 			there, err := l.open(r, o.old.Refresh)
 			if err == nil && there.Access == o.old.Access {
 				break

@@ -13,18 +13,18 @@ type outage struct {
 	since, last time.Time // of its first and its last failure; zero: the Store works
 }
 
-// maxPatience is the longest time for which a Store that fails is tried again. A
-// replica that has begun a call may have died, and left its claim in the Store: its
-// tokens must be asked for again within the provider's grace, and the wait for that
-// claim comes first (maxClaim).
+// maxPatience is the longest time for which a Store that fails is tried again.
+// A replica that has begun a call may have died, and left its claim in the
+// Store: its tokens must be asked for again within the provider's grace, and
+// the wait for that claim comes first (maxClaim).
 const maxPatience = maxClaim / 2
 
 // silence is how long after its last failure an outage is taken to be over, if
 // nobody has called the Store.
 const silence = time.Minute
 
-// note is deferred, and notes the result of a call that began at begin. If ctx has
-// ended, and with it the call, that says nothing of the Store.
+// note is deferred, and notes the result of a call that began at begin. If ctx
+// has ended, and with it the call, that says nothing of the Store.
 func (o *outage) note(ctx context.Context, begin time.Time, err *error) {
 	failed := *err != nil && !errors.Is(*err, ErrNotFound)
 	if failed && ctx.Err() != nil {
@@ -52,10 +52,10 @@ func (o *outage) lasted() time.Duration {
 	return time.Since(o.since)
 }
 
-// retryBriefly calls f, and again while the Store has just begun to fail. A Store
-// that restarts is back in a moment, and replicas that go on without each other may
-// present one refresh token twice. It tries three times at least, as this process
-// may have stood still. After a long failure f is called once.
+// retryBriefly calls f, and again while the Store has just begun to fail. A
+// Store that restarts is back in a moment, and replicas that go on without each
+// other may present one refresh token twice. It tries three times at least, as
+// this process may have stood still. After a long failure f is called once.
 func (l *ledger) retryBriefly(ctx context.Context, f func() error) error {
 	left := l.patience - l.outage.lasted()
 	if left <= 0 {
@@ -66,9 +66,9 @@ func (l *ledger) retryBriefly(ctx context.Context, f func() error) error {
 	return retry(ctx, 3, f)
 }
 
-// retry calls f, with pauses, until it succeeds, or ctx has ended and f was called
-// least times. It stops where no later call could succeed: for a login that has
-// ended, and a record that cannot be read.
+// retry calls f, with pauses, until it succeeds, or ctx has ended and f was
+// called least times. It stops where no later call could succeed: for a login
+// that has ended, and a record that cannot be read.
 func retry(ctx context.Context, least int, f func() error) error {
 	pause := 5 * time.Millisecond
 	for n := 1; ; n++ {
@@ -88,8 +88,8 @@ func retry(ctx context.Context, least int, f func() error) error {
 }
 
 // publish writes a result into a ledger, and what it leads to into that of this
-// process. Where the Store fails, the callers need not wait for it: it is written
-// later. The only error is that the login has ended meanwhile.
+// process. Where the Store fails, the callers need not wait for it: it is
+// written later. The only error is that the login has ended meanwhile.
 func (c *Coordinator) publish(ctx context.Context, l *ledger, o *result) error {
 	err := l.publish(ctx, o)
 	switch {
@@ -109,8 +109,8 @@ func (c *Coordinator) publish(ctx context.Context, l *ledger, o *result) error {
 	return nil
 }
 
-// publishLater tries to write a result into the ledger of all replicas, which ask
-// the provider again where they find none.
+// publishLater tries to write a result into the ledger of all replicas, which
+// ask the provider again where they find none.
 func (c *Coordinator) publishLater(ctx context.Context, o result) {
 	c.onlyHere.Add(o.next.Access, struct{}{})
 	c.wg.Go(func() { // a flight is under way
@@ -127,8 +127,8 @@ func (c *Coordinator) publishLater(ctx context.Context, o result) {
 	})
 }
 
-// learn records in this process that o.old was exchanged for o.next, by a result of
-// ledger l or by what a trail of it has told.
+// learn records in this process that o.old was exchanged for o.next, by a
+// result of ledger l or by what a trail of it has told.
 func (c *Coordinator) learn(ctx context.Context, o result, l *ledger) error {
 	if l != c.own {
 		o.found, _ = c.own.get(ctx, recordKey(o.old.Refresh))
@@ -138,7 +138,8 @@ func (c *Coordinator) learn(ctx context.Context, o result, l *ledger) error {
 		}
 	}
 	if o.next.Refresh != o.old.Refresh {
-		// For a browser that has lost the access token, and comes with the rest.
+		// For a browser that has lost the access token, and comes with the
+		// rest.
 		r, err := c.own.newResult(issued, o.next.Refresh, o.next, time.Now(), time.Time{})
 		if err == nil {
 			_, _ = c.own.Swap(ctx, recordKey(o.next.Refresh), nil, r, c.own.keep)

@@ -9,8 +9,8 @@ import (
 )
 
 // ownStore is the [Store] of what this process knows. Records that anybody can
-// cause, with made-up refresh tokens, have room of their own: they push out neither
-// results nor ends.
+// cause, with made-up refresh tokens, have room of their own: they push out
+// neither results nor ends.
 type ownStore struct {
 	mu        sync.Mutex
 	ends      MemoryStore // of logins, for longer than a day
@@ -36,7 +36,8 @@ func (s *ownStore) Get(ctx context.Context, key string) ([]byte, error) {
 	return v, err
 }
 
-// find returns the value under key and the room that it is in. The caller holds mu.
+// find returns the value under key and the room that it is in. The caller holds
+// mu.
 func (s *ownStore) find(ctx context.Context, key string) (v []byte, room *MemoryStore, err error) {
 	for _, room := range []*MemoryStore{&s.ends, &s.logins, &s.strangers} {
 		v, err := room.Get(ctx, key)

@@ -7,8 +7,9 @@ import (
 )
 
 // A record is what a [ledger] holds of one refresh token. It is stored under a
-// hash of that token. Tokens in a Store are sealed with a key that only the token
-// gives: a reader of the Store learns no token, and there is no key to manage.
+// hash of that token. Tokens in a Store are sealed with a key that only the
+// token gives: a reader of the Store learns no token, and there is no key to
+// manage.
 //
 //	byte 0        its kind
 //	bytes 1-8     when it was written, in Unix milliseconds
@@ -46,8 +47,8 @@ func (r record) at() time.Time {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(r[1:9])))
 }
 
-// presentedAt returns when a client first presented the refresh token of r, or the
-// zero time if that is not known.
+// presentedAt returns when a client first presented the refresh token of r, or
+// the zero time if that is not known.
 func (r record) presentedAt() time.Time {
 	if r.kind() == 0 {
 		return time.Time{}
@@ -74,7 +75,8 @@ func newRecordAt(at time.Time, kind byte, presentedAt time.Time, rest ...byte) r
 	return append(binary.BigEndian.AppendUint64(r, ms), rest...)
 }
 
-// newEnd returns the record of a login that has ended, for one of those reasons.
+// newEnd returns the record of a login that has ended, for one of those
+// reasons.
 func newEnd(why error) record {
 	if errors.Is(why, errReplaced) {
 		return newRecord(ended, time.Time{}, 'r')
@@ -90,7 +92,8 @@ func (r record) reason() error {
 	return errSignedOut
 }
 
-// tokens returns the tokens in r as [ledger.newResult] has written them, or nil.
+// tokens returns the tokens in r as [ledger.newResult] has written them, or
+// nil.
 func (r record) tokens() []byte {
 	if r.kind() == exchanged || r.kind() == issued {
 		return r[recordHeader:]

@@ -35,15 +35,15 @@ type Revoker interface {
 // its refresh token. Errors that wrap it also wrap the provider's own.
 var ErrDenied = errors.New("refresh: the login is over")
 
-// ErrNoAnswer says that the refresh token has gone out and that no answer of the
-// provider has come: it may have exchanged the token, and nobody knows. It is
-// temporary. Where the provider has a grace time, the same token asked with
+// ErrNoAnswer says that the refresh token has gone out and that no answer of
+// the provider has come: it may have exchanged the token, and nobody knows. It
+// is temporary. Where the provider has a grace time, the same token asked with
 // again gives the new ones, and a [Coordinator] does that by itself.
 var ErrNoAnswer = endpoint.ErrNoAnswer
 
 // ErrEnded is an [ErrDenied] of our own: the login has been ended here a moment
-// ago, by a sign-out or by a new sign-in. Whoever ended it has told the browser,
-// which may hold another login by now: it is to be left alone.
+// ago, by a sign-out or by a new sign-in. Whoever ended it has told the
+// browser, which may hold another login by now: it is to be left alone.
 var ErrEnded = fmt.Errorf("%w: ended here", ErrDenied)
 
 // These are temporary: the login stays.
@@ -62,9 +62,9 @@ var (
 	errRefused   = fmt.Errorf("%w: the provider has refused it a moment ago", ErrDenied)
 )
 
-// recovered is deferred, and makes an error of a panic. In a goroutine of ours that
-// would end the whole program, and its value may hold a token; to those who wait,
-// it is a bad minute of who panicked.
+// recovered is deferred, and makes an error of a panic. In a goroutine of ours
+// that would end the whole program, and its value may hold a token; to those
+// who wait, it is a bad minute of who panicked.
 func recovered(err *error, who string) {
 	if recover() != nil {
 		*err = fmt.Errorf("refresh: the %s panicked", who)

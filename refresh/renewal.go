@@ -12,8 +12,8 @@ type Renewal struct {
 	// Tokens are the newest of the login at the time of the call.
 	Tokens Tokens
 
-	// Remembered reports that the Tokens were known before, and not fetched from
-	// the provider just now: they may be of any age.
+	// Remembered reports that the Tokens were known before, and not fetched
+	// from the provider just now: they may be of any age.
 	Remembered bool
 
 	c     *Coordinator
@@ -37,8 +37,8 @@ func (c *Coordinator) renewal(f *flight) (*Renewal, error) {
 	now := time.Now()
 	r := &Renewal{c: c, begin: now, Remembered: !f.asked, newest: f.next, knownAt: now}
 	c.held.add(r)
-	// From here on r is told of news. What came between the landing of f and now is
-	// found in the ledger.
+	// From here on r is told of news. What came between the landing of f and
+	// now is found in the ledger.
 	if c.held.news.Load() != f.news {
 		newest, err := c.newestHere(f.next)
 		if err != nil {
@@ -49,30 +49,27 @@ func (c *Coordinator) renewal(f *flight) (*Renewal, error) {
 	}
 	r.Tokens, _, _ = c.held.newest(r)
 	if c.all != nil {
-		// A Store may lose a result while a slow response is made: so it keeps itself
-		// up to date.
+		// A Store may lose a result while a slow response is made: so it keeps
+		// itself up to date.
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.timer = time.AfterFunc(c.all.pace(), r.keepUp)
+		r.timer = time.AfterFunc(max(c.all.grace/3, time.Second), r.keepUp)
 	}
 	return r, nil
 }
-
-// pace is how often a slow response looks what has become of its login.
-func (l *ledger) pace() time.Duration { return max(l.grace/3, time.Second) }
 
 func (r *Renewal) keepUp() {
 	r.look(context.Background())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.released {
-		r.timer.Reset(r.c.all.pace())
+		r.timer.Reset(max(r.c.all.grace/3, time.Second))
 	}
 }
 
-// newestHere returns the newest tokens that this process knows of the login of t, or
-// why it has ended. A provider that answers a token twice may have given what has
-// been exchanged since.
+// newestHere returns the newest tokens that this process knows of the login of
+// t, or why it has ended. A provider that answers a token twice may have given
+// what has been exchanged since.
 func (c *Coordinator) newestHere(t Tokens) (Tokens, error) {
 	at, err := c.own.follow(context.Background(), t)
 	if err != nil {
@@ -88,14 +85,15 @@ func (c *Coordinator) newestHere(t Tokens) (Tokens, error) {
 	return at.newest, nil
 }
 
-// Newest returns the newest tokens that are known of the login now. A response asks
-// at its last moment: what it was given when it began may have been exchanged again
-// while it was made, and must not replace its own successor in the browser.
+// Newest returns the newest tokens that are known of the login now. A response
+// asks at its last moment: what it was given when it began may have been
+// exchanged again while it was made, and must not replace its own successor in
+// the browser.
 //
-// It returns false if the login has ended since; or if that cannot be told, because
-// the Store is out of reach, and the response has taken almost as long as Grace: then
-// the tokens that the client has may be the newer ones, and if not, the Store leads on
-// from them.
+// It returns false if the login has ended since; or if that cannot be told,
+// because the Store is out of reach, and the response has taken almost as long
+// as Grace: then the tokens that the client has may be the newer ones, and if
+// not, the Store leads on from them.
 func (r *Renewal) Newest(ctx context.Context) (Tokens, bool) {
 	newest, at, over := r.c.held.newest(r)
 	if r.c.all != nil && time.Since(r.begin) > fresh {
@@ -109,9 +107,9 @@ func (r *Renewal) Newest(ctx context.Context) (Tokens, bool) {
 	return newest, !blind || r.c.onlyHere.Contains(newest.Access)
 }
 
-// fresh is how long what the Store told for the Renewal is as good as what it would
-// tell now: no longer than an answer of it may be on its way. A response that is
-// written at once costs the Store no look of its own.
+// fresh is how long what the Store told for the Renewal is as good as what it
+// would tell now: no longer than an answer of it may be on its way. A response
+// that is written at once costs the Store no look of its own.
 const fresh = 5 * time.Millisecond
 
 // look asks the Store what has become of the login.
@@ -134,13 +132,14 @@ func (r *Renewal) look(ctx context.Context) {
 	r.c.held.confirm(r)
 }
 
-// Renew is [Coordinator.Renew] for the tokens of r, which the client has not got
-// yet: the older ones that it has stay good for as long as before.
+// Renew is [Coordinator.Renew] for the tokens of r, which the client has not
+// got yet: the older ones that it has stay good for as long as before.
 func (r *Renewal) Renew(ctx context.Context) (*Renewal, error) {
 	return r.c.renew(ctx, r.Tokens, time.Time{})
 }
 
-// Release says that the response has been written. It may be called more than once.
+// Release says that the response has been written. It may be called more than
+// once.
 func (r *Renewal) Release() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

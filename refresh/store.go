@@ -111,8 +111,8 @@ func Update(ctx context.Context, s Store, key string, change func(old []byte) (n
 	return update(ctx, s, key, nil, change)
 }
 
-// update is Update for a caller that has read the value before: known is what it
-// has read, and then what was read last. A nil known is a value to be read.
+// update is Update for a caller that has read the value before: known is what
+// it has read, and then what was read last. A nil known is a value to be read.
 func update(ctx context.Context, s Store, key string, known *[]byte, change func(old []byte) (new []byte, ttl time.Duration, err error)) error {
 	pause := time.Millisecond
 	for n := range updateTries {

@@ -29,10 +29,10 @@ func (t Tokens) Format(w fmt.State, _ rune) {
 	fmt.Fprintf(w, "refresh.Tokens{expiry %s}", t.Expiry.UTC().Format(time.RFC3339))
 }
 
-// supersedes reports whether t, the newest tokens of a login, should be given to a
-// caller that presented old. A caller that presented an access token gets t unless
-// it already has it. One that presented none gets no access token that is known to
-// have expired.
+// supersedes reports whether t, the newest tokens of a login, should be given
+// to a caller that presented old. A caller that presented an access token gets
+// t unless it already has it. One that presented none gets no access token that
+// is known to have expired.
 func (t Tokens) supersedes(old Tokens) bool {
 	return t.Access != old.Access && (old.Access != "" || t.Expiry.IsZero() || time.Now().Before(t.Expiry))
 }
