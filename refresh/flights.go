@@ -100,11 +100,10 @@ func (fs *flights) whileOpen(begin func()) bool {
 }
 
 // close lets no flight begin any more. It reports whether it is the first call.
-func (fs *flights) close() bool {
+func (fs *flights) close() (first bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	first := !fs.closed
-	fs.closed = true
+	first, fs.closed = !fs.closed, true
 	return first
 }
 
@@ -137,13 +136,12 @@ func (c *Coordinator) run(ctx context.Context, f *flight) {
 // attempt exchanges the tokens of f once.
 func (c *Coordinator) attempt(ctx context.Context, f *flight) {
 	begin := time.Now()
-	known := false
 	f.asked = false
-	f.next, known, f.err = c.exchange(ctx, f)
+	next, known, err := c.exchange(ctx, f)
+	f.next, f.err = next, err
 	if f.asked {
 		f.attempts++
-		f.slow++
-		if !errors.Is(f.err, context.DeadlineExceeded) {
+		if f.slow++; !errors.Is(err, context.DeadlineExceeded) {
 			f.slow = 0
 		}
 	}
