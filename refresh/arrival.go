@@ -25,7 +25,14 @@ func (c *Coordinator) FirstSight(access string) bool {
 // tokens must have been verified, as strangers could fill the Store otherwise.
 func (c *Coordinator) MarkArrived(t Tokens) {
 	c.init()
-	if known := c.markIfExpected(t); !known && c.all != nil {
+	known := c.markIfExpected(t)
+	if c.all == nil {
+		return
+	}
+	if t.Refresh != "" {
+		_, _ = c.own.markPresented(context.Background(), t, 2*c.own.grace) // by now the Store tells
+	}
+	if !known {
 		c.tellLater(t, false)
 	}
 }
@@ -44,51 +51,15 @@ func (c *Coordinator) markIfExpected(t Tokens) bool {
 	return known
 }
 
-// tellLater calls tellArrival beside the request. Where much else is under way,
-// it is left undone: it only makes records live longer.
-func (c *Coordinator) tellLater(t Tokens, known bool) {
-	again := func() {
-		c.arrivals.forget(t.Access)
-		if known {
-			c.arrivals.expect(t.Access, nil)
-		}
-	}
-	select {
-	case c.arrivals.busy <- struct{}{}:
-	default:
-		again()
-		return
-	}
-	started := c.flights.whileOpen(func() {
-		c.wg.Go(func() {
-			defer func() { <-c.arrivals.busy }()
-			if err := c.tellArrival(context.Background(), t, known); err != nil {
-				again()
-				c.observeStore(context.Background(), err)
-			}
-		})
-	})
-	if !started {
-		<-c.arrivals.busy
-	}
-}
-
 // tellArrival records that t was presented, for all that follow a result to t,
 // and tells a Refresher that wants to know.
 func (c *Coordinator) tellArrival(ctx context.Context, t Tokens, news bool) (err error) {
 	if c.all != nil && t.Refresh != "" {
-		var none []byte // as a rule there is no record
-		err := update(ctx, c.all, recordKey(t.Refresh), &none, func(old []byte) ([]byte, time.Duration, error) {
-			r := record(old)
-			if r.kind() == ended || !r.presentedAt().IsZero() {
-				return old, 0, nil
-			}
-			news = true
-			return r.markPresented(time.Now()), c.all.keep, nil
-		})
+		first, err := c.all.markPresented(ctx, t, c.all.keep)
 		if err != nil {
 			return err
 		}
+		news = news || first
 	}
 	if !news || c.arriver == nil {
 		return nil
@@ -97,6 +68,23 @@ func (c *Coordinator) tellArrival(ctx context.Context, t Tokens, news bool) (err
 	defer cancel()
 	defer recovered(&err, "Refresher")
 	return c.arriver.Arrived(ctx, t.Access)
+}
+
+// markPresented records that t was presented, and reports whether that is news.
+// As a rule there is no record of it, which then lives for ttl.
+func (l *ledger) markPresented(ctx context.Context, t Tokens, ttl time.Duration) (news bool, err error) {
+	var none []byte
+	err = update(ctx, l, recordKey(t.Refresh), &none, func(old []byte) ([]byte, time.Duration, error) {
+		r := record(old)
+		if news = r.kind() != ended && r.presentedAt().IsZero(); !news {
+			return old, 0, nil
+		}
+		if r != nil {
+			ttl = l.keep
+		}
+		return r.markPresented(time.Now()), ttl, nil
+	})
+	return news, err
 }
 
 // markPresented returns r, or a new record, with the time at which its refresh

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -74,4 +75,33 @@ func (a *arrivals) first(access string) bool {
 func (a *arrivals) forget(access string) {
 	slot, h := a.slot(access)
 	slot.CompareAndSwap(h, 0)
+}
+
+// tellLater calls tellArrival beside the request. Where much else is under way,
+// it is left undone: it only makes records live longer.
+func (c *Coordinator) tellLater(t Tokens, known bool) {
+	again := func() {
+		c.arrivals.forget(t.Access)
+		if known {
+			c.arrivals.expect(t.Access, nil)
+		}
+	}
+	select {
+	case c.arrivals.busy <- struct{}{}:
+	default:
+		again()
+		return
+	}
+	started := c.flights.whileOpen(func() {
+		c.wg.Go(func() {
+			defer func() { <-c.arrivals.busy }()
+			if err := c.tellArrival(context.Background(), t, known); err != nil {
+				again()
+				c.observeStore(context.Background(), err)
+			}
+		})
+	})
+	if !started {
+		<-c.arrivals.busy
+	}
 }

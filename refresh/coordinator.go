@@ -55,8 +55,8 @@ type Coordinator struct {
 	// Grace is how long old tokens are still answered with the newest ones
 	// after these have been presented for the first time: the time in which
 	// requests that were under way can arrive. The clocks of replicas may
-	// differ by half of it, by which it is longer with a Store. Default 30 s;
-	// negative: none.
+	// differ by half of it, by which it is longer at a replica that has not
+	// seen the new tokens itself. Default 30 s; negative: none.
 	Grace time.Duration
 
 	// Keep is how long old tokens are answered with the newest ones while these
@@ -130,7 +130,7 @@ func (c *Coordinator) init() {
 			c.all = &ledger{
 				store: c.Store, grace: grace, keep: keep,
 				life: min(3*c.wait, maxClaim), takeover: min(3*c.wait, maxTakeover), late: 3 * c.wait,
-				op: min(time.Second, c.wait/4), apart: grace / 2, patience: min(c.wait/2, maxPatience),
+				op: min(time.Second, c.wait/4), apart: grace / 2, patience: min(c.wait/2, maxPatience), here: c.own,
 			}
 		}
 	})

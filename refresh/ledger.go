@@ -29,7 +29,8 @@ type ledger struct {
 	patience time.Duration // how long a Store that has begun to fail is tried again
 	outage   outage
 
-	private bool // nobody else reads its Store: tokens in it are not sealed
+	private bool    // nobody else reads its Store: tokens in it are not sealed
+	here    *ledger // of this process, whose times are by one clock; nil: this one
 }
 
 // maxLinks is how many results are followed one after the other. Tokens that
@@ -94,14 +95,15 @@ type trail struct {
 func (l *ledger) follow(ctx context.Context, t Tokens) (trail, error) {
 	f := trail{newest: t}
 	for link := range maxLinks {
-		r, err := l.get(ctx, recordKey(f.newest.Refresh))
+		key := recordKey(f.newest.Refresh)
+		r, err := l.get(ctx, key)
 		if err != nil {
 			return f, err
 		}
 		f.record = r
 		if link == 0 {
 			f.first = r
-		} else if at := r.presentedAt(); !at.IsZero() && time.Since(at) > l.grace+l.apart {
+		} else if l.longPresented(ctx, key, r) {
 			f.graceOver = true
 		}
 		if r.tokens() == nil {
@@ -121,6 +123,19 @@ func (l *ledger) follow(ctx context.Context, t Tokens) (trail, error) {
 		}
 	}
 	return f, nil
+}
+
+// longPresented reports whether the refresh token of r was presented so long
+// ago that Grace is over, by the clock of whoever has written that.
+func (l *ledger) longPresented(ctx context.Context, key string, r record) bool {
+	if at := r.presentedAt(); !at.IsZero() && time.Since(at) > l.grace+l.apart {
+		return true
+	}
+	if l.here == nil {
+		return false
+	}
+	mine, err := l.here.get(ctx, key)
+	return err == nil && l.here.longPresented(ctx, key, mine)
 }
 
 // find is follow, tried again while the Store has just begun to fail.
@@ -176,10 +191,11 @@ type result struct {
 // again.
 func (l *ledger) publish(ctx context.Context, o *result) error {
 	key := recordKey(o.old.Refresh)
+	presentedAt := o.presentedAt
 	if at := o.found.presentedAt(); !at.IsZero() {
-		o.presentedAt = at
+		presentedAt = at
 	}
-	mine, err := l.newResult(exchanged, o.old.Refresh, o.next, o.at, o.presentedAt)
+	mine, err := l.newResult(exchanged, o.old.Refresh, o.next, o.at, presentedAt)
 	if err != nil {
 		return err
 	}
