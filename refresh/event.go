@@ -39,8 +39,7 @@ func (c *Coordinator) observeCall(ctx context.Context, f *flight, waiters int, t
 	c.fallback.For(c.Observe).Tell(ctx, e)
 }
 
-// observeStore tells that the Store has failed, and that this replica goes on
-// by itself.
+// observeStore tells that the Store has failed.
 func (c *Coordinator) observeStore(ctx context.Context, err error) {
 	e := event.Event{Kind: event.StoreDegraded, Level: slog.LevelWarn, Err: err}
 	c.fallback.For(c.Observe).Tell(ctx, e)

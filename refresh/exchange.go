@@ -66,8 +66,7 @@ func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, kno
 	return next, err == nil && !f.asked, err
 }
 
-// A storeError says that a ledger could not be read or written. The exchange
-// has not begun.
+// A storeError says that a ledger failed before the provider was asked.
 type storeError struct{ error }
 
 func (e *storeError) Unwrap() error { return e.error }

@@ -49,8 +49,7 @@ func (c *Coordinator) renewal(f *flight) (*Renewal, error) {
 	}
 	r.Tokens, _, _ = c.held.newest(r)
 	if c.all != nil {
-		// A Store may lose a result while a slow response is made: so it keeps
-		// itself up to date.
+		// A Store may lose a result while a slow response is made.
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.timer = time.AfterFunc(max(c.all.grace/3, time.Second), r.keepUp)
@@ -107,9 +106,8 @@ func (r *Renewal) Newest(ctx context.Context) (Tokens, bool) {
 	return newest, !blind || r.c.onlyHere.Contains(newest.Access)
 }
 
-// fresh is how long what the Store told for the Renewal is as good as what it
-// would tell now: no longer than an answer of it may be on its way. A response
-// that is written at once costs the Store no look of its own.
+// fresh is how long the Store's last answer is as good as a new one, which
+// would be under way for as long. A response written at once costs no look.
 const fresh = 5 * time.Millisecond
 
 // look asks the Store what has become of the login.
