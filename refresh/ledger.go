@@ -233,19 +233,28 @@ func (l *ledger) publish(ctx context.Context, o *result) error {
 func (l *ledger) end(ctx context.Context, t Tokens, why error, life time.Duration) (Tokens, error) {
 	for {
 		f, err := l.follow(ctx, t)
-		if err != nil || f.record.kind() == ended {
-			return f.newest, err
-		}
-		done, err := l.Swap(ctx, recordKey(f.newest.Refresh), f.record, newEnd(why), life)
 		if err != nil {
 			return f.newest, err
 		}
-		if !done {
-			continue // somebody has gone on from them
+		if f.record.kind() != ended {
+			done, err := l.Swap(ctx, recordKey(f.newest.Refresh), f.record, newEnd(why), life)
+			if err != nil {
+				return f.newest, err
+			}
+			if !done {
+				continue // somebody has gone on from them
+			}
 		}
-		if f.newest.Refresh != t.Refresh { // what leads there may be gone before the end is
-			_, err = l.Swap(ctx, recordKey(t.Refresh), f.first, newEnd(why), life)
+		if f.newest.Refresh == t.Refresh {
+			return f.newest, nil
 		}
-		return f.newest, err
+		// What leads there may be gone before the end is.
+		first := []byte(f.first)
+		return f.newest, update(ctx, l, recordKey(t.Refresh), &first, func(old []byte) ([]byte, time.Duration, error) {
+			if record(old).kind() == ended {
+				return old, 0, nil
+			}
+			return newEnd(why), life, nil
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package refresh_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,5 +41,74 @@ func TestPromise02ARefusalAfterASignOutElsewhereIsASignOut(t *testing.T) {
 		if _, err := replicas[0].Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrEnded) {
 			t.Errorf("who comes there next gets %v, want that the login was ended", err)
 		}
+	})
+}
+
+// The end of a login is recorded for the tokens that were presented, too, whatever
+// answer of the Store is lost: these may be good at the provider for longer than it
+// is known what has followed them.
+func TestPromise05AnEndWhoseWriteSeemedToFailIsComplete(t *testing.T) {
+	for lost := range 4 {
+		t.Run(fmt.Sprintf("answer %d is lost", lost), func(t *testing.T) {
+			p := new(strict)
+			replicated(t, 2, refresh.Func(p.Refresh), func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+				mustRefresh(t, replicas[0], start("u"), generation("u", 1))
+				var swaps int
+				store.Intercept(func(_ context.Context, call refreshtest.StoreCall, do func() (bool, error)) error {
+					_, err := do()
+					if call.Swap {
+						if swaps++; swaps == lost {
+							return refreshtest.ErrStoreDown
+						}
+					}
+					return err
+				})
+				if err := replicas[0].Replace(t.Context(), start("u")); err != nil {
+					t.Fatal(err)
+				}
+				store.Intercept(nil)
+				<-time.After(48 * time.Hour) // longer than Keep
+				for n := range 2 {
+					if _, err := replicas[1].Refresh(t.Context(), generation("u", n)); !errors.Is(err, refresh.ErrDenied) {
+						t.Errorf("generation %d: %v", n, err)
+					}
+				}
+				p.expect(t, 1, 0)
+			})
+		})
+	}
+}
+
+// The record of the tokens that were presented changes while the end of their login
+// is being written.
+func TestPromise05AnEndBesideAnotherWriteIsComplete(t *testing.T) {
+	p := new(strict)
+	replicated(t, 2, refresh.Func(p.Refresh), func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
+		var once bool
+		store.Intercept(func(_ context.Context, call refreshtest.StoreCall, do func() (bool, error)) error {
+			if call.Swap && !once {
+				once = true
+				key := refresh.StoreKey("refresh", start("u").Refresh)
+				arrived := func(old []byte) ([]byte, time.Duration, error) {
+					later := bytes.Clone(old)
+					later[16]++ // the time when it was presented
+					return later, 24 * time.Hour, nil
+				}
+				if err := refresh.Update(t.Context(), store, key, arrived); err != nil {
+					t.Error(err)
+				}
+			}
+			_, err := do()
+			return err
+		})
+		if err := replicas[0].Replace(t.Context(), start("u")); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(48 * time.Hour)
+		if _, err := replicas[1].Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
+			t.Error(err)
+		}
+		p.expect(t, 1, 0)
 	})
 }
