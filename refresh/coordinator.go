@@ -105,6 +105,10 @@ const (
 	maxJoined = 100000 // callers waiting for one call
 )
 
+// maxTime stands for a Timeout, Grace or Keep that means for ever: a multiple of it
+// is still a [time.Duration].
+const maxTime = 10 * 365 * 24 * time.Hour
+
 // refusalLife is how long a refusal is given to others with the same refresh
 // token, so that a page's twenty requests are one question to the provider.
 const refusalLife = 10 * time.Second
@@ -113,10 +117,10 @@ func (c *Coordinator) init() {
 	c.once.Do(func() {
 		c.wait = DefaultTimeout
 		if c.Timeout > 0 {
-			c.wait = c.Timeout
+			c.wait = min(c.Timeout, maxTime)
 		}
-		grace, keep := max(0, cmp.Or(c.Grace, DefaultGrace)), max(0, cmp.Or(c.Keep, DefaultKeep))
-		keep = max(keep, grace)
+		grace := min(max(0, cmp.Or(c.Grace, DefaultGrace)), maxTime)
+		keep := min(max(grace, cmp.Or(c.Keep, DefaultKeep)), maxTime)
 		c.slots = make(chan struct{}, maxAtOnce)
 		c.closing = make(chan struct{})
 		c.arriver, _ = c.Refresher.(Arriver)

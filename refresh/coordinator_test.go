@@ -350,3 +350,27 @@ func BenchmarkFirstSight(b *testing.B) {
 		c.FirstSight(access)
 	}
 }
+
+// A Timeout, Grace or Keep of the longest time there is means for ever.
+func TestTimesForEver(t *testing.T) {
+	const forEver time.Duration = 1<<63 - 1
+	for name, set := range map[string]func(*refresh.Coordinator){
+		"timeout": func(c *refresh.Coordinator) { c.Timeout = forEver },
+		"grace":   func(c *refresh.Coordinator) { c.Grace = forEver },
+		"keep":    func(c *refresh.Coordinator) { c.Keep = forEver },
+	} {
+		t.Run(name, func(t *testing.T) {
+			coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+				set(c)
+				p := new(strict)
+				c.Refresher = p
+				mustRefresh(t, c, start("u"), generation("u", 1))
+				c.MarkArrived(generation("u", 1))
+				<-time.After(time.Second)
+				mustRefresh(t, c, start("u"), generation("u", 1))
+				mustRefresh(t, c, generation("u", 1), generation("u", 2))
+				p.expect(t, 2, 0)
+			})
+		})
+	}
+}
