@@ -28,7 +28,10 @@ type lead struct {
 	record record
 }
 
-const maxSeen = 1 << 15
+const (
+	maxSeen  = 1 << 15
+	maxLeads = 32 // to one access token
+)
 
 func (a *arrivals) open() {
 	a.leads, _ = simplelru.NewLRU[string, []lead](maxLogins, nil) // a constant above zero: no error

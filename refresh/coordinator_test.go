@@ -374,3 +374,28 @@ func TestTimesForEver(t *testing.T) {
 		})
 	}
 }
+
+// A provider that gives an older refresh token of the login again: its tokens lead
+// round in a ring.
+func TestAProviderThatGivesAnOlderRefreshTokenAgain(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		var calls []string
+		next := map[string]string{"a": "b", "b": "c", "c": "b"}
+		c.Refresher = refresh.Func(func(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+			calls = append(calls, old.Refresh)
+			return refresh.Tokens{Access: fmt.Sprint("access ", len(calls)), Refresh: next[old.Refresh]}, nil
+		})
+		old := refresh.Tokens{Access: "access 0", Refresh: "a"}
+		for range 7 {
+			got, err := c.Refresh(t.Context(), old)
+			if err != nil || got.Refresh != next[old.Refresh] {
+				t.Fatalf("%s gave %s, %v", old.Refresh, got.Refresh, err)
+			}
+			old = got
+			<-time.After(5 * time.Minute)
+		}
+		if got := fmt.Sprint(calls); got != "[a b c b c b c]" {
+			t.Errorf("the provider was asked with %s", got)
+		}
+	})
+}

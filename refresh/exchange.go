@@ -80,6 +80,8 @@ func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *led
 		at, err := l.find(waiting, f.old)
 		t, r := at.newest, at.record
 		switch {
+		case errors.Is(err, errTooLong):
+			return Tokens{}, err
 		case err != nil:
 			return Tokens{}, &storeError{err}
 		case r.kind() == ended:

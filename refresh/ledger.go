@@ -35,8 +35,13 @@ type ledger struct {
 
 // maxLinks is how many results are followed one after the other. Tokens that
 // were never presented have no successor, so that there are seldom more than
-// two.
-const maxLinks = 32
+// two. A client that keeps no cookies, and comes with the same refresh token
+// again and again, adds one each time that an access token has expired.
+const maxLinks = 1024
+
+// errTooLong is temporary: the newest tokens are not known, and no others may
+// be presented to the provider.
+var errTooLong = errors.New("refresh: a login with too many results that were never presented")
 
 // Get implements [Store]: it is that of the Store with a time limit, without a
 // panic, and noted by the outage.
@@ -94,11 +99,15 @@ type trail struct {
 // follow returns the trail of t.
 func (l *ledger) follow(ctx context.Context, t Tokens) (trail, error) {
 	f := trail{newest: t}
-	for link := range maxLinks {
+	var passed map[string]record
+	for link := 0; ; link++ {
 		key := recordKey(f.newest.Refresh)
 		r, err := l.get(ctx, key)
-		if err != nil {
+		switch {
+		case err != nil:
 			return f, err
+		case link == maxLinks:
+			return f, errTooLong
 		}
 		f.record = r
 		if link == 0 {
@@ -117,6 +126,17 @@ func (l *ledger) follow(ctx context.Context, t Tokens) (trail, error) {
 			return f, err
 		}
 		last := next.Refresh == f.newest.Refresh // the provider does not rotate
+		if link > 0 && !last {
+			// One that gives an older refresh token of the login again makes a ring.
+			if passed == nil {
+				passed = map[string]record{t.Refresh: f.first}
+			}
+			passed[f.newest.Refresh] = r
+			if earlier, ok := passed[next.Refresh]; ok {
+				f.record, last = earlier, true
+				f.graceOver = f.graceOver && next.Refresh != t.Refresh
+			}
+		}
 		f.newest = next
 		if last {
 			break

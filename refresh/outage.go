@@ -68,12 +68,12 @@ func (l *ledger) retryBriefly(ctx context.Context, f func() error) error {
 
 // retry calls f, with pauses, until it succeeds, or ctx has ended and f was
 // called least times. It stops where no later call could succeed: for a login
-// that has ended, and a record that cannot be read.
+// that has ended, and for records that cannot be read or followed.
 func retry(ctx context.Context, least int, f func() error) error {
 	pause := 5 * time.Millisecond
 	for n := 1; ; n++ {
 		err := f()
-		if err == nil || errors.Is(err, ErrEnded) || errors.Is(err, errUnreadable) {
+		if err == nil || errors.Is(err, ErrEnded) || errors.Is(err, errUnreadable) || errors.Is(err, errTooLong) {
 			return err
 		}
 		select {
@@ -150,7 +150,7 @@ func (c *Coordinator) learn(ctx context.Context, o result, l *ledger) error {
 		before, _ := c.arrivals.take(o.old.Access)
 		led = append(led, before...)
 	}
-	c.arrivals.expect(o.next.Access, led[:min(len(led), maxLinks)])
+	c.arrivals.expect(o.next.Access, led[:min(len(led), maxLeads)])
 	newest, err := c.own.follow(ctx, o.next)
 	switch {
 	case err != nil:

@@ -70,3 +70,46 @@ func TestARefreshTokenAloneIsAskedForAgain(t *testing.T) {
 		p.expect(t, 4, 0) // the third in nobody's name
 	})
 }
+
+// A client that keeps no cookies comes with the same refresh token for as long as
+// Keep. The provider sees each token once, however many have followed it.
+func TestPromise01ARefreshTokenAloneLeadsOnForLong(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := new(strict)
+		c.Refresher = fiveMinutes(p)
+		for n := 1; n <= 230; n++ { // 23 hours
+			got, err := c.Refresh(t.Context(), refresh.Tokens{Refresh: start("u").Refresh})
+			if err != nil || got.Refresh != generation("u", n).Refresh {
+				t.Fatalf("%d: got %s, %v", n, got.Refresh, err)
+			}
+			<-time.After(6 * time.Minute)
+		}
+		p.expect(t, 230, 0)
+	})
+}
+
+// If too many have followed to find the newest tokens, older ones are not presented
+// in their place.
+func TestPromise01ALoginWithTooManyResultsIsNotAskedFor(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := new(strict)
+		c.Refresher = fiveMinutes(p)
+		newest, err := c.Renew(t.Context(), start("u"))
+		for range 1100 {
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := newest
+			newest, err = last.Renew(t.Context()) // no client has presented them
+			last.Release()
+		}
+		newest.Release()
+		<-time.After(6 * time.Minute)
+		begin := time.Now()
+		_, err = c.Refresh(t.Context(), refresh.Tokens{Refresh: start("u").Refresh})
+		if err == nil || errors.Is(err, refresh.ErrDenied) || time.Since(begin) > 0 {
+			t.Errorf("after %v: %v; want a temporary error at once", time.Since(begin), err)
+		}
+		p.expect(t, 1101, 0)
+	})
+}
