@@ -134,7 +134,7 @@ func (c *Coordinator) init() {
 			c.all = &ledger{
 				store: c.Store, grace: grace, keep: keep,
 				life: min(3*c.wait, maxClaim), takeover: min(3*c.wait, maxTakeover), late: 3 * c.wait,
-				op: min(time.Second, c.wait/4), apart: grace / 2, patience: min(c.wait/2, maxPatience), here: c.own,
+				op: min(time.Second, c.wait/4), apart: grace / 2, patience: min(c.wait/2, maxPatience), own: c.own,
 			}
 		}
 	})

@@ -9,42 +9,33 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/seal"
 )
 
-// A ledger holds what is known of refresh tokens, as records in a Store. A
-// [Coordinator] has one of this process and, if it has a Store, one of all
-// replicas. Both are used in the same way.
+// A ledger keeps records of refresh tokens in a Store. A [Coordinator] has one
+// in memory, of its process. If it has a Store, it has a second one, which all
+// replicas share. Their methods are the same.
 //
-// A result leads from a refresh token to its successor, the successor's result
-// to the next one, and so on to the newest tokens of the login. What the
-// records mean is in the table at the head of exchange.go.
+// The record of an exchanged refresh token holds the tokens that the provider
+// gave for it. The new refresh token is its successor: trail.go follows the
+// successors to the newest tokens of the login. The kinds of records are in
+// record.go, and what is done with them is at the head of exchange.go.
 type ledger struct {
 	store Store
-	grace time.Duration // how long a result lives after its successor has arrived
-	keep  time.Duration // how long before that
+	grace time.Duration // for which old tokens are good once the new ones were presented
+	keep  time.Duration // the life of a record with tokens
 
-	life     time.Duration // of a claim, which is renewed during its call
-	takeover time.Duration // of one that takes the place of a lapsed claim
-	late     time.Duration // of a claim late in a call, and the time for a result to be written
+	life     time.Duration // of a claim; it is renewed while the provider is asked
+	takeover time.Duration // of a claim that replaces a lapsed one
+	late     time.Duration // of a claim late in a call; and for how long a write is retried
 	op       time.Duration // the time limit of one call of the Store; 0: none
 	apart    time.Duration // how far the clocks of replicas may differ
-	patience time.Duration // how long a Store that has begun to fail is tried again
-	outage   outage
+	patience time.Duration // for how long a Store that has begun to fail is retried
+	outage   outage        // since when the Store has failed
 
-	private bool    // nobody else reads its Store: tokens in it are not sealed
-	here    *ledger // of this process, whose times are by one clock; nil: this one
+	private bool    // only this process reads the Store: tokens in it are not sealed
+	own     *ledger // of this process, whose times are by one clock; nil: it is this one
 }
 
-// maxLinks is how many results are followed one after the other. Tokens that
-// were never presented have no successor, so that there are seldom more than
-// two. A client that keeps no cookies, and comes with the same refresh token
-// again and again, adds one each time that an access token has expired.
-const maxLinks = 1024
-
-// errTooLong is temporary: the newest tokens are not known, and no others may
-// be presented to the provider.
-var errTooLong = errors.New("refresh: a login with too many results that were never presented")
-
-// Get implements [Store]: it is that of the Store with a time limit, without a
-// panic, and noted by the outage.
+// Get implements [Store]. It calls the Store with the time limit op, makes an
+// error of a panic, and tells the outage of an error.
 func (l *ledger) Get(ctx context.Context, key string) (v []byte, err error) {
 	defer l.outage.note(ctx, time.Now(), &err)
 	defer recovered(&err, "Store")
@@ -66,7 +57,8 @@ func (l *ledger) get(ctx context.Context, key string) (record, error) {
 	return v, err
 }
 
-// Swap implements [Store] in the same way.
+// Swap implements [Store]. Like Get, it limits the time, makes an error of a
+// panic, and tells the outage. Lifetimes are 1 ms at least.
 func (l *ledger) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (ok bool, err error) {
 	defer l.outage.note(ctx, time.Now(), &err)
 	defer recovered(&err, "Store")
@@ -79,6 +71,7 @@ func (l *ledger) Swap(ctx context.Context, key string, old, new []byte, ttl time
 	return ok, nil
 }
 
+// limited returns ctx with the time limit op, if there is one.
 func (l *ledger) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	if l.op == 0 {
 		return ctx, func() {}
@@ -86,86 +79,9 @@ func (l *ledger) limited(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, l.op)
 }
 
-// A trail is what a ledger knows of the login of some tokens.
-type trail struct {
-	newest Tokens
-	record record // of the newest refresh token; nil: there is none
-	first  record // of the refresh token that was followed
-
-	exchangedAt time.Time // when that was exchanged; zero: it was not
-	graceOver   bool      // a successor was presented so long ago that no request with t is under way
-}
-
-// follow returns the trail of t.
-func (l *ledger) follow(ctx context.Context, t Tokens) (trail, error) {
-	f := trail{newest: t}
-	var passed map[string]record
-	for link := 0; ; link++ {
-		key := recordKey(f.newest.Refresh)
-		r, err := l.get(ctx, key)
-		switch {
-		case err != nil:
-			return f, err
-		case link == maxLinks:
-			return f, errTooLong
-		}
-		f.record = r
-		if link == 0 {
-			f.first = r
-		} else if l.longPresented(ctx, key, r) {
-			f.graceOver = true
-		}
-		if r.tokens() == nil {
-			break
-		}
-		if link == 0 && r.kind() == exchanged {
-			f.exchangedAt = r.at()
-		}
-		next, err := l.open(r, f.newest.Refresh)
-		if err != nil {
-			return f, err
-		}
-		last := next.Refresh == f.newest.Refresh // the provider does not rotate
-		if link > 0 && !last {
-			// One that gives an older refresh token of the login again makes a ring.
-			if passed == nil {
-				passed = map[string]record{t.Refresh: f.first}
-			}
-			passed[f.newest.Refresh] = r
-			if earlier, ok := passed[next.Refresh]; ok {
-				f.record, last = earlier, true
-				f.graceOver = f.graceOver && next.Refresh != t.Refresh
-			}
-		}
-		f.newest = next
-		if last {
-			break
-		}
-	}
-	return f, nil
-}
-
-// longPresented reports whether the refresh token of r was presented so long
-// ago that Grace is over, by the clock of whoever has written that.
-func (l *ledger) longPresented(ctx context.Context, key string, r record) bool {
-	if at := r.presentedAt(); !at.IsZero() && time.Since(at) > l.grace+l.apart {
-		return true
-	}
-	if l.here == nil {
-		return false
-	}
-	mine, err := l.here.get(ctx, key)
-	return err == nil && l.here.longPresented(ctx, key, mine)
-}
-
-// find is follow, tried again while the Store has just begun to fail.
-func (l *ledger) find(ctx context.Context, t Tokens) (f trail, err error) {
-	err = l.retryBriefly(ctx, func() (err error) { f, err = l.follow(ctx, t); return err })
-	return f, err
-}
-
-// newResult returns the record of a refresh token that was exchanged for next,
-// or issued with it.
+// newResult returns a record of a refresh token that holds next. Its kind is
+// exchanged or issued. Unless the ledger is private, next is sealed under a key
+// that is derived from the refresh token.
 func (l *ledger) newResult(kind byte, refreshToken string, next Tokens, at, presentedAt time.Time) (record, error) {
 	plain, err := encode(next)
 	if !l.private && err == nil {
@@ -174,7 +90,8 @@ func (l *ledger) newResult(kind byte, refreshToken string, next Tokens, at, pres
 	return newRecordAt(at, kind, presentedAt, plain...), err
 }
 
-// open returns the tokens in the record of a refresh token.
+// open returns the tokens in the record of a refresh token. Its error is
+// errUnreadable.
 func (l *ledger) open(r record, refreshToken string) (t Tokens, err error) {
 	plain := r.tokens()
 	if !l.private {
@@ -189,33 +106,29 @@ func (l *ledger) open(r record, refreshToken string) (t Tokens, err error) {
 	return t, nil
 }
 
-// resultLabel separates the key of a result from other keys of the same refresh
-// token. It seals one result, or a few where the provider does not rotate.
+// resultLabel makes the key under which a result is sealed another one than
+// other keys that are derived from the same refresh token.
 const resultLabel = "tokenlife refresh result"
 
 var errUnreadable = errors.New("refresh: a record in the store that cannot be read")
 
-// A result is what the provider has given for old.
+// A result is an exchange of old for next.
 type result struct {
 	old, next   Tokens
 	presentedAt time.Time // when a client first presented old; zero: none has
-	askedAt     time.Time // when the provider was asked; zero: what is recorded is older
-	at          time.Time // when it answered
-	found       record    // the record of old as it was last seen
-	written     record    // the record of the result, once it is published
+	askedAt     time.Time // a result from before then is overwritten; zero: any is
+	at          time.Time // when the provider answered
+	found       record    // the record of old as it was last read
+	written     record    // the record that publish has written, or left
 }
 
-// publish writes o into the ledger. Where another result has been written since
-// the provider was asked, that one stays, and becomes o's. An error wraps
-// [ErrEnded] if the login has ended meanwhile; otherwise publish may be called
-// again.
+// publish writes o into the ledger. If the ledger has another result that was
+// written after o.askedAt, that one stays, and publish sets o.next to its
+// tokens. If the login has ended meanwhile, the error wraps [ErrEnded]. After
+// any other error publish may be called again.
 func (l *ledger) publish(ctx context.Context, o *result) error {
 	key := recordKey(o.old.Refresh)
-	presentedAt := o.presentedAt
-	if at := o.found.presentedAt(); !at.IsZero() {
-		presentedAt = at
-	}
-	mine, err := l.newResult(exchanged, o.old.Refresh, o.next, o.at, presentedAt)
+	mine, err := l.newResult(exchanged, o.old.Refresh, o.next, o.at, o.presentedAt)
 	if err != nil {
 		return err
 	}
@@ -226,11 +139,10 @@ func (l *ledger) publish(ctx context.Context, o *result) error {
 		case r.kind() == ended:
 			return nil, 0, r.reason()
 		case r.kind() == exchanged && !o.askedAt.IsZero() && r.at().After(o.askedAt.Add(-l.apart)):
-			// Ours, by a write that only seemed to fail, or a sibling's, to
-			// whom the provider has given other tokens: others have them
-			// already. What stood there before we asked is older, and goes: so
-			// does the result by which a provider that does not rotate has
-			// given what we have just exchanged.
+			// An earlier write of ours may have succeeded, or another replica
+			// has exchanged old as well. Other callers may have those tokens.
+			// Where the provider keeps the refresh token, the record may still
+			// be the one that old itself came from: it is overwritten.
 			there, err := l.open(r, o.old.Refresh)
 			if err == nil && there.Access == o.old.Access {
 				break
@@ -242,14 +154,17 @@ func (l *ledger) publish(ctx context.Context, o *result) error {
 			return v, 0, nil
 		}
 		o.written = mine
-		return mine, l.keep, nil
+		if at := r.presentedAt(); !at.IsZero() {
+			o.written = mine.markPresented(at)
+		}
+		return o.written, l.keep, nil
 	})
 	o.found = known
 	return err
 }
 
-// end records that the login of t has ended, and returns its newest tokens. The
-// record lives for life.
+// end records, for the time life, that the login of t has ended: for its newest
+// refresh token and for that of t. It returns the newest tokens.
 func (l *ledger) end(ctx context.Context, t Tokens, why error, life time.Duration) (Tokens, error) {
 	for {
 		f, err := l.follow(ctx, t)
@@ -262,13 +177,13 @@ func (l *ledger) end(ctx context.Context, t Tokens, why error, life time.Duratio
 				return f.newest, err
 			}
 			if !done {
-				continue // somebody has gone on from them
+				continue // another caller has changed the record
 			}
 		}
 		if f.newest.Refresh == t.Refresh {
 			return f.newest, nil
 		}
-		// What leads there may be gone before the end is.
+		// The records between t and the newest tokens may expire before this end.
 		first := []byte(f.first)
 		return f.newest, update(ctx, l, recordKey(t.Refresh), &first, func(old []byte) ([]byte, time.Duration, error) {
 			if record(old).kind() == ended {
