@@ -8,32 +8,50 @@ import (
 	"time"
 )
 
-// The life of a refresh token R, as its record in a ledger tells it:
+// A ledger has one record per refresh token. A caller's tokens lead to R, the
+// newest refresh token of its login: to its own one, or along the successors.
+// The record of R says what a flight does, which is one attempt to get new
+// tokens for all callers with the same old ones:
 //
-//	the record of R                           who finds it           what happens
-//	none, or presented                        a caller with R        claims R, and asks the provider
-//	  and R is claimed by another             anybody                waits; when the claim has lapsed, claims R
-//	exchanged, with the successor             anybody                follows, and is given the newest tokens
-//	  the successor presented, within Grace   anybody                the same
-//	  the successor presented, longer ago     a caller with R        the provider decides (RFC 9700: reuse)
-//	refused                                   anybody, within 10 s   is refused
-//	ended (a sign-out, or a new sign-in)      anybody                is refused, for as long as cookies live
+//	record of R                     what the flight does
+//	none, presented, exchanged (1)  claims R, and asks the provider
+//	the same, claimed by another    waits until the record changes or the claim
+//	                                lapses, and looks again
+//	refused, for 10 s               returns errRefused
+//	ended                           returns why, for as long as cookies live
 //
-//	a flight holds the claim, and …           the record becomes
-//	the provider answers                      exchanged
-//	  and the record is ended by now          it stays; the new tokens are revoked
-//	  and the record is exchanged by now      it stays, and so do those tokens
-//	the provider refuses R                    refused; a result of another replica is given instead
-//	there is no clear answer                  it stays, and the claim is released
+// Where R is not the caller's own refresh token, that has been exchanged:
 //
-// A claim is beside the record, so that nothing is lost with a replica that
-// dies. The ledger of all replicas decides. While its Store is down, that of
-// this process does, in the same way, and results are written to the Store when
-// it is back.
+//	its successors                  what the flight does
+//	not presented, or in Grace      returns the tokens with R
+//	presented before that           asks the provider with the caller's tokens:
+//	                                it may take that for theft (RFC 9700)
+//
+// A client presents a refresh token when it sends it. The provider's answer
+// makes of the record of R:
+//
+//	answer                          record of R
+//	new tokens                      exchanged
+//	  but it has ended by now       as it is; the new tokens are revoked
+//	  but it is exchanged by now    as it is, and its tokens are returned
+//	a refusal                       refused
+//	  but it has ended by now       as it is, and the reason is returned
+//	  but it is exchanged by now    as it is, and its tokens are returned
+//	none that is clear              as it is; the claim is released
+//
+// (1) Only by a provider that does not rotate refresh tokens.
+//
+// A claim has a key of its own. If its replica dies, the claim lapses, and the
+// record stays as it is.
+//
+// What this process has recorded as ended or refused counts first. Then the
+// ledger of all replicas decides. If that fails before the provider is asked,
+// the ledger of this process decides, by the same table, and the result is
+// written to the Store when it works again.
 
-// exchange returns the newest tokens of the login of f, and asks the provider
-// where those of f are the newest. It reports whether they were known here
-// before.
+// exchange returns the newest tokens of the login of f. It asks the provider if
+// the ledgers have no newer ones than f, or if their Grace is over. known
+// reports whether this process had them, or their refusal, before.
 func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, known bool, err error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*c.wait, errWaited)
 	defer cancel()
@@ -42,8 +60,7 @@ func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, kno
 	case err != nil:
 		return Tokens{}, false, err
 	case here.record.kind() == ended, here.record.kind() == refused && here.newest.Refresh == f.old.Refresh:
-		// What was ended here stays so, whether or not the Store was told of
-		// it.
+		// The Store may not have been told of the end. A refusal is of R alone.
 		return Tokens{}, true, c.own.verdict(here.record)
 	}
 	if c.all != nil {
@@ -53,8 +70,8 @@ func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, kno
 			return next, err == nil && !f.asked && next.Access == here.newest.Access, err
 		}
 		if waiting.Err() != nil {
-			// This process has stood still, or has waited for another. Others
-			// may have asked meanwhile, and nobody waits here any more.
+			// The callers have timed out. Another replica may have asked the
+			// provider by now.
 			return Tokens{}, false, fmt.Errorf("refresh: waiting for the store: %w", context.Cause(waiting))
 		}
 		c.observeStore(ctx, failed.error)
@@ -71,10 +88,12 @@ type storeError struct{ error }
 
 func (e *storeError) Unwrap() error { return e.error }
 
-// exchangeIn is exchange by the records of one ledger.
+// exchangeIn is exchange with one ledger. waiting limits the reads, the claim,
+// and the wait for other callers.
 func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *ledger) (Tokens, error) {
 	owner := newOwner()
-	held, takeover := false, false // whether R is claimed already, and whether another's claim has lapsed
+	held := false     // this flight has claimed R before it looked again
+	takeover := false // this flight has waited for another claim
 	for {
 		begin := time.Now()
 		at, err := l.find(waiting, f.old)
@@ -87,7 +106,7 @@ func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *led
 		case r.kind() == ended:
 			return Tokens{}, l.verdict(r)
 		case at.graceOver:
-			next, err := c.ask(ctx, f, f.old)
+			next, err := c.ask(ctx, f, f.old) // it has been exchanged: there is nothing to claim
 			if errors.Is(err, ErrDenied) {
 				c.refuse(ctx, l, f.old, at.first)
 			}
@@ -110,8 +129,7 @@ func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *led
 		case owned && (held || !again && time.Since(begin) < l.takeover/2):
 			return c.askUnderClaim(ctx, f, l, t, r, mine)
 		case owned:
-			// If the record was read long ago, another's claim may have come
-			// and lapsed since.
+			// Another claim may have come and gone since the record was read.
 			held = true
 			continue
 		}
@@ -122,22 +140,23 @@ func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *led
 	}
 }
 
-// followed notes that the tokens of f have led to others.
+// followed records what f.old has led to, and that it was presented.
 func (c *Coordinator) followed(ctx context.Context, f *flight, l *ledger, at trail) {
 	when := c.flights.presented(f, f.old)
 	c.learnTrail(ctx, f.old, when, l, at)
 	if r := at.first; r.kind() == exchanged && r.presentedAt().IsZero() && !when.IsZero() {
-		// They were exchanged before any client had presented them.
+		// f.old was exchanged before a client had presented it.
 		_, _ = l.Swap(ctx, recordKey(f.old.Refresh), r, r.markPresented(when), l.keep)
 	}
 }
 
-// recoverTo returns what this process knows to have followed the tokens of f
-// where the Store knows nothing: it has lost that, as one in memory does when
-// it restarts, or never had it. To the provider the tokens would look stolen.
+// recoverTo returns the successor of f.old that this process knows, if the
+// Store has none. A Store in memory loses its records when it restarts, and a
+// result may not have reached the Store. The provider would take f.old for
+// stolen.
 //
-// A result lives for Grace at least. Half of that counts, as its time may be of
-// another replica's clock: what has had its grace must not come back.
+// Half of Grace counts: the time of the result may be by another clock, and
+// what has had its Grace must not come back.
 func (c *Coordinator) recoverTo(ctx context.Context, f *flight, l *ledger, t Tokens, r record) (Tokens, bool) {
 	if l == c.own || r.tokens() != nil || t.Refresh != f.old.Refresh {
 		return Tokens{}, false
@@ -147,7 +166,7 @@ func (c *Coordinator) recoverTo(ctx context.Context, f *flight, l *ledger, t Tok
 		return Tokens{}, false
 	}
 	if here.record.kind() == issued && here.newest.Refresh == f.old.Refresh {
-		return here.newest, here.newest.supersedes(f.old) // f came without its access token
+		return here.newest, here.newest.supersedes(f.old) // the client has lost the access token
 	}
 	if time.Since(here.exchangedAt) >= l.grace/2 || !here.newest.supersedes(f.old) {
 		return Tokens{}, false
@@ -156,7 +175,9 @@ func (c *Coordinator) recoverTo(ctx context.Context, f *flight, l *ledger, t Tok
 	return here.newest, true
 }
 
-// askUnderClaim asks the provider with t, the record of which is r.
+// askUnderClaim asks the provider with t, and records the answer. r is the
+// record of t, and mine the claim of t. It is renewed until the answer is
+// recorded.
 func (c *Coordinator) askUnderClaim(ctx context.Context, f *flight, l *ledger, t Tokens, r record, mine claim) (Tokens, error) {
 	if l == c.all {
 		renewing, stop := context.WithCancel(ctx)
@@ -169,7 +190,7 @@ func (c *Coordinator) askUnderClaim(ctx context.Context, f *flight, l *ledger, t
 	case err == nil:
 		o := result{old: t, next: next, presentedAt: c.flights.presented(f, t), askedAt: askedAt, at: time.Now(), found: r}
 		err := c.publish(ctx, l, &o)
-		if l == c.own || l.keep < l.life { // else it is spent for as long as it lives
+		if l == c.own || l.keep < l.life { // else the result outlives the claim
 			l.release(ctx, mine)
 		}
 		return o.next, err
@@ -179,12 +200,12 @@ func (c *Coordinator) askUnderClaim(ctx context.Context, f *flight, l *ledger, t
 			c.refuse(ctx, l, t, r)
 		}
 	}
-	l.release(ctx, mine) // the next caller may ask at once
+	l.release(ctx, mine) // others need not wait until it lapses
 	return next, err
 }
 
-// ask calls the Refresher, in the time that a call has, and completes its
-// result.
+// ask calls the Refresher, within a time limit that includes the wait for a
+// slot. A result without a refresh token or ID token gets that of old.
 func (c *Coordinator) ask(ctx context.Context, f *flight, old Tokens) (next Tokens, err error) {
 	f.asked = true
 	ctx, cancel := context.WithTimeout(ctx, 2*c.wait)
@@ -212,10 +233,11 @@ func (c *Coordinator) ask(ctx context.Context, f *flight, old Tokens) (next Toke
 	return next, nil
 }
 
-// resultOfOthers returns what another replica has got for t, which was refused
-// to this one. Its claim may have been lost, or there was no Store for one. Or
-// the user has signed out meanwhile, and the refusal comes of that: it is no
-// news to a browser that may have signed in anew.
+// resultOfOthers looks for the reason of a refusal of t. If another replica has
+// exchanged t, because a claim was lost or the Store was down, it returns those
+// tokens. If the user has signed out meanwhile, it returns that, so that the
+// cookies of a newer login are kept. If another claims t, it waits. Otherwise
+// it returns the refusal.
 func (c *Coordinator) resultOfOthers(ctx context.Context, f *flight, t Tokens, mine claim, refusal error) (Tokens, error) {
 	l := c.all
 	if l == nil {
@@ -241,11 +263,11 @@ func (c *Coordinator) resultOfOthers(ctx context.Context, f *flight, t Tokens, m
 	}
 }
 
-// refuse records for a moment that the provider has refused t, so that a page's
-// twenty requests are one question.
+// refuse records that the provider has refused t, so that the other requests of
+// a page do not ask it again. It counts for refusalLife.
 func (c *Coordinator) refuse(ctx context.Context, l *ledger, t Tokens, found record) {
 	life := refusalLife
-	if !found.presentedAt().IsZero() { // which is to be known for longer
+	if !found.presentedAt().IsZero() { // the record is needed for that time
 		life = l.keep
 	}
 	_, _ = l.Swap(ctx, recordKey(t.Refresh), found, newRecord(refused, found.presentedAt()), life)
@@ -260,9 +282,9 @@ func (c *Coordinator) refuse(ctx context.Context, l *ledger, t Tokens, found rec
 	c.held.end(t.Refresh, errRefused)
 }
 
-// verdict returns what a caller is refused with by a record. A while after a
-// sign-out, a caller that comes with its tokens cannot have been under way:
-// they are dead, and may be cleared.
+// verdict returns the error for a caller whose record r is refused or ended. A
+// while after the end, the request was sent after it, and its cookies may be
+// cleared.
 func (l *ledger) verdict(r record) error {
 	switch {
 	case r.kind() == refused:
