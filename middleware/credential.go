@@ -276,3 +276,19 @@ func (a *Auth) sameOrigin(r *http.Request) error {
 	}
 	return nil
 }
+
+// markArrived tells the Coordinator that the browser has the tokens of c, when it
+// sees their access token for the first time. t is that token, or nil if it has
+// not been verified yet. Tokens without a good signature are passed over.
+func (a *Auth) markArrived(r *http.Request, d *decision, c *credential, t *verify.Token) {
+	if !a.coordinator.FirstSight(c.held.Access) {
+		return
+	}
+	if t == nil {
+		t, _ = a.ownerToken(d.Context, c.held)
+	}
+	if t != nil && a.isSigned(t) {
+		a.complete(r, c)
+		a.coordinator.MarkArrived(c.held)
+	}
+}

@@ -11,49 +11,54 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
-// What happens to a request.
+// decide treats a request as follows.
 //
 // A bearer token in the Authorization header decides alone: the request passes
 // if the token is good, and is refused if it is not. Otherwise the login in the
 // cookies decides:
 //
-//	access token          refreshable   action                        if the refresh fails
-//	good, not due         –             pass                          –
-//	good, due             yes           pass, refresh in background   pass
-//	good, due             no            pass                          –
-//	in leeway             yes           refresh, then pass            pass (401 if denied)
-//	in leeway             no            pass                          –
-//	expired, revoked      yes           refresh, then pass            refuse (503; 401 if denied)
-//	none, invalid         yes           refresh (subject unknown)     refuse (503; 401 if denied)
-//	expired, revoked,
-//	none, invalid         no            refuse 401, or sign-in page   –
-//	login revoked         –             refuse 401, clear cookies     –
-//	not verifiable now    –             refuse 503                    –
+//	access token       refreshable  action              if the refresh fails
+//	good, not due      –            pass                –
+//	good, due          yes          pass (1)            pass
+//	good, due          no           pass                –
+//	in leeway          yes          refresh, pass       pass; 401 if denied
+//	in leeway          no           pass                –
+//	expired, revoked   yes          refresh, pass       503; 401 if denied
+//	none, invalid      yes          refresh, pass (2)   503; 401 if denied
+//	any of these four  no           401 (3)             –
+//	login revoked      –            401, clear cookies  –
+//	cannot be checked  –            503                 –
+//
+// (1) The refresh runs in the background.
+// (2) The old subject is not known, and not compared with the new one.
+// (3) A page navigation is sent to LoginURL instead, if that is set: refusal.go.
 //
 // A login is refreshable if the Auth has a Refresher and the cookies hold a
-// refresh token. A token is due from shortly before its expiry: see dueAt. It
-// is in leeway if it has expired and the Verifier still accepts it. A failed
-// refresh of a token that is due or in leeway starts a back-off. Until that
-// ends, such tokens pass without a refresh. A denied refresh clears the
-// cookies: see endsLogin.
+// refresh token. A token is due for a refresh from shortly before its expiry:
+// see dueAt. A token is in leeway if it has expired and the Verifier still
+// accepts it. A token cannot be checked if neither its keys nor the Store of the
+// Revocations can be reached. If the refresh of a token that is due or in leeway
+// fails, a back-off begins, for all users of the Auth: until it ends, such
+// tokens pass without a refresh. If the provider denies a refresh, the cookies
+// are cleared: see endsLogin.
 //
-// A request from another origin is refused with 403 if it could change
-// something and the login in its cookies would decide. Its tokens are neither
-// verified nor refreshed.
+// A request from another origin is refused with 403, before its tokens are
+// verified or refreshed, if its cookies would decide and its method is not safe.
 
-// A mode names the caller of decide. Each but the first differs from the table.
+// A mode says who calls decide. The first one follows the table. The others
+// differ from it as is said here.
 type mode int
 
 const (
 	enforce  mode = iota // Require, RequireScope, RequireGroup, Check
-	optional             // Optional: a request passes without a token instead of 401 or 503
-	session              // Session: a request passes without a token instead of 401
-	passive              // KeepAlive: the marker says when a token is due; nothing is refused
-	asked                // RefreshHandler: every access token counts as expired
-	again                // the replay after a handler's 401: as asked, if the token is not new
+	optional             // Optional: instead of 401 or 503, pass without a token; not for a bearer token
+	session              // Session: instead of 401, pass without a token
+	passive              // KeepAlive: refuse nothing; see examinePassively
+	asked                // RefreshHandler: refresh any access token; refuse a bearer token
+	again                // the replay after a handler's 401: refresh, but refuse if the token is new
 )
 
-// passes reports whether a request that err refuses goes on without a token.
+// passes reports whether a request that fails with err passes without a token.
 func (m mode) passes(d *decision, err error) bool {
 	switch m {
 	case passive:
@@ -67,41 +72,41 @@ func (m mode) passes(d *decision, err error) bool {
 	return false
 }
 
-// A state is what is known of the access token in the cookies. It selects the
-// row of the table.
+// A state is what is known of the access token in the cookies. With whether the
+// login is refreshable, it selects the row of the table.
 type state int
 
 const (
-	good         state = iota // good and not due, or of no interest now
-	due                       // good and due
+	good         state = iota // pass, and refresh nothing
+	due                       // good, and due for a refresh
 	inLeeway                  // expired, and the Verifier accepts it
-	ended                     // expired or revoked; its subject is known
-	unusable                  // none or invalid; its subject is not known
+	stale                     // expired, revoked, or to be refreshed in any case
+	unusable                  // none or invalid
 	loginRevoked              // its whole login is revoked
-	refused                   // to be refused; a refresh would not help
+	refused                   // refuse the request without a refresh
 )
 
-// A decision is the result for one request. It is also the context in which the
-// handler finds the token, so that both take one allocation.
+// A decision is the result of decide for one request. It is also the context of
+// the handler, which finds the token in it: one allocation serves both.
 type decision struct {
 	context.Context // the request's
 
 	token      *verify.Token      // for the handler; nil: none
 	buf        verify.Token       // token points here if the Verifier has VerifyTo
-	renewal    *refresh.Renewal   // the new tokens; nil: no refresh
+	renewal    *refresh.Renewal   // holds the new tokens; nil: there are none
 	background *backgroundRefresh // nil: none
 
-	bearer       bool // the Authorization header decided
-	clearCookies bool // the login has ended
+	bearer       bool // the cookies do not count
+	clearCookies bool // in the response
 
-	// For a handler that authenticates requests by itself:
-	passive     bool   // the handler is one; its context has no token
-	forwardRaw  string // the access token for its Authorization header
+	// In mode passive alone:
+	passive     bool   // the handler authenticates the request; its context has no token
+	forwardRaw  string // the access token to set in the request's Authorization header
 	revoked     bool   // the token or the login is revoked: the handler gets no cookies
-	crossOrigin bool   // another origin sent the request: no refresh, no forwarding, no replay
+	crossOrigin bool   // sameOrigin failed: no refresh, no forwarding, no replay
 }
 
-// release ends the use of the new tokens by this request.
+// release releases the renewal and the background refresh, if there are any.
 func (d *decision) release() {
 	if d.renewal != nil {
 		d.renewal.Release()
@@ -111,9 +116,10 @@ func (d *decision) release() {
 	}
 }
 
-// decide authenticates r and writes the result to d. The error is a [*Refusal].
+// decide authenticates r and writes the result to d. The error is a
+// [*Refusal].
 func (a *Auth) decide(r *http.Request, d *decision, m mode) error {
-	err := a.decideStrictly(r, d, m)
+	err := a.authenticate(r, d, m)
 	if err == nil {
 		return nil
 	}
@@ -125,18 +131,18 @@ func (a *Auth) decide(r *http.Request, d *decision, m mode) error {
 	return a.refusal(err)
 }
 
-// decideStrictly is decide for a mode that lets no refused request pass. The
-// error is the reason of the refusal.
-func (a *Auth) decideStrictly(r *http.Request, d *decision, m mode) error {
+// authenticate does the work of decide. The error is the reason to refuse r,
+// which some modes let pass all the same.
+func (a *Auth) authenticate(r *http.Request, d *decision, m mode) error {
 	var c credential
 	err := a.credential(r, &c)
 	d.bearer = c.bearer != ""
 	switch {
 	case m == passive && (d.bearer || err != nil):
-		d.passive, d.bearer = true, true // for the handler to verify
+		d.passive, d.bearer = true, true // the handler verifies the header
 		return nil
 	case m == asked && (d.bearer || err != nil):
-		return errors.Join(errNoCredential, err) // a bearer token has no refresh token
+		return errors.Join(errNoCredential, err) // only cookies can be refreshed
 	case err != nil:
 		return err
 	case d.bearer:
@@ -164,7 +170,7 @@ func (a *Auth) decideStrictly(r *http.Request, d *decision, m mode) error {
 		return errors.Join(errNoCredential, c.unreadable)
 	case !refreshable:
 		return err
-	case err == errNoCredential: // else examine has checked the origin
+	case err == errNoCredential: // examine has not come to the origin
 		if err := a.sameOrigin(r); err != nil {
 			return err
 		}
@@ -173,15 +179,15 @@ func (a *Auth) decideStrictly(r *http.Request, d *decision, m mode) error {
 	if s == inLeeway {
 		a.updateBackoff(d, err)
 		if !errors.Is(err, refresh.ErrDenied) {
-			return nil // with the new token, or with the one in leeway
+			return nil // with the new token, or with the old one
 		}
 	}
 	return err
 }
 
-// examine returns the state of the access token in r's cookies. The token is
-// not nil if its subject is known. The error is the reason to refuse the
-// request if it is not refreshed.
+// examine returns the state of the access token in r's cookies. The token is the
+// old one, if the refresh has to keep its subject. The error is the reason to
+// refuse r if it cannot be refreshed.
 func (a *Auth) examine(r *http.Request, d *decision, c *credential, m mode) (state, *verify.Token, error) {
 	switch m {
 	case passive:
@@ -216,7 +222,7 @@ func (a *Auth) examine(r *http.Request, d *decision, c *credential, m mode) (sta
 	case errors.Is(err, revocation.ErrLogin):
 		return loginRevoked, nil, err
 	case errors.Is(err, verify.ErrExpired), errors.Is(err, revocation.ErrToken):
-		return ended, d.token, err
+		return stale, d.token, err
 	case errors.Is(err, verify.ErrInvalid):
 		return unusable, nil, err
 	}
@@ -224,8 +230,9 @@ func (a *Auth) examine(r *http.Request, d *decision, c *credential, m mode) (sta
 }
 
 // examinePassively is examine for a handler that authenticates requests by
-// itself. The marker says whether the token is due. The token is verified only
-// if Revocations or a refresh have to know its subject.
+// itself. The marker, a cookie with the expiry of the access token, says whether
+// to refresh. The token is verified if there are Revocations, if the Coordinator
+// sees it for the first time, or if it is refreshed.
 func (a *Auth) examinePassively(r *http.Request, d *decision, c *credential) (state, *verify.Token, error) {
 	d.passive = true
 	a.complete(r, c)
@@ -237,12 +244,11 @@ func (a *Auth) examinePassively(r *http.Request, d *decision, c *credential) (st
 		}
 	}
 	d.revoked = revoked != nil
-	// A handler trusts the Authorization header because no other origin can
-	// make a browser send one. So ForwardToken must not set it for another
-	// origin.
+	// Another origin cannot make a browser send an Authorization header, and
+	// the handler relies on that. So no token is forwarded for its request.
 	d.crossOrigin = a.sameOrigin(r) != nil
 	if a.ForwardToken && !d.revoked && !d.crossOrigin {
-		// On an error the handler gets no token, and decides without one.
+		// If this fails, no token is forwarded.
 		d.forwardRaw, _ = a.resolve(d.Context, c.held.Access)
 	}
 	if errors.Is(revoked, revocation.ErrLogin) {
@@ -254,19 +260,19 @@ func (a *Auth) examinePassively(r *http.Request, d *decision, c *credential) (st
 	a.markArrived(r, d, c, old)
 	expiry, ok := a.policy.Marker(r)
 	if ok && !d.revoked && (expiry.IsZero() || time.Now().Before(expiry)) {
-		return good, nil, nil // signed out, or not due
+		return good, nil, nil // not due, or signed out: the marker is 0
 	}
 	if unknown != nil {
-		return good, nil, nil // a later request can tell, and refreshes
+		return good, nil, nil // its subject cannot be told now: a later request refreshes
 	}
 	if a.Revocations == nil {
 		old, _ = a.ownerToken(d.Context, c.held)
 	}
-	return ended, old, nil
+	return stale, old, nil
 }
 
-// examineAsked is examine for a caller that wants new tokens whatever the state
-// of the old ones is.
+// examineAsked is examine for modes asked and again, in which a good access token
+// is refreshed as well.
 func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode) (s state, old *verify.Token, err error) {
 	a.complete(r, c)
 	if a.coordinator == nil || c.held.Refresh == "" {
@@ -275,7 +281,7 @@ func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode)
 	if err := a.sameOrigin(r); err != nil {
 		return refused, nil, err
 	}
-	if old = d.token; old == nil { // else the handler's first run has had it
+	if old = d.token; old == nil { // in mode again it is that of the first run
 		if old, err = a.ownerToken(d.Context, c.held); err != nil {
 			return refused, nil, err
 		}
@@ -284,21 +290,5 @@ func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode)
 	if m == again && old != nil && !isOld(old) {
 		return refused, nil, errTokenNew
 	}
-	return ended, old, nil
-}
-
-// markArrived tells the Coordinator that the browser has received the tokens of c.
-// Their access token is t, where it is known already. Tokens that strangers may
-// have made up are not told of.
-func (a *Auth) markArrived(r *http.Request, d *decision, c *credential, t *verify.Token) {
-	if !a.coordinator.FirstSight(c.held.Access) {
-		return
-	}
-	if t == nil {
-		t, _ = a.ownerToken(d.Context, c.held)
-	}
-	if t != nil && a.isSigned(t) {
-		a.complete(r, c)
-		a.coordinator.MarkArrived(c.held)
-	}
+	return stale, old, nil
 }
