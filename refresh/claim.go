@@ -56,24 +56,43 @@ func (l *ledger) newClaim(owner []byte, t Tokens, r record, takeover bool) claim
 	return claim{StoreKey("refresh.claim", t.Refresh), v, life}
 }
 
-// claim reports whether the claim c is there now: this one, and no other's. It
-// also reports whether there may have been another one since the record was
-// read, so that the record is to be read again under this claim.
-func (l *ledger) claim(ctx context.Context, c claim) (owned, again bool, err error) {
-	owned, err = l.Swap(ctx, c.key, nil, c.record, c.life)
-	if owned || err != nil {
-		return owned, false, err
+// claiming is what has come of an attempt to claim a refresh token.
+type claiming int
+
+const (
+	claimOfAnother claiming = iota // another flight's claim is there
+	claimNew                       // this one is there, where none was
+	claimKept                      // this one is there, and was before
+	claimReplaced                  // this one is there, in the place of one that was released or is spent
+)
+
+// claim puts the claim c there if there is no other flight's.
+func (l *ledger) claim(ctx context.Context, c claim) (claiming, error) {
+	owned, err := l.Swap(ctx, c.key, nil, c.record, c.life)
+	if err != nil {
+		return claimOfAnother, err
+	}
+	if owned {
+		return claimNew, nil
 	}
 	there, err := l.get(ctx, c.key)
+	got := claimReplaced
 	switch {
 	case err != nil:
-		return false, false, err
-	case !bytes.Equal(there, c.record) && !spent(there, c):
-		return false, false, nil
+		return claimOfAnother, err
+	case bytes.Equal(there, c.record):
+		got = claimKept // it is renewed
+	case !spent(there, c):
+		return claimOfAnother, nil
 	}
-	// It is c, which is renewed, or it has been released since, or is spent.
-	owned, err = l.Swap(ctx, c.key, there, c.record, c.life)
-	return owned, true, err
+	if owned, err = l.Swap(ctx, c.key, there, c.record, c.life); !owned {
+		got = claimOfAnother
+	}
+	return got, err
+}
+
+func (c claim) equal(other claim) bool {
+	return c.key == other.key && bytes.Equal(c.record, other.record)
 }
 
 // spent reports whether a claim was made before another result than c was.

@@ -92,7 +92,7 @@ func (e *storeError) Unwrap() error { return e.error }
 // and the wait for other callers.
 func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *ledger) (Tokens, error) {
 	owner := newOwner()
-	held := false     // this flight has claimed R before it looked again
+	var held claim    // of R, since before the record was read
 	takeover := false // this flight has waited for another claim
 	for {
 		begin := time.Now()
@@ -121,16 +121,17 @@ func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *led
 			return next, nil
 		}
 		mine := l.newClaim(owner, t, r, takeover)
-		var owned, again bool
-		err = l.retryBriefly(waiting, func() (err error) { owned, again, err = l.claim(waiting, mine); return err })
+		var got claiming
+		err = l.retryBriefly(waiting, func() (err error) { got, err = l.claim(waiting, mine); return err })
 		switch {
 		case err != nil:
 			return Tokens{}, &storeError{err}
-		case owned && (held || !again && time.Since(begin) < l.takeover/2):
+		case got == claimNew && time.Since(begin) < l.takeover/2, got == claimKept && held.equal(mine):
 			return c.askUnderClaim(ctx, f, l, t, r, mine)
-		case owned:
+		case got != claimOfAnother:
 			// Another claim may have come and gone since the record was read.
-			held = true
+			// It is read again under this one.
+			held = mine
 			continue
 		}
 		if err := l.await(waiting, mine.key, t.Refresh, r); err != nil {

@@ -70,3 +70,41 @@ func TestPromise01AReplicaThatStoodStillLooksAgain(t *testing.T) {
 		})
 	}
 }
+
+// A replica that looks again because the Store was slow stands still as well, until
+// its claim has lapsed, and another's that has come since.
+func TestPromise01AReplicaThatStoodStillTwiceLooksAgain(t *testing.T) {
+	p := &strict{delay: 30 * time.Millisecond}
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		way := &refreshtest.FaultyStore{Store: store}
+		var calls atomic.Int64
+		way.Intercept(func(ctx context.Context, _ refreshtest.StoreCall, do func() (bool, error)) error {
+			switch n := calls.Add(1); {
+			case n <= 2: // a look and a claim
+				defer func() { <-time.After(900 * time.Millisecond) }()
+			case n == 4: // the claim after the second look
+				<-time.After(12 * time.Second)
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			_, err := do()
+			return err
+		})
+		paused := &refresh.Coordinator{Refresher: p, Store: way, Timeout: 30 * time.Second}
+		done := make(chan error, 1)
+		go func() {
+			_, err := paused.Refresh(t.Context(), start("u"))
+			done <- err
+		}()
+		<-time.After(7 * time.Second)
+		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		p.expect(t, 1, 0)
+		if err := paused.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
