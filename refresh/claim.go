@@ -127,14 +127,8 @@ func (l *ledger) release(ctx context.Context, c claim) {
 // claim of it is gone.
 func (l *ledger) await(ctx context.Context, claimKey, refreshToken string, r record) error {
 	key := recordKey(refreshToken)
-	var changed <-chan struct{}
-	if w, ok := l.store.(Watcher); ok {
-		c, stop, err := w.Watch(ctx, key)
-		if err == nil {
-			changed = c
-			defer stop()
-		}
-	}
+	changed, stop := l.watch(ctx, key)
+	defer stop()
 	begin := time.Now()
 	for next := begin; ; {
 		var now, claim record
@@ -166,6 +160,21 @@ func (l *ledger) await(ctx context.Context, claimKey, refreshToken string, r rec
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// watch is that of a Store which is a [Watcher]. Otherwise, or if that fails,
+// changed is nil.
+func (l *ledger) watch(ctx context.Context, key string) (changed <-chan struct{}, stop func()) {
+	stop = func() {}
+	w, ok := l.store.(Watcher)
+	if !ok {
+		return nil, stop
+	}
+	defer recovered(new(error), "Store")
+	if c, end, err := w.Watch(ctx, key); err == nil {
+		changed, stop = c, end
+	}
+	return changed, stop
 }
 
 // maxAwait is the longest time between two looks at a record, and the time

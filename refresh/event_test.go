@@ -150,6 +150,27 @@ func TestAStoreThatPanicsEndsNoProgram(t *testing.T) {
 	})
 }
 
+// unwatchable is a Store that says it can be watched.
+type unwatchable struct{ refresh.MemoryStore }
+
+func (*unwatchable) Watch(context.Context, string) (<-chan struct{}, func(), error) { panic("test") }
+
+func TestAStoreThatPanicsWhenItIsWatchedEndsNoProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, store := &strict{delay: time.Second}, new(unwatchable)
+		one, two := &refresh.Coordinator{Refresher: p, Store: store}, &refresh.Coordinator{Refresher: p, Store: store}
+		go func() { _, _ = one.Refresh(t.Context(), start("u")) }()
+		synctest.Wait()
+		mustRefresh(t, two, start("u"), generation("u", 1))
+		p.expect(t, 1, 0)
+		for _, c := range []*refresh.Coordinator{one, two} {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 func TestAPanicWhereNobodyWaitsEndsNoProgram(t *testing.T) {
 	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
 		p := careless{&strict{delay: time.Second}}
