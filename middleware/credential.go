@@ -25,10 +25,15 @@ type credential struct {
 	unreadable error          // why cookies could not be read; set if complete
 }
 
-// credential sets c to the credential of r. Of the cookies it reads the access
-// token alone. It returns an error if the Authorization header is malformed.
-func (a *Auth) credential(r *http.Request, c *credential) (err error) {
-	if c.bearer, err = bearerToken(r.Header); c.bearer == "" && err == nil {
+// credential sets c to the credential of r. Of the cookies it reads all tokens, or
+// the access token alone. It returns an error if the Authorization header is
+// malformed.
+func (a *Auth) credential(r *http.Request, c *credential, all bool) (err error) {
+	switch c.bearer, err = bearerToken(r.Header); {
+	case c.bearer != "" || err != nil:
+	case all:
+		a.complete(r, c)
+	default:
 		c.held.Access, _ = a.policy.ReadAccess(r)
 	}
 	return err

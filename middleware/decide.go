@@ -135,7 +135,7 @@ func (a *Auth) decide(r *http.Request, d *decision, m mode) error {
 // which some modes let pass all the same.
 func (a *Auth) authenticate(r *http.Request, d *decision, m mode) error {
 	var c credential
-	err := a.credential(r, &c)
+	err := a.credential(r, &c, m == passive || m == asked || m == again)
 	d.bearer = c.bearer != ""
 	switch {
 	case m == passive && (d.bearer || err != nil):
@@ -235,7 +235,6 @@ func (a *Auth) examine(r *http.Request, d *decision, c *credential, m mode) (sta
 // sees it for the first time, or if it is refreshed.
 func (a *Auth) examinePassively(r *http.Request, d *decision, c *credential) (state, *verify.Token, error) {
 	d.passive = true
-	a.complete(r, c)
 	var old *verify.Token
 	var revoked, unknown error
 	if a.Revocations != nil {
@@ -274,7 +273,6 @@ func (a *Auth) examinePassively(r *http.Request, d *decision, c *credential) (st
 // examineAsked is examine for modes asked and again, in which a good access token
 // is refreshed as well.
 func (a *Auth) examineAsked(r *http.Request, d *decision, c *credential, m mode) (s state, old *verify.Token, err error) {
-	a.complete(r, c)
 	if a.coordinator == nil || c.held.Refresh == "" {
 		return refused, nil, errors.Join(errNoCredential, c.unreadable)
 	}
