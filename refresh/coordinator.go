@@ -189,8 +189,8 @@ func (c *Coordinator) renew(ctx context.Context, old Tokens, presentedAt time.Ti
 	if !presentedAt.IsZero() {
 		c.markIfExpected(old)
 	}
-	detached := context.WithoutCancel(ctx) // keeps the values (traces), not the end
 	f, err := c.flights.join(old, presentedAt, func(f *flight) {
+		detached := context.WithoutCancel(ctx) // keeps the values (traces), not the end
 		c.wg.Go(func() { c.run(detached, f) })
 	})
 	if err != nil {

@@ -6,14 +6,19 @@ import (
 	"time"
 )
 
-// held are the Renewals that were not released yet, by the newest refresh token
-// that they know of. They are told what becomes of it.
+// held are the Renewals that have not been released yet, by the newest refresh
+// token that they know of. They are told what it is exchanged for, and when its
+// login ends.
 type held struct {
 	news atomic.Uint64 // how often something has been told
 
 	mu sync.Mutex
-	by map[string]map[*Renewal]struct{}
+	by map[string]*holders
 }
+
+// holders are the Renewals with one refresh token: a list, as ten thousand of
+// them come and go together.
+type holders struct{ first *Renewal }
 
 func (h *held) add(r *Renewal) {
 	h.mu.Lock()
@@ -23,13 +28,19 @@ func (h *held) add(r *Renewal) {
 
 // put adds r under its newest tokens. The caller holds mu.
 func (h *held) put(r *Renewal) {
-	if h.by == nil {
-		h.by = make(map[string]map[*Renewal]struct{})
+	same := h.by[r.newest.Refresh]
+	if same == nil {
+		if h.by == nil {
+			h.by = make(map[string]*holders)
+		}
+		same = new(holders)
+		h.by[r.newest.Refresh] = same
 	}
-	if h.by[r.newest.Refresh] == nil {
-		h.by[r.newest.Refresh] = make(map[*Renewal]struct{})
+	r.in, r.next = same, same.first
+	if r.next != nil {
+		r.next.previous = r
 	}
-	h.by[r.newest.Refresh][r] = struct{}{}
+	same.first = r
 }
 
 func (h *held) remove(r *Renewal) {
@@ -40,13 +51,21 @@ func (h *held) remove(r *Renewal) {
 
 // drop is remove for a caller that holds mu.
 func (h *held) drop(r *Renewal) {
-	delete(h.by[r.newest.Refresh], r)
-	if len(h.by[r.newest.Refresh]) == 0 {
+	if r.in == nil {
+		return // it was removed before
+	}
+	if r.next != nil {
+		r.next.previous = r.previous
+	}
+	if r.previous != nil {
+		r.previous.next = r.next
+	} else if r.in.first = r.next; r.next == nil {
 		delete(h.by, r.newest.Refresh)
 	}
+	r.in, r.next, r.previous = nil, nil, nil
 }
 
-// newest returns what r knows, and since when.
+// newest returns what r knows, since when, and why the login has ended.
 func (h *held) newest(r *Renewal) (newest Tokens, at time.Time, ended error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -60,8 +79,8 @@ func (h *held) confirm(r *Renewal) {
 	r.knownAt = time.Now()
 }
 
-// catchUp tells r what its tokens were exchanged for before it was added,
-// unless it has been told of others since.
+// catchUp tells r what its tokens were exchanged for before it was added, unless
+// it has been told of others since.
 func (h *held) catchUp(r *Renewal, from, newest Tokens) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -78,13 +97,20 @@ func (h *held) advance(refreshToken string, newest Tokens) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.news.Add(1)
-	all := h.by[refreshToken]
-	if newest.Refresh != refreshToken {
-		delete(h.by, refreshToken)
+	same := h.by[refreshToken]
+	if same == nil {
+		return
 	}
-	for r := range all {
+	for r := same.first; r != nil; {
+		next := r.next
+		if newest.Refresh != refreshToken {
+			h.drop(r)
+		}
 		r.newest, r.knownAt = newest, time.Now()
-		h.put(r)
+		if r.in == nil {
+			h.put(r)
+		}
+		r = next
 	}
 }
 
@@ -93,7 +119,11 @@ func (h *held) end(refreshToken string, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.news.Add(1)
-	for r := range h.by[refreshToken] {
+	same := h.by[refreshToken]
+	if same == nil {
+		return
+	}
+	for r := same.first; r != nil; r = r.next {
 		r.ended = why
 	}
 }

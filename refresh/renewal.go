@@ -27,6 +27,9 @@ type Renewal struct {
 	newest  Tokens
 	ended   error     // why the login has ended; nil: it has not
 	knownAt time.Time // when newest were the newest, as far as is known
+
+	in             *holders // those of the same refresh token; nil: it was released
+	previous, next *Renewal
 }
 
 // renewal returns what f has brought, for one response.
@@ -35,7 +38,7 @@ func (c *Coordinator) renewal(f *flight) (*Renewal, error) {
 		return nil, f.err
 	}
 	now := time.Now()
-	r := &Renewal{c: c, begin: now, Remembered: !f.asked, newest: f.next, knownAt: now}
+	r := &Renewal{Tokens: f.next, c: c, begin: now, Remembered: !f.asked, newest: f.next, knownAt: now}
 	c.held.add(r)
 	// From here on r is told of news. What came between the landing of f and
 	// now is found in the ledger.
@@ -46,8 +49,8 @@ func (c *Coordinator) renewal(f *flight) (*Renewal, error) {
 			return nil, err
 		}
 		c.held.catchUp(r, f.next, newest)
+		r.Tokens, _, _ = c.held.newest(r)
 	}
-	r.Tokens, _, _ = c.held.newest(r)
 	if c.all != nil {
 		// A Store may lose a result while a slow response is made.
 		r.mu.Lock()
