@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -304,4 +305,42 @@ func TestASignOutReachesTheProviderPastAStoreThatHangs(t *testing.T) {
 		}
 		closeWorld(t, w)
 	})
+}
+
+// A provider's own time for a refresh token goes before the Lifetime of the cookies:
+// the end of a login stands for that long, too.
+func TestPromise05ASignOutStandsForLongerThanLifetime(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, w *world, b *browser){
+		"a sign-out": func(t *testing.T, w *world, b *browser) {
+			wantStatus(t, b.do(w.Logout(nil), "POST", "/"), 204)
+		},
+		"a new sign-in": func(t *testing.T, w *world, b *browser) {
+			if err := w.SignIn(httptest.NewRecorder(), b.request("POST", "/login"), w.provider.issue("ann", 7)); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(func(a *middleware.Auth) {
+					a.Cookies.Lifetime = 8 * time.Hour
+					a.Refresher = refresh.Func(a.Refresher.Refresh) // no Revoker: nobody else refuses
+				})
+				tokens := w.provider.login("ann")
+				tokens.RefreshExpiry = time.Now().Add(30 * 24 * time.Hour)
+				b, rec := &browser{jar: make(map[string]stored)}, httptest.NewRecorder()
+				if err := w.SignIn(rec, httptest.NewRequest("POST", "https://app.test/login", nil), tokens); err != nil {
+					t.Fatal(err)
+				}
+				b.store(rec.Result())
+				before := maps.Clone(b.jar)
+				end(t, w, b)
+				b.jar = before
+				<-time.After(29 * 24 * time.Hour)
+				wantStatus(t, b.do(w.Require(whoami), "GET", "/"), 401)
+				w.provider.expect(t, 0, 0)
+				closeWorld(t, w)
+			})
+		})
+	}
 }

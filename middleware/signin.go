@@ -126,15 +126,13 @@ func (a *Auth) revoke(r *http.Request, t refresh.Tokens, old *verify.Token) erro
 // up: see [refresh.Coordinator.Revoke].
 const unprovenLife = 24 * time.Hour
 
-// untilForgotten returns t, the access token of which is old, with a RefreshExpiry:
-// the end of its login is recorded until then, for as long as a browser may keep the
-// cookies. Strangers, who can neither seal cookies nor sign an access token, get less.
+// untilForgotten returns t, the access token of which is old, as tokens whose end is
+// recorded for as long as a browser may keep the cookies. These do not tell for how
+// long that is. Strangers, who can neither seal cookies nor sign an access token, get
+// less.
 func (a *Auth) untilForgotten(t refresh.Tokens, old *verify.Token) refresh.Tokens {
-	switch {
-	case a.policy.Keys == nil && (old == nil || !a.isSigned(old)):
+	if a.policy.Keys == nil && (old == nil || !a.isSigned(old)) {
 		t.RefreshExpiry = time.Now().Add(unprovenLife)
-	case t.RefreshExpiry.IsZero() && a.policy.Lifetime > 0:
-		t.RefreshExpiry = time.Now().Add(a.policy.Lifetime)
 	}
 	return t
 }
