@@ -102,8 +102,8 @@ func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 	a.Observe.Tell(r.Context(), e)
 }
 
-// revoke ends the login of t, the access token of which is old, where that is known.
-// It goes on if the client goes.
+// revoke ends the login of t, the access token of which is old, where that is
+// known. It goes on if the client goes.
 func (a *Auth) revoke(r *http.Request, t refresh.Tokens, old *verify.Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
@@ -122,14 +122,14 @@ func (a *Auth) revoke(r *http.Request, t refresh.Tokens, old *verify.Token) erro
 	return err
 }
 
-// unprovenLife is how long the end of a login is recorded whose tokens may be made
-// up: see [refresh.Coordinator.Revoke].
+// unprovenLife is how long the end of a login is recorded whose tokens may be
+// made up: see [refresh.Coordinator.Revoke].
 const unprovenLife = 24 * time.Hour
 
-// untilForgotten returns t, the access token of which is old, as tokens whose end is
-// recorded for as long as a browser may keep the cookies. These do not tell for how
-// long that is. Strangers, who can neither seal cookies nor sign an access token, get
-// less.
+// untilForgotten returns t, the access token of which is old, as tokens whose
+// end is recorded for as long as a browser may keep the cookies. These do not
+// tell for how long that is. Strangers, who can neither seal cookies nor sign
+// an access token, get less.
 func (a *Auth) untilForgotten(t refresh.Tokens, old *verify.Token) refresh.Tokens {
 	if a.policy.Keys == nil && (old == nil || !a.isSigned(old)) {
 		t.RefreshExpiry = time.Now().Add(unprovenLife)
