@@ -42,8 +42,9 @@ func (c *Coordinator) MarkArrived(t Tokens) {
 func (c *Coordinator) markIfExpected(t Tokens) bool {
 	led, known := c.arrivals.take(t.Access)
 	for _, l := range led {
-		// Once: a later sight must not lengthen that.
-		_, _ = c.own.Swap(context.Background(), l.key, l.record, l.record, c.own.grace)
+		if l.record != nil { // once: a later sight must not lengthen that
+			_, _ = c.own.Swap(context.Background(), l.key, l.record, l.record, c.own.grace)
+		}
 	}
 	if known && (c.all != nil || c.arriver != nil) {
 		c.tellLater(t, true)

@@ -35,8 +35,8 @@ type flight struct {
 
 type key [sha256.Size]byte
 
-// keyOf names a refresh token in a table without holding it.
-func keyOf(refreshToken string) key { return sha256.Sum256([]byte(refreshToken)) }
+// keyOf names a token in a table without holding it.
+func keyOf(token string) key { return sha256.Sum256([]byte(token)) }
 
 // join returns the flight of old, which begin is called with where there was
 // none.

@@ -145,12 +145,7 @@ func (c *Coordinator) learn(ctx context.Context, o result, l *ledger) error {
 			_, _ = c.own.Swap(ctx, recordKey(o.next.Refresh), nil, r, c.own.keep)
 		}
 	}
-	led := []lead{{recordKey(o.old.Refresh), o.written}}
-	if o.presentedAt.IsZero() { // then what led to old waits for this arrival, too
-		before, _ := c.arrivals.take(o.old.Access)
-		led = append(led, before...)
-	}
-	c.arrivals.expect(o.next.Access, led[:min(len(led), maxLeads)])
+	c.arrivals.expect(o.next.Access, lead{recordKey(o.old.Refresh), o.written}, o.old.Access)
 	newest, err := c.own.follow(ctx, o.next)
 	switch {
 	case err != nil:

@@ -54,6 +54,15 @@ func (c *Coordinator) end(ctx context.Context, t Tokens, why error) Tokens {
 		newest = t
 	}
 	c.held.end(newest.Refresh, why)
+	for _, before := range c.arrivals.before(newest.Access) {
+		// What led to them may be forgotten here before a browser shows it again.
+		_ = update(context.WithoutCancel(ctx), c.own, before.key, nil, func(old []byte) ([]byte, time.Duration, error) {
+			if record(old).kind() == ended {
+				return old, 0, nil
+			}
+			return newEnd(why), min(life, max(maxUnproven, c.own.grace)), nil
+		})
+	}
 	if c.all == nil {
 		return newest
 	}

@@ -121,3 +121,26 @@ func TestPromise05StrangersPushOutNoEnd(t *testing.T) {
 	}
 	mustRefresh(t, c, start("result"), generation("result", 1))
 }
+
+// A browser may be set back to older tokens of a login that has ended, by a response
+// that was slow. They are refused as well, when their Grace is over.
+func TestPromise05TheTokensBeforeAnEndAreRefusedToo(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		p := new(strict)
+		c.Refresher = refresh.Func(p.Refresh) // no Revoker: nobody else refuses
+		for n := range 4 {
+			mustRefresh(t, c, generation("u", n), generation("u", n+1))
+			c.MarkArrived(generation("u", n+1))
+		}
+		if err := c.Revoke(t.Context(), generation("u", 4)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * refresh.DefaultGrace)
+		for n := range 5 {
+			if _, err := c.Refresh(t.Context(), generation("u", n)); !errors.Is(err, refresh.ErrDenied) {
+				t.Errorf("generation %d: %v", n, err)
+			}
+		}
+		p.expect(t, 4, 0)
+	})
+}

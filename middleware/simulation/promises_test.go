@@ -234,7 +234,15 @@ func (w *simWorld) toldOfEnd(q *simRequest, l *simLogin, gen int) bool {
 		// they are one. That it was asked twice is excused, or not, where it was.
 		return false
 	case !w.plan.shared:
-		return !l.endedBy.isDead() // else who knew of it is gone, and the provider would refuse
+		if l.endedBy.isDead() {
+			return false // who knew of it is gone, and the provider would refuse
+		}
+		for g := gen + 1; g <= l.gen; g++ {
+			if l.issued[g].Before(l.endedBy.bornAt) {
+				return false // what led on to the tokens that it ended with is gone, too
+			}
+		}
+		return true
 	}
 	for g := gen + 1; g <= l.gen; g++ {
 		if w.anyStoreFailed(l.issued[g].Add(-simRecent), l.issued[g].Add(simRecent)) {

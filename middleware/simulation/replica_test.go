@@ -27,6 +27,7 @@ type simReplica struct {
 	app         http.Handler // Require around simApp
 	refresh     http.Handler
 	logout      http.Handler
+	bornAt      time.Time
 	dead        chan struct{}
 
 	// Guarded by the world's lock.
@@ -46,7 +47,7 @@ func (r *simReplica) isDead() bool {
 
 // start puts a new replica in the place i.
 func (w *simWorld) start(i int) {
-	r := &simReplica{world: w, index: i, dead: make(chan struct{})}
+	r := &simReplica{world: w, index: i, bornAt: time.Now(), dead: make(chan struct{})}
 	r.coordinator = &refresh.Coordinator{
 		Refresher: &simClient{r, &refresh.OAuth2{
 			ClientID: "app", ClientSecret: "client-secret",
