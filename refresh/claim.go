@@ -60,45 +60,53 @@ func (l *ledger) newClaim(owner []byte, t Tokens, r record, takeover bool) claim
 type claiming int
 
 const (
-	claimOfAnother claiming = iota // another flight's claim is there
-	claimNew                       // this one is there, where none was
+	claimOfAnother claiming = iota // another flight's claim of the same tokens is there
+	claimDiffers                   // a claim of other tokens is there: the record has changed
+	claimNew                       // this one is there, where none was, or one that is spent
 	claimKept                      // this one is there, and was before
-	claimReplaced                  // this one is there, in the place of one that was released or is spent
+	claimReplaced                  // this one is there, in the place of one that was released meanwhile
 )
 
-// claim puts the claim c there if there is no other flight's.
-func (l *ledger) claim(ctx context.Context, c claim) (claiming, error) {
+// claim puts the claim c there if there is no other flight's, and returns that
+// one. A claim of other tokens than those in the record is spent if it was
+// there before the record was read. Otherwise it may be of newer ones.
+func (l *ledger) claim(ctx context.Context, c claim, before record) (got claiming, there record, err error) {
 	owned, err := l.Swap(ctx, c.key, nil, c.record, c.life)
 	if err != nil {
-		return claimOfAnother, err
+		return claimOfAnother, nil, err
 	}
 	if owned {
-		return claimNew, nil
+		return claimNew, nil, nil
 	}
-	there, err := l.get(ctx, c.key)
-	got := claimReplaced
+	there, err = l.get(ctx, c.key)
 	switch {
 	case err != nil:
-		return claimOfAnother, err
+		return claimOfAnother, nil, err
+	case there == nil:
+		got = claimReplaced
 	case bytes.Equal(there, c.record):
 		got = claimKept // it is renewed
-	case !spent(there, c):
-		return claimOfAnother, nil
+	case sameTokens(there, c):
+		return claimOfAnother, there, nil
+	case !bytes.Equal(there, before):
+		return claimDiffers, there, nil
+	default:
+		got = claimNew
 	}
 	if owned, err = l.Swap(ctx, c.key, there, c.record, c.life); !owned {
 		got = claimOfAnother
 	}
-	return got, err
+	return got, there, err
 }
 
 func (c claim) equal(other claim) bool {
 	return c.key == other.key && bytes.Equal(c.record, other.record)
 }
 
-// spent reports whether a claim was made before another result than c was.
-func spent(there record, c claim) bool {
+// sameTokens reports whether a claim is of the same tokens as c.
+func sameTokens(there record, c claim) bool {
 	const version = 1 + ownerSize
-	return len(there) < version || !bytes.Equal(there[version:], c.record[version:])
+	return len(there) >= version && bytes.Equal(there[version:], c.record[version:])
 }
 
 // renewClaim keeps a claim alive until ctx ends: where the Store or the

@@ -93,6 +93,7 @@ func (e *storeError) Unwrap() error { return e.error }
 func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *ledger) (Tokens, error) {
 	owner := newOwner()
 	var held claim    // of R, since before the record was read
+	var before record // another's claim of R, since before then
 	takeover := false // this flight has waited for another claim
 	for {
 		begin := time.Now()
@@ -122,16 +123,20 @@ func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *led
 		}
 		mine := l.newClaim(owner, t, r, takeover)
 		var got claiming
-		err = l.retryBriefly(waiting, func() (err error) { got, err = l.claim(waiting, mine); return err })
+		var there record
+		err = l.retryBriefly(waiting, func() (err error) { got, there, err = l.claim(waiting, mine, before); return err })
 		switch {
 		case err != nil:
 			return Tokens{}, &storeError{err}
 		case got == claimNew && time.Since(begin) < l.takeover/2, got == claimKept && held.equal(mine):
 			return c.askUnderClaim(ctx, f, l, t, r, mine)
+		case got == claimDiffers:
+			before = there
+			continue
 		case got != claimOfAnother:
 			// Another claim may have come and gone since the record was read.
 			// It is read again under this one.
-			held = mine
+			held, before = mine, mine.record
 			continue
 		}
 		if err := l.await(waiting, mine.key, t.Refresh, r); err != nil {

@@ -322,3 +322,52 @@ func TestAfterARestartWithTheStoreNothingIsLost(t *testing.T) {
 		}
 	})
 }
+
+// A provider rotates some of the time. A replica that has read the record before it
+// was changed finds a claim of newer tokens than it knows, and leaves it there.
+func TestPromise01AClaimOfNewerTokensIsNotTakenForASpentOne(t *testing.T) {
+	var calls []string
+	p := refresh.Func(func(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+		calls = append(calls, old.Access)
+		switch old.Access {
+		case "a":
+			return refresh.Tokens{Access: "b", Refresh: "same"}, nil
+		case "b":
+			<-time.After(2 * time.Second)
+			return refresh.Tokens{Access: "c", Refresh: "another"}, nil
+		}
+		return refresh.Tokens{}, refresh.ErrDenied
+	})
+	replicated(t, 2, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		way := &refreshtest.FaultyStore{Store: store}
+		var once atomic.Bool
+		way.Intercept(func(_ context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+			if c.Swap && once.CompareAndSwap(false, true) { // its claim
+				<-time.After(700 * time.Millisecond)
+			}
+			_, err := do()
+			return err
+		})
+		late := &refresh.Coordinator{Refresher: p, Store: way}
+		gives := func(c *refresh.Coordinator, old, want string) {
+			t.Helper()
+			if got, err := c.Refresh(t.Context(), refresh.Tokens{Access: old, Refresh: "same"}); err != nil || got.Access != want {
+				t.Errorf("%s gave %s, %v", old, got.Access, err)
+			}
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { gives(late, "a", "b") }) // it claims what is claimed anew by then
+		<-time.After(100 * time.Millisecond)
+		gives(replicas[0], "a", "b")
+		wg.Go(func() { gives(replicas[0], "b", "c") })
+		<-time.After(time.Second)
+		gives(replicas[1], "b", "c")
+		wg.Wait()
+		if got := fmt.Sprint(calls); got != "[a b]" {
+			t.Errorf("the provider was asked with %s", got)
+		}
+		if err := late.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
