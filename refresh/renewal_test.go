@@ -144,3 +144,44 @@ func TestPromise02AResponseThatWasCutOffWritesWhatOnlyItsReplicaKnows(t *testing
 		}
 	})
 }
+
+// The same while the Store is still out of reach.
+func TestPromise02AResponseThatIsCutOffWritesWhatOnlyItsReplicaKnows(t *testing.T) {
+	p := new(strict)
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		way := &refreshtest.FaultyStore{Store: store}
+		way.SetDown(true)
+		slow := &refresh.Coordinator{Refresher: p, Store: way}
+		held, err := slow.Renew(t.Context(), start("u"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Minute)
+		if got, ok := held.Newest(t.Context()); !ok || got != generation("u", 1) {
+			t.Errorf("%s may be written: %t, want the one that nobody else has", got.Refresh, ok)
+		}
+		held.Release()
+		if err := slow.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A Renewal that is released while it looks what has become of its login does not
+// look again.
+func TestAReleasedRenewalAsksTheStoreNothing(t *testing.T) {
+	replicated(t, 1, new(strict), func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		store.SetDelay(500*time.Millisecond, 0)
+		held, err := replicas[0].Renew(t.Context(), start("u"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(refresh.DefaultGrace/3 + 100*time.Millisecond) // it looks
+		gets, _ := store.Count()
+		held.Release()
+		<-time.After(5 * time.Minute)
+		if now, _ := store.Count(); now > gets+1 {
+			t.Errorf("after the release it asked the store %d times", now-gets)
+		}
+	})
+}

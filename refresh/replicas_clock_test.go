@@ -1,7 +1,10 @@
 package refresh_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,5 +101,41 @@ func TestPromise01ClocksApartLengthenNoGrace(t *testing.T) {
 			}
 		}
 		t.Error("the old tokens are answered for longer than grace")
+	})
+}
+
+// The Store has lost a claim, and two replicas ask at the same time. The provider
+// gives each a successor. The first to be written is that of both, even if its
+// writer's clock is behind.
+func TestPromise05ClocksApartMakeNoFork(t *testing.T) {
+	var calls atomic.Int64
+	p := refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) {
+		n := calls.Add(1)
+		if n == 1 {
+			<-time.After(4 * time.Second)
+		}
+		return refresh.Tokens{Access: fmt.Sprint("access ", n), Refresh: fmt.Sprint("refresh ", n)}, nil
+	})
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		behind := &refresh.Coordinator{Refresher: p, Store: &refreshtest.FaultyStore{Store: store, Skew: -14 * time.Second}}
+		done := make(chan refresh.Tokens, 1)
+		go func() {
+			got, err := replicas[0].Refresh(t.Context(), start("u"))
+			if err != nil {
+				t.Error(err)
+			}
+			done <- got
+		}()
+		<-time.After(time.Second)
+		if err := store.Forget("refresh.claim"); err != nil {
+			t.Fatal(err)
+		}
+		second, err := behind.Refresh(t.Context(), start("u"))
+		if first := <-done; err != nil || first != second || calls.Load() != 2 {
+			t.Errorf("one has %s, the other %s after %d calls: %v", first.Refresh, second.Refresh, calls.Load(), err)
+		}
+		if err := behind.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -108,3 +108,51 @@ func TestPromise01AReplicaThatStoodStillTwiceLooksAgain(t *testing.T) {
 		}
 	})
 }
+
+// What a replica has read may be older than another's result by the time that it
+// makes its claim: it must read again.
+func TestPromise01ARecordThatWasReadLongAgoIsReadAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		swap  bool
+		pause time.Duration
+	}{
+		"the answer is slow":                       {false, 900 * time.Millisecond},
+		"it stands still until claims have lapsed": {true, 11 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &strict{delay: 30 * time.Millisecond}
+			replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+				way := &refreshtest.FaultyStore{Store: store}
+				var once atomic.Bool
+				way.Intercept(func(ctx context.Context, c refreshtest.StoreCall, do func() (bool, error)) error {
+					if c.Swap != tt.swap || !once.CompareAndSwap(false, true) {
+						_, err := do()
+						return err
+					}
+					if !tt.swap {
+						_, err := do()
+						<-time.After(tt.pause)
+						return err
+					}
+					<-time.After(tt.pause)
+					return ctx.Err()
+				})
+				slow := &refresh.Coordinator{Refresher: p, Store: way, Timeout: 30 * time.Second}
+				done := make(chan error, 1)
+				go func() {
+					_, err := slow.Refresh(t.Context(), start("u"))
+					done <- err
+				}()
+				<-time.After(10 * time.Millisecond)
+				mustRefresh(t, replicas[0], start("u"), generation("u", 1))
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				p.expect(t, 1, 0)
+				if err := slow.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

@@ -112,3 +112,72 @@ func TestPromise05AnEndBesideAnotherWriteIsComplete(t *testing.T) {
 		p.expect(t, 1, 0)
 	})
 }
+
+// An arrival that is told after the end of a login does not shorten that.
+func TestPromise05AnArrivalLeavesAnEndAsItIs(t *testing.T) {
+	p := new(strict)
+	replicated(t, 2, refresh.Func(p.Refresh), func(t *testing.T, _ *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
+		if err := replicas[0].Replace(t.Context(), generation("u", 1)); err != nil {
+			t.Fatal(err)
+		}
+		replicas[1].MarkArrived(generation("u", 1))
+		<-time.After(48 * time.Hour) // longer than Keep
+		if _, err := replicas[1].Refresh(t.Context(), generation("u", 1)); !errors.Is(err, refresh.ErrDenied) {
+			t.Error(err)
+		}
+		p.expect(t, 1, 0)
+	})
+}
+
+// A result that could not be written meets an end when the Store is back: its tokens
+// are revoked at the provider.
+func TestPromise05AResultThatIsWrittenAfterTheEndIsRevoked(t *testing.T) {
+	p := new(strict)
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		way := &refreshtest.FaultyStore{Store: store}
+		way.SetDown(true)
+		cut := &refresh.Coordinator{Refresher: p, Store: way}
+		defer cut.Close()
+		mustRefresh(t, cut, start("u"), generation("u", 1))
+		if err := replicas[0].Revoke(t.Context(), start("u")); err != nil {
+			t.Fatal(err)
+		}
+		way.SetDown(false)
+		<-time.After(time.Second)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if got := fmt.Sprint(p.revoked); got != "[u.0 u.1]" {
+			t.Errorf("the provider has revoked %s", got)
+		}
+	})
+}
+
+// A refusal of the provider takes the place of no end that only this replica knows.
+func TestPromise05ARefusalLeavesAnEndAsItIs(t *testing.T) {
+	var calls int
+	p := refresh.Func(func(context.Context, refresh.Tokens) (refresh.Tokens, error) {
+		calls++
+		<-time.After(time.Second)
+		return refresh.Tokens{}, refresh.ErrDenied
+	})
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		done := make(chan error, 1)
+		go func() {
+			_, err := replicas[0].Refresh(t.Context(), start("u"))
+			done <- err
+		}()
+		<-time.After(500 * time.Millisecond)
+		store.SetDown(true)
+		if err := replicas[0].Revoke(t.Context(), start("u")); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; !errors.Is(err, refresh.ErrDenied) {
+			t.Error(err)
+		}
+		<-time.After(48 * time.Hour)
+		if _, err := replicas[0].Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) || calls != 1 {
+			t.Errorf("two days later: %v after %d calls", err, calls)
+		}
+	})
+}

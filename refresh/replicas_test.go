@@ -371,3 +371,28 @@ func TestPromise01AClaimOfNewerTokensIsNotTakenForASpentOne(t *testing.T) {
 		}
 	})
 }
+
+// An arrival of which the Store could not be told is told at the next sight.
+func TestAnArrivalThatCouldNotBeToldIsToldAgain(t *testing.T) {
+	replicated(t, 2, new(strict), func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		mustRefresh(t, replicas[0], start("u"), generation("u", 1))
+		for i, c := range replicas { // the one that has given them out, and another
+			access := generation("u", 1).Access
+			store.SetDown(true)
+			if !c.FirstSight(access) {
+				t.Errorf("replica %d: not the first sight", i)
+			}
+			c.MarkArrived(generation("u", 1))
+			synctest.Wait()
+			store.SetDown(false)
+			if !c.FirstSight(access) {
+				t.Errorf("replica %d: the arrival is not told again", i)
+			}
+			c.MarkArrived(generation("u", 1))
+			synctest.Wait()
+			if c.FirstSight(access) {
+				t.Errorf("replica %d: it is told a third time", i)
+			}
+		}
+	})
+}

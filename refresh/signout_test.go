@@ -109,7 +109,7 @@ func TestPromise05StrangersPushOutNoEnd(t *testing.T) {
 	if err := c.Revoke(t.Context(), start("ended")); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 70_000 { // more than there is room for
+	for i := range 140_000 { // more than there is room for anywhere
 		made := start(fmt.Sprint("made-up-", i))
 		made.RefreshExpiry = time.Now().Add(24 * time.Hour)
 		if err := c.Revoke(t.Context(), made); err != nil {
