@@ -217,7 +217,7 @@ func (c *config) checkRest(e *environment) {
 	}
 }
 
-// discovers tells whether anything is left to discovery.
+// discovers reports whether anything is left to discovery.
 func (c *config) discovers() bool {
 	return c.authURL == "" || c.tokenURL == "" || c.jwksURL == "" && c.cognito() == nil
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// isPublic tells whether a request for the path escaped, as it stands in the
+// isPublic reports whether a request for the path escaped, as it stands in the
 // URL, needs no login: one of the prefixes matches it in whole segments.
 //
 // The upstream gets the path as the client sent it, and may read it in another
@@ -30,7 +30,7 @@ func isPublic(prefixes []string, escaped string) bool {
 	return false
 }
 
-// isPlain tells whether nothing in a decoded path has a second meaning to
+// isPlain reports whether nothing in a decoded path has a second meaning to
 // anybody: it is of printable ASCII, and no segment looks like dots to a
 // server that drops what follows them.
 func isPlain(decoded string) bool {

@@ -190,7 +190,7 @@ func (l *logLines) text() string {
 	return l.all.String()
 }
 
-// has tells whether there is a line with this level and message.
+// has reports whether there is a line with this level and message.
 func (l *logLines) has(level, msg string) bool {
 	for line := range strings.Lines(l.text()) {
 		var v struct{ Level, Msg string }

@@ -48,7 +48,7 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return phc(memory, passes, threads, salt[:], key), nil
 }
 
-// verify tells whether a hash is that of a password, whatever the costs were
+// verify reports whether a hash is that of a password, whatever the costs were
 // when it was made.
 func (h *hasher) verify(ctx context.Context, hash, password string) (bool, error) {
 	m, t, p, salt, want, err := parsePHC(hash)

@@ -179,7 +179,7 @@ func (o *output) text() string {
 	return o.b.String()
 }
 
-// installed tells whether Node.js is here with the packages of the lockfile.
+// installed reports whether Node.js is here with the packages of the lockfile.
 func installed(ctx context.Context) bool {
 	dir, err := webFolder(ctx)
 	if err != nil {

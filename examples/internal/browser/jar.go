@@ -84,7 +84,7 @@ func (j *jar) secrets() map[string][]string {
 	return secrets
 }
 
-// acceptable tells whether a browser keeps the cookie.
+// acceptable reports whether a browser keeps the cookie.
 func acceptable(u *url.URL, c *http.Cookie) bool {
 	secure := c.Secure && u.Scheme == "https"
 	switch {

@@ -90,7 +90,7 @@ func exportedAPI(t *testing.T) []string {
 	return all
 }
 
-// isPublic tells whether a package is one of this repository's that others import.
+// isPublic reports whether a package is one of this repository's that others import.
 func isPublic(path string) bool {
 	return (path == module || strings.HasPrefix(path, module+"/")) &&
 		!strings.HasPrefix(path, module+"/examples/") &&

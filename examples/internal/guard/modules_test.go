@@ -124,7 +124,7 @@ func TestTheRootFolderHasNoCode(t *testing.T) {
 	}
 }
 
-// within tells whether an import path is one of paths, below one of them, or
+// within reports whether an import path is one of paths, below one of them, or
 // begins with one that ends in a slash.
 func within(path string, paths []string) bool {
 	return slices.ContainsFunc(paths, func(p string) bool {

@@ -97,7 +97,7 @@ var (
 	tool     = regexp.MustCompile(`^(\.|apt-get|bash|brew|cd|curl|docker|git|go|kill|make|mkdir|node|npm|npx|openssl|psql|redis-cli|redis-server|sh|sleep|wrk) \S`)
 )
 
-// isCommand tells whether a line of code is one that a shell runs.
+// isCommand reports whether a line of code is one that a shell runs.
 func isCommand(line string) bool {
 	return tool.MatchString(assign.ReplaceAllString(line, ""))
 }

@@ -108,7 +108,7 @@ func TestTheComparisonIsShownForEveryColumn(t *testing.T) {
 	}
 }
 
-// isAbout tells whether a section's title names the project of a column, and a
+// isAbout reports whether a section's title names the project of a column, and a
 // version that is the column's, if it has one.
 func isAbout(title, column string) bool {
 	name, version, _ := strings.Cut(strings.ToLower(column), " ")

@@ -39,13 +39,13 @@ type Issued struct {
 	ID      string `json:"id_token"`
 }
 
-// Refresh tells whether the event is the use of a refresh token at the token
+// Refresh reports whether the event is the use of a refresh token at the token
 // endpoint, with whatever result.
 func (e Event) Refresh() bool {
 	return e.GrantType == "refresh_token" && (e.Kind == Granted || e.Kind == Refused)
 }
 
-// Reuse tells whether a refresh token was refused because it had been used
+// Reuse reports whether a refresh token was refused because it had been used
 // before.
 func (e Event) Reuse() bool {
 	return e.Kind == Refused && e.Detail == "refresh token already used"

@@ -140,7 +140,7 @@ func (p *Process) end() (err error) {
 	return err
 }
 
-// endedWell tells whether a status other than 0 is but the go command's own: it
+// endedWell reports whether a status other than 0 is but the go command's own: it
 // writes a program's.
 func (p *Process) endedWell() bool {
 	return p.goRun && !bytes.Contains(p.out.Bytes(), []byte("exit status")) && !bytes.Contains(p.out.Bytes(), []byte("signal: "))

@@ -55,7 +55,7 @@ type Site struct {
 	seen chan struct{} // the client has read the first half of a stream
 }
 
-// Denied tells whether the handler of /moody has to answer 401 to t.
+// Denied reports whether the handler of /moody has to answer 401 to t.
 func (s *Site) Denied(t *verify.Token) bool { return t.ID == moody }
 
 // moody is the jti of an access token that is good, and that a handler refuses.

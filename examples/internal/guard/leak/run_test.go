@@ -76,7 +76,7 @@ func without(all, these []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(these, s) })
 }
 
-// has tells whether one of these parts has written a text.
+// has reports whether one of these parts has written a text.
 func (run *wholeRun) has(parts []string, text string) bool {
 	for _, o := range run.outputs {
 		if slices.Contains(parts, o.part) && slices.ContainsFunc(o.lines, func(line string) bool { return strings.Contains(line, text) }) {

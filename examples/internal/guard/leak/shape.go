@@ -57,7 +57,7 @@ func (s shape) in(line string) iter.Seq[string] {
 	}
 }
 
-// random tells whether a text looks like random bits and not like words, a name,
+// random reports whether a text looks like random bits and not like words, a name,
 // a path or a number: a third of it or more is in no word, with digits and letters.
 func random(text string) bool {
 	text = separators.ReplaceAllString(text, "")
