@@ -112,7 +112,7 @@ func (l *login) setTokens(name string, h handle, t refresh.Tokens) error {
 	if err != nil {
 		return err
 	}
-	l.Access = slices.Insert(l.Access, 0, sealedAccess{hash(access), token})
+	l.Access = slices.Insert(slices.Clone(l.Access), 0, sealedAccess{hash(access), token}) // others read the old ones
 	l.Access = l.Access[:min(len(l.Access), maxAccess)]
 	t.Access = ""
 	plain, err := json.Marshal(t)
