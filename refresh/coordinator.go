@@ -80,8 +80,8 @@ type Coordinator struct {
 	flights  flights
 	held     held
 	arrivals arrivals
-	onlyHere *lru.Cache[string, struct{}] // new access tokens that the Store has not been told of
-	arriver  Arriver                      // the Refresher, if it is one
+	onlyHere *lru.Cache[string, result] // what the Store has not been told, by the new access token
+	arriver  Arriver                    // the Refresher, if it is one
 
 	fallback event.Fallback // where Observe is nil
 
@@ -127,7 +127,7 @@ func (c *Coordinator) init() {
 		c.flights.flying, c.flights.planned = make(map[key]*flight), make(map[key]struct{})
 		c.arrivals.open()
 		// The sizes are constants above zero: the only error there is.
-		c.onlyHere, _ = lru.New[string, struct{}](maxLogins)
+		c.onlyHere, _ = lru.New[string, result](maxLogins)
 		// A call takes less time than its claim in this process lives.
 		c.own = &ledger{store: newOwnStore(), grace: grace, keep: keep, life: 3 * c.wait, takeover: 3 * c.wait, late: 3 * c.wait, private: true}
 		if c.Store != nil {

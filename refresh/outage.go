@@ -112,7 +112,7 @@ func (c *Coordinator) publish(ctx context.Context, l *ledger, o *result) error {
 // publishLater tries to write a result into the ledger of all replicas, which
 // ask the provider again where they find none.
 func (c *Coordinator) publishLater(ctx context.Context, o result) {
-	c.onlyHere.Add(o.next.Access, struct{}{})
+	c.onlyHere.Add(o.next.Access, o)
 	c.wg.Go(func() { // a flight is under way
 		retrying, cancel := context.WithTimeout(ctx, c.all.late)
 		defer cancel()

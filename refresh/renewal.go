@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -118,6 +119,13 @@ func (r *Renewal) look(ctx context.Context) {
 	known, _, over := r.c.held.newest(r)
 	if over != nil {
 		return
+	}
+	if o, ok := r.c.onlyHere.Get(known.Access); ok {
+		// The login may have ended while the Store could not be told of it.
+		if err := r.c.all.publish(ctx, &o); errors.Is(err, ErrEnded) {
+			r.c.held.end(known.Refresh, err)
+			return
+		}
 	}
 	at, err := r.c.all.follow(ctx, known)
 	switch {
