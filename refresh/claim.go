@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/pace"
 )
 
 // A claim gives its flight the right to ask the provider with a refresh token.
@@ -135,10 +137,9 @@ func (l *ledger) release(ctx context.Context, c claim) {
 // claim of it is gone.
 func (l *ledger) await(ctx context.Context, claimKey, refreshToken string, r record) error {
 	key := recordKey(refreshToken)
-	changed, stop := l.watch(ctx, key)
+	looks, stop := pace.Watch(ctx, l.store, key)
 	defer stop()
-	begin := time.Now()
-	for next := begin; ; {
+	for next := time.Now(); ; {
 		var now, claim record
 		err := l.retryBriefly(ctx, func() (err error) {
 			if now, err = l.get(ctx, key); err == nil && !time.Now().Before(next) {
@@ -153,38 +154,10 @@ func (l *ledger) await(ctx context.Context, claimKey, refreshToken string, r rec
 			if claim == nil {
 				return nil
 			}
-			next = time.Now().Add(maxAwait)
+			next = time.Now().Add(pace.MaxPause)
 		}
-		// Seldom enough to spare the Store, often enough that a wait is not
-		// made longer by more than a tenth.
-		pause := min(max(5*time.Millisecond, time.Since(begin)/10), maxAwait)
-		select {
-		case _, open := <-changed:
-			if !open {
-				changed = nil
-			}
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := looks.Next(ctx); err != nil {
+			return err
 		}
 	}
 }
-
-// watch is that of a Store which is a [Watcher]. Otherwise, or if that fails,
-// changed is nil.
-func (l *ledger) watch(ctx context.Context, key string) (changed <-chan struct{}, stop func()) {
-	stop = func() {}
-	w, ok := l.store.(Watcher)
-	if !ok {
-		return nil, stop
-	}
-	defer recovered(new(error), "Store")
-	if c, end, err := w.Watch(ctx, key); err == nil {
-		changed, stop = c, end
-	}
-	return changed, stop
-}
-
-// maxAwait is the longest time between two looks at a record, and the time
-// between two at a claim.
-const maxAwait = 250 * time.Millisecond

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh/internal/pace"
 )
 
 // flights are the exchanges under way in this process, by refresh token. All
@@ -62,7 +64,7 @@ func (fs *flights) join(old Tokens, presentedAt time.Time, begin func(*flight)) 
 	return f, nil
 }
 
-// land ends f: those who wait have its result.
+// land ends f, and gives its result to the callers that wait.
 func (fs *flights) land(f *flight) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -107,12 +109,6 @@ func (fs *flights) close() (first bool) {
 	return first
 }
 
-// askingAgain are the pauses before the provider is asked again after a lost
-// answer. Together they are less than ten seconds, the shortest grace for an
-// exchanged token that providers recommend. Each is shorter by up to a half, by
-// another part for each login, so that they do not all ask at once.
-var askingAgain = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
-
 // run makes f. After a lost answer the callers that wait share the second
 // attempt. Two more follow in nobody's name: a provider that has exchanged the
 // refresh token gives the successor again within its grace. One without grace
@@ -153,16 +149,14 @@ func (c *Coordinator) attempt(ctx context.Context, f *flight) {
 // mayAskAgain reports whether f has lost an answer that may yet be had. A
 // provider that takes too long twice would take as long again.
 func (f *flight) mayAskAgain() bool {
-	return f.asked && errors.Is(f.err, ErrNoAnswer) && f.attempts <= len(askingAgain) && f.slow < 2
+	return f.asked && errors.Is(f.err, ErrNoAnswer) && f.attempts <= pace.MaxAgain && f.slow < 2
 }
 
 // pause waits before the next attempt. It reports false if the Coordinator has
 // been closed.
 func (c *Coordinator) pause(f *flight) bool {
-	pause := askingAgain[f.attempts-1]
-	pause -= pause / 2 * time.Duration(keyOf(f.old.Refresh)[0]) / 256
 	select {
-	case <-time.After(pause):
+	case <-time.After(pace.AfterLostAnswer(f.attempts-1, f.old.Refresh)):
 		return true
 	case <-c.closing:
 		return false

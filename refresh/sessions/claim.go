@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/internal/pace"
 )
 
 // A claim stands in the Store beside the record of a login while one caller asks
@@ -158,15 +159,9 @@ func (s *Sessions) release(ctx context.Context, f *flight) {
 // await returns a login as it stands when its record has changed, or when the
 // claim of its handle has become that of f.
 func (s *Sessions) await(ctx context.Context, f *flight, at *stored) (*stored, error) {
-	var changed <-chan struct{}
-	if w, ok := s.Store.(refresh.Watcher); ok {
-		c, stop, err := w.Watch(ctx, loginKey(at.name))
-		if err == nil {
-			changed = c
-			defer stop()
-		}
-	}
-	for begin := time.Now(); ; {
+	looks, stop := pace.Watch(ctx, s.Store, loginKey(at.name))
+	defer stop()
+	for {
 		now, done, err := s.look(ctx, f, at)
 		if done {
 			return now, nil
@@ -174,17 +169,8 @@ func (s *Sessions) await(ctx context.Context, f *flight, at *stored) (*stored, e
 		if err != nil {
 			f.trouble.Store(&err)
 		}
-		// Seldom enough to spare the store, often enough that a wait is not
-		// made longer by more than a tenth.
-		pause := min(max(5*time.Millisecond, time.Since(begin)/10), 250*time.Millisecond)
-		select {
-		case _, open := <-changed:
-			if !open {
-				changed = nil
-			}
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("sessions: waiting for another caller: %w", context.Cause(ctx))
+		if err := looks.Next(ctx); err != nil {
+			return nil, fmt.Errorf("sessions: waiting for another caller: %w", err)
 		}
 	}
 }

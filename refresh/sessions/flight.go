@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/tokenlife/tokenlife/refresh"
+	"github.com/tokenlife/tokenlife/refresh/internal/pace"
 )
 
 // flights are the refreshes under way in this process, by handle. A flight goes on
@@ -63,13 +63,6 @@ const (
 	writingAgain = 500 * time.Millisecond
 	writingFor   = 15 * time.Minute
 )
-
-// askingAgain are the pauses before the provider is asked again whose answer was
-// lost. A provider that has exchanged the refresh token gives the new ones again
-// within its grace. Together they are less than ten seconds, the shortest grace for an
-// exchanged token that providers recommend. Each is shorter by up to a half, by
-// another part for each handle, so that they do not all ask at once.
-var askingAgain = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
 func (fs *flights) open() (err error) {
 	fs.flying, fs.planned = make(map[handle]*flight), make(map[handle]bool)
@@ -165,11 +158,10 @@ func (s *Sessions) again(ctx context.Context, h handle, f *flight) {
 	case ok && time.Now().Before(r.until):
 		s.follow(ctx, h, nil, writingAgain)
 	case errors.Is(f.err, refresh.ErrNoAnswer):
-		if f.again == len(askingAgain) || f.slow && errors.Is(f.err, context.DeadlineExceeded) {
+		if f.again == pace.MaxAgain || f.slow && errors.Is(f.err, context.DeadlineExceeded) {
 			return // who takes so long twice will not be hurried
 		}
-		pause := askingAgain[f.again]
-		s.follow(ctx, h, f, pause-pause/2*time.Duration(sha256.Sum256([]byte(h))[0])/256)
+		s.follow(ctx, h, f, pace.AfterLostAnswer(f.again, string(h)))
 	}
 }
 
