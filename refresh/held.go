@@ -84,16 +84,14 @@ func (h *held) confirm(r *Renewal) {
 func (h *held) catchUp(r *Renewal, from, newest Tokens) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r.newest.Access != from.Access {
-		return
+	if r.newest.Access == from.Access {
+		h.move(r, newest)
 	}
-	h.drop(r)
-	r.newest = newest
-	h.put(r)
 }
 
-// advance tells those that hold a refresh token what it was exchanged for.
-func (h *held) advance(refreshToken string, newest Tokens) {
+// each calls f for all that hold a refresh token. It may give a Renewal another
+// one.
+func (h *held) each(refreshToken string, f func(r *Renewal)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.news.Add(1)
@@ -103,27 +101,31 @@ func (h *held) advance(refreshToken string, newest Tokens) {
 	}
 	for r := same.first; r != nil; {
 		next := r.next
-		if newest.Refresh != refreshToken {
-			h.drop(r)
-		}
-		r.newest, r.knownAt = newest, time.Now()
-		if r.in == nil {
-			h.put(r)
-		}
+		f(r)
 		r = next
 	}
 }
 
+// advance tells those that hold a refresh token what it was exchanged for.
+func (h *held) advance(refreshToken string, newest Tokens) {
+	h.each(refreshToken, func(r *Renewal) {
+		r.knownAt = time.Now()
+		h.move(r, newest)
+	})
+}
+
 // end tells those that hold a refresh token why its login has ended.
 func (h *held) end(refreshToken string, why error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.news.Add(1)
-	same := h.by[refreshToken]
-	if same == nil {
+	h.each(refreshToken, func(r *Renewal) { r.ended = why })
+}
+
+// move makes newest what r knows. The caller holds mu.
+func (h *held) move(r *Renewal, newest Tokens) {
+	if newest.Refresh == r.newest.Refresh {
+		r.newest = newest
 		return
 	}
-	for r := same.first; r != nil; r = r.next {
-		r.ended = why
-	}
+	h.drop(r)
+	r.newest = newest
+	h.put(r)
 }
