@@ -185,11 +185,17 @@ func (l *ledger) end(ctx context.Context, t Tokens, why error, life time.Duratio
 		}
 		// The records between t and the newest tokens may expire before this end.
 		first := []byte(f.first)
-		return f.newest, update(ctx, l, recordKey(t.Refresh), &first, func(old []byte) ([]byte, time.Duration, error) {
-			if record(old).kind() == ended {
-				return old, 0, nil
-			}
-			return newEnd(why), life, nil
-		})
+		return f.newest, l.endRecord(ctx, recordKey(t.Refresh), &first, why, life)
 	}
+}
+
+// endRecord makes the record under key an end, if it is none. known is that
+// record as it was read, or nil.
+func (l *ledger) endRecord(ctx context.Context, key string, known *[]byte, why error, life time.Duration) error {
+	return update(ctx, l, key, known, func(old []byte) ([]byte, time.Duration, error) {
+		if record(old).kind() == ended {
+			return old, 0, nil
+		}
+		return newEnd(why), life, nil
+	})
 }

@@ -56,12 +56,7 @@ func (c *Coordinator) end(ctx context.Context, t Tokens, why error) Tokens {
 	c.held.end(newest.Refresh, why)
 	for _, before := range c.arrivals.before(newest.Access) {
 		// What led to them may be forgotten here before a browser shows it again.
-		_ = update(context.WithoutCancel(ctx), c.own, before.key, nil, func(old []byte) ([]byte, time.Duration, error) {
-			if record(old).kind() == ended {
-				return old, 0, nil
-			}
-			return newEnd(why), min(life, max(maxUnproven, c.own.grace)), nil
-		})
+		_ = c.own.endRecord(context.WithoutCancel(ctx), before.key, nil, why, min(life, max(maxUnproven, c.own.grace)))
 	}
 	if c.all == nil {
 		return newest
