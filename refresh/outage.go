@@ -116,15 +116,21 @@ func (c *Coordinator) publishLater(ctx context.Context, o result) {
 	c.wg.Go(func() { // a flight is under way
 		retrying, cancel := context.WithTimeout(ctx, c.all.late)
 		defer cancel()
-		access := o.next.Access
-		err := retry(retrying, 1, func() error { return c.all.publish(retrying, &o) })
-		if err == nil {
-			c.onlyHere.Remove(access)
-		}
+		err := retry(retrying, 1, func() error { return c.publishOnce(retrying, &o) })
 		if errors.Is(err, ErrEnded) {
 			_ = c.revokeUnwanted(ctx, o.next, err)
 		}
 	})
+}
+
+// publishOnce is one attempt of publishLater.
+func (c *Coordinator) publishOnce(ctx context.Context, o *result) error {
+	access := o.next.Access
+	err := c.all.publish(ctx, o)
+	if err == nil {
+		c.onlyHere.Remove(access)
+	}
+	return err
 }
 
 // learn records in this process that o.old was exchanged for o.next, by a

@@ -56,17 +56,20 @@ func (c *Coordinator) renewal(f *flight) (*Renewal, error) {
 		// A Store may lose a result while a slow response is made.
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.timer = time.AfterFunc(max(c.all.grace/3, time.Second), r.keepUp)
+		r.timer = time.AfterFunc(r.pace(), r.keepUp)
 	}
 	return r, nil
 }
+
+// pace is the time between two looks while a slow response is made.
+func (r *Renewal) pace() time.Duration { return max(r.c.all.grace/3, time.Second) }
 
 func (r *Renewal) keepUp() {
 	r.look(context.Background())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.released {
-		r.timer.Reset(max(r.c.all.grace/3, time.Second))
+		r.timer.Reset(r.pace())
 	}
 }
 
@@ -122,7 +125,7 @@ func (r *Renewal) look(ctx context.Context) {
 	}
 	if o, ok := r.c.onlyHere.Get(known.Access); ok {
 		// The login may have ended while the Store could not be told of it.
-		if err := r.c.all.publish(ctx, &o); errors.Is(err, ErrEnded) {
+		if err := r.c.publishOnce(ctx, &o); errors.Is(err, ErrEnded) {
 			r.c.held.end(known.Refresh, err)
 			return
 		}
