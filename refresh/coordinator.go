@@ -18,8 +18,8 @@ import (
 // Providers that rotate refresh tokens take the second use of one for theft and
 // end the login (RFC 9700 section 4.14.2). A browser makes such second uses all
 // the time: it sends twenty requests with the same cookies, it hangs up before
-// the answer with the new cookies has arrived, it closes a tab. A
-// Coordinator
+// the answer with the new cookies has arrived, it closes a tab.
+// A Coordinator
 //
 //   - lets all callers with one refresh token wait for one call,
 //   - remembers the result for those who come later, until the new tokens have
@@ -105,8 +105,8 @@ const (
 	maxJoined = 100000 // callers waiting for one call
 )
 
-// maxTime stands for a Timeout, Grace or Keep that means for ever: a multiple of it
-// is still a [time.Duration].
+// maxTime stands for a Timeout, Grace or Keep that means for ever: a multiple of
+// it is still a [time.Duration].
 const maxTime = 10 * 365 * 24 * time.Hour
 
 // refusalLife is how long a refusal is given to others with the same refresh

@@ -75,8 +75,8 @@ func newRecordAt(at time.Time, kind byte, presentedAt time.Time, rest ...byte) r
 	return append(binary.BigEndian.AppendUint64(r, ms), rest...)
 }
 
-// newEnd returns the record of a login that has ended, for one of those
-// reasons.
+// newEnd returns the record of a login that has ended: why is errSignedOut or
+// errReplaced.
 func newEnd(why error) record {
 	if errors.Is(why, errReplaced) {
 		return newRecord(ended, time.Time{}, 'r')
