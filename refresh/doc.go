@@ -35,14 +35,14 @@
 //
 // # What can be seen
 //
-// The Observe of a [Coordinator] hears of each call for new tokens, with how many
-// waited for it and what came of it, and of each failure of the Store. One line
-// logs it:
+// The Observe of a [Coordinator] hears of each call for new tokens, with how
+// many waited for it and what came of it, and of each failure of the Store. One
+// line logs it:
 //
 //	c.Observe = event.Log(slog.Default())
 //
-// A Coordinator without an Observe tells its events to that of the middleware.Auth
-// that uses it.
+// A Coordinator without an Observe tells its events to that of the
+// middleware.Auth that uses it.
 //
 // A provider that is slow shows in Took, and one that a service has too little
 // patience with in the outcome "no_answer".
@@ -56,29 +56,29 @@
 // grace time of ten seconds or more (Cognito calls it the retry grace period,
 // Auth0 the reuse interval), within which the same question gets the same
 // answer. A Coordinator asks again by itself after a lost answer, three times
-// within seven seconds: those who wait share the second attempt, and nobody needs to
-// come back for the others. An answer
-// that is lost as an outage begins which lasts longer than the grace cannot be asked
-// for again.
+// within seven seconds: the callers that wait share the second attempt, and
+// nobody needs to come back for the others. An answer that is lost as an outage
+// begins which lasts longer than the grace cannot be asked for again.
 //
-// Where the replica itself was killed, somebody else asks again, and is held back for
-// up to five seconds by the claim that it has left in the Store: three where that
-// claim followed on another one that was left so, and fifteen where it was killed
-// late in its call, after as many seconds. A replica that stands still for longer than
-// that, paused with its machine, is taken for a dead one: a provider without grace
-// then sees the token twice.
+// Where the replica itself was killed, somebody else asks again, and is held
+// back for up to five seconds by the claim that it has left in the Store: three
+// where that claim followed on another one that was left so, and fifteen where
+// it was killed late in its call, after as many seconds. A replica that stands
+// still for longer than that, paused with its machine, is taken for a dead one:
+// a provider without grace then sees the token twice.
 //
 // A provider whose grace gives another successor to each question makes several
 // logins of one that has lost an answer. A sign-out revokes them all there, but
-// ends here only the one that it was asked for: an answer that is still under way
-// with another can bring access tokens that are good until they end.
+// ends here only the one that it was asked for: an answer that is still under
+// way with another can bring access tokens that are good until they end.
 //
-// A Store that is out of reach is waited for, half of Timeout and 2.5 s at the most,
-// and one that is silent for three seconds: it may be restarting. One that stays away
-// for longer, or that loses what it has (a Redis without persistence that restarts),
-// leaves each replica with what it has seen itself: tokens that another replica has
-// exchanged, a moment or an hour ago, are presented to the provider once more. One
-// without grace takes them for stolen, and so does one whose grace has passed.
+// A Store that is out of reach is waited for, half of Timeout and 2.5 s at the
+// most, and one that is silent for three seconds: it may be restarting. One
+// that stays away for longer, or that loses what it has (a Redis without
+// persistence that restarts), leaves each replica with what it has seen itself:
+// tokens that another replica has exchanged, a moment or an hour ago, are
+// presented to the provider once more. One without grace takes them for stolen,
+// and so does one whose grace has passed.
 //
 // A provider that takes a connection and never answers costs each caller
 // Timeout, and its login a second one: only then is it certain that the answer

@@ -62,9 +62,9 @@ var (
 	errRefused   = fmt.Errorf("%w: the provider has refused it a moment ago", ErrDenied)
 )
 
-// recovered is deferred, and makes an error of a panic. In a goroutine of ours
-// that would end the whole program, and its value may hold a token; to those
-// who wait, it is a bad minute of who panicked.
+// recovered is deferred, and makes an error of a panic of the Refresher or the
+// Store. In a goroutine of ours a panic would end the whole program, and its
+// value may hold a token.
 func recovered(err *error, who string) {
 	if recover() != nil {
 		*err = fmt.Errorf("refresh: the %s panicked", who)

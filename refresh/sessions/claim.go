@@ -11,9 +11,9 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/pace"
 )
 
-// A claim stands in the Store beside the record of a login while one caller asks
-// the provider with the tokens under the current handle. Other callers wait for the
-// result, which goes into the record.
+// A claim stands in the Store beside the record of a login while one caller
+// asks the provider with the tokens under the current handle. Other callers
+// wait for the result, which goes into the record.
 //
 //	the record of the login   the claim of h     a caller with the handle h
 //	h is current              none               claims it, and asks the provider
@@ -21,11 +21,11 @@ import (
 //	h has been replaced       any                gets the tokens of the new handle
 //
 // A claim is a value of its own, because the Store lets it lapse. The clocks of
-// replicas play no part, and the first caller after the death of an owner waits no
-// longer than one that has seen the claim being made.
+// replicas play no part, and the first caller after the death of an owner waits
+// no longer than one that has seen the claim being made.
 //
-// A claim is of one handle. When the handle has been replaced, nobody asks for the
-// claim any more, and it is left to lapse.
+// A claim is of one handle. When the handle has been replaced, nobody asks for
+// the claim any more, and it is left to lapse.
 type claim struct {
 	key   string
 	owner []byte // a random name
@@ -33,23 +33,24 @@ type claim struct {
 	made  time.Time // when it was written last, or shortly before
 }
 
-// maxClaim is the longest life of a claim that is not renewed. Its owner may have
-// died when the provider had exchanged the token. Others must be able to ask again
-// within the provider's grace, for which ten seconds are the least that is
-// recommended. If the second owner dies as well, a third is in time for that.
+// maxClaim is the longest life of a claim that is not renewed. Its owner may
+// have died when the provider had exchanged the token. Others must be able to
+// ask again within the provider's grace, for which ten seconds are the least
+// that is recommended. If the second owner dies as well, a third is in time for
+// that.
 const maxClaim = 4 * time.Second
 
 func claimKey(at *stored) string {
 	return refresh.StoreKey("claim.login", at.name, string(at.Hash))
 }
 
-// fresh reports whether a time is so short ago that a claim which was written then
-// still stands for two thirds of its life.
+// fresh reports whether a time is so short ago that a claim which was written
+// then still stands for two thirds of its life.
 func (c *claim) fresh(since time.Time) bool { return time.Since(since) < c.life/3 }
 
-// hold sees to it that a flight has the claim of a login's current handle, which
-// stands for a while yet, and reports whether it has. An error says that the claim
-// may be there: it will lapse.
+// hold sees to it that a flight has the claim of a login's current handle,
+// which stands for a while yet, and reports whether it has. An error says that
+// the claim may be there: it will lapse.
 func (s *Sessions) hold(ctx context.Context, f *flight, at *stored) (bool, error) {
 	c := f.claim
 	if c == nil || c.key != claimKey(at) {
@@ -71,15 +72,15 @@ func (s *Sessions) hold(ctx context.Context, f *flight, at *stored) (bool, error
 	return true, nil
 }
 
-// confirm is the last look before the provider is asked, by a flight that has the
-// claim. It returns the login, or nil where its handle is no longer current or the
-// claim is another's.
+// confirm is the last look before the provider is asked, by a flight that has
+// the claim. It returns the login, or nil where its handle is no longer current
+// or the claim is another's.
 //
-// Another caller may have replaced the handle since the record was read. Its claim
-// stands for a while after that, so that nobody can have claimed the handle shortly
-// after such a reading. A record that was read longer ago is read again. So is one
-// after an outage of the Store: the claim of a caller that has yet to write its
-// result may have lapsed in it.
+// Another caller may have replaced the handle since the record was read. Its
+// claim stands for a while after that, so that nobody can have claimed the
+// handle shortly after such a reading. A record that was read longer ago is
+// read again. So is one after an outage of the Store: the claim of a caller
+// that has yet to write its result may have lapsed in it.
 func (s *Sessions) confirm(ctx context.Context, f *flight, at *stored) (*stored, error) {
 	pause := s.store.health.recovering()
 	if pause > 0 {
@@ -131,14 +132,15 @@ func (s *Sessions) keepClaim(ctx context.Context, c *claim) {
 		}
 		kept, err := s.put(ctx, c.key, c.owner, c.owner, life)
 		if !kept && err == nil {
-			// It has lapsed, while the Store was away. Nobody else may have seen that.
+			// It has lapsed, while the Store was away. Nobody else may have
+			// seen that.
 			_, _ = s.put(ctx, c.key, nil, c.owner, life)
 		}
 	}
 }
 
-// undisputed reports whether a flight that had a claim may still have it, or had
-// none. Another caller takes a claim that has lapsed.
+// undisputed reports whether a flight that had a claim may still have it, or
+// had none. Another caller takes a claim that has lapsed.
 func (s *Sessions) undisputed(ctx context.Context, f *flight) bool {
 	if f.claim == nil {
 		return true

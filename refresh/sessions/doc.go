@@ -4,10 +4,10 @@
 //
 // Use it where a provider's tokens should not leave the server, sealed or not;
 // where logins are to be listed and ended ("sign out everywhere"); or where a
-// stolen refresh token of a provider that does not rotate them is to be noticed.
-// It costs a Store that replicas share, one read of it for each login in use and
-// ten seconds, and three writes at each refresh. A program whose users sign in at
-// a provider:
+// stolen refresh token of a provider that does not rotate them is to be
+// noticed. It costs a Store that replicas share, one read of it for each login
+// in use and ten seconds, and three writes at each refresh. A program whose
+// users sign in at a provider:
 //
 //	package main
 //
@@ -46,12 +46,13 @@
 //
 // # What the Store holds
 //
-// One record for each login, a list of logins for each subject and for each session
-// of the provider, and for seconds a claim for each refresh. Their keys are hashes. In a record, issuer, subject,
-// session, device and times are there to read; the tokens are sealed (AES-256-GCM)
-// under keys that follow from the client's handles, of which there are hashes
-// only. So who reads the Store can neither use a login nor forge a handle, and
-// there is no key to look after. Who can write to it can end logins.
+// One record for each login, a list of logins for each subject and for each
+// session of the provider, and for seconds a claim for each refresh. Their keys
+// are hashes. In a record, issuer, subject, session, device and times are there
+// to read; the tokens are sealed (AES-256-GCM) under keys that follow from the
+// client's handles, of which there are hashes only. So who reads the Store can
+// neither use a login nor forge a handle, and there is no key to look after.
+// Who can write to it can end logins.
 //
 // # What can be lost
 //
@@ -61,12 +62,12 @@
 // before the answer is in the Store is the exception: a provider that keeps
 // strictly to single use takes the next attempt for theft.
 //
-// A replica that asks the provider holds others back by a claim in the Store. If it
-// dies, the claim lapses after four seconds, by the Store's clock: those of replicas
-// may differ. One that stands still for longer than that, between the provider's
-// answer and the write of it, is as good as dead to the others.
+// A replica that asks the provider holds others back by a claim in the Store.
+// If it dies, the claim lapses after four seconds, by the Store's clock: those
+// of replicas may differ. One that stands still for longer than that, between
+// the provider's answer and the write of it, is as good as dead to the others.
 //
-// After an outage of the Store, results go there first that could not be written in
-// it. A replica that has noticed the outage waits two seconds for those of others
-// before it asks the provider.
+// After an outage of the Store, results go there first that could not be
+// written in it. A replica that has noticed the outage waits two seconds for
+// those of others before it asks the provider.
 package sessions

@@ -9,10 +9,11 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// Revoke implements [refresh.Revoker]: it ends the login that t's refresh handle
-// belongs to, whether or not that is the current one, and tells the provider if
-// the Refresher is a Revoker. An error of the Store says that the login may go
-// on; one of the provider, that it is over here and may go on there.
+// Revoke implements [refresh.Revoker]: it ends the login that t's refresh
+// handle belongs to, whether or not that is the current one, and tells the
+// provider if the Refresher is a Revoker. An error of the Store says that the
+// login may go on; one of the provider, that it is over here and may go on
+// there.
 func (s *Sessions) Revoke(ctx context.Context, t refresh.Tokens) error {
 	if err := s.ready(); err != nil {
 		return err
@@ -51,8 +52,8 @@ func (s *Sessions) revokeAt(ctx context.Context, at *stored, h handle) error {
 	if _, ok := s.Refresher.(refresh.Revoker); !ok || at.Sealed == nil {
 		return nil
 	}
-	// Time has nothing to do with it: a handle that is no longer good still tells
-	// where the login's tokens are.
+	// Time has nothing to do with it: a handle that is no longer good still
+	// tells where the login's tokens are.
 	current, ok := at.follow(h, time.Time{})
 	if !ok {
 		return nil
@@ -108,10 +109,10 @@ func (s *Sessions) revokeLate(ctx context.Context, at *stored, h handle) error {
 	return nil
 }
 
-// finish ends a login that is meant, for everybody. It returns the login, and nil
-// where there is none with this name that is meant and has not been ended before.
-// The tokens stay in it, sealed, where somebody may yet come with a handle to
-// revoke them.
+// finish ends a login that is meant, for everybody. It returns the login, and
+// nil where there is none with this name that is meant and has not been ended
+// before. The tokens stay in it, sealed, where somebody may yet come with a
+// handle to revoke them.
 func (s *Sessions) finish(ctx context.Context, name, why string, meant func(*stored) bool) (over *stored, err error) {
 	err = refresh.Update(ctx, s.store, loginKey(name), func(old []byte) ([]byte, time.Duration, error) {
 		if over = nil; old == nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/pace"
 )
 
-// flights are the refreshes under way in this process, by handle. A flight goes on
-// when its callers have left.
+// flights are the refreshes under way in this process, by handle. A flight goes
+// on when its callers have left.
 type flights struct {
 	mu      sync.Mutex
 	flying  map[handle]*flight
@@ -56,9 +56,9 @@ const (
 	maxUnwritten = 1024
 )
 
-// writingAgain is the pause before the next flight that is to write a result which
-// the Store has not taken, and writingFor is how long they begin by themselves.
-// After that the next caller with the handle brings one.
+// writingAgain is the pause before the next flight that is to write a result
+// which the Store has not taken, and writingFor is how long they begin by
+// themselves. After that the next caller with the handle brings one.
 const (
 	writingAgain = 500 * time.Millisecond
 	writingFor   = 15 * time.Minute
@@ -81,8 +81,8 @@ func (fs *flights) close() {
 	fs.wg.Wait()
 }
 
-// join returns the flight of a handle, which begins if there is none. It follows
-// on before, if that is not nil.
+// join returns the flight of a handle, which begins if there is none. It
+// follows on before, if that is not nil.
 func (s *Sessions) join(ctx context.Context, h handle, before *flight) (*flight, error) {
 	fs := &s.flights
 	fs.mu.Lock()
@@ -124,9 +124,9 @@ func (fs *flights) keep(h handle, t refresh.Tokens, final bool) {
 	fs.unwritten.Add(h, r)
 }
 
-// land takes a flight out of those under way. It does not where a login was ended
-// here since the flight has looked last: this may be the one, and a caller may have
-// come after that.
+// land takes a flight out of those under way. It does not where a login was
+// ended here since the flight has looked last: this may be the one, and a
+// caller may have come after that.
 func (s *Sessions) land(h handle, f *flight) bool {
 	s.flights.mu.Lock()
 	defer s.flights.mu.Unlock()
@@ -165,8 +165,8 @@ func (s *Sessions) again(ctx context.Context, h handle, f *flight) {
 	}
 }
 
-// follow begins a flight after a pause, unless one is planned already. It follows on
-// before, if that is not nil.
+// follow begins a flight after a pause, unless one is planned already. It
+// follows on before, if that is not nil.
 func (s *Sessions) follow(ctx context.Context, h handle, before *flight, pause time.Duration) {
 	fs := &s.flights
 	fs.mu.Lock()

@@ -44,8 +44,8 @@ type sealedAccess struct {
 	Sealed []byte `json:"sealed"`
 }
 
-// A successor is the handle that has taken the place of another, sealed under that
-// one.
+// A successor is the handle that has taken the place of another, sealed under
+// that one.
 type successor struct {
 	Hash  []byte `json:"hash"`  // of the handle that was replaced
 	Next  []byte `json:"next"`  // the handle in its place, sealed
@@ -124,8 +124,8 @@ func (l *login) setTokens(name string, h handle, t refresh.Tokens) error {
 	return err
 }
 
-// succeed makes next the successor of h, the handle that was current. Older handles
-// are good for grace, because their successors have arrived.
+// succeed makes next the successor of h, the handle that was current. Older
+// handles are good for grace, because their successors have arrived.
 func (l *login) succeed(name string, h, next handle, now time.Time, grace, keep time.Duration) error {
 	sealed, err := l.seal(name, successorKey(h), []byte(next))
 	if err != nil {
@@ -139,8 +139,8 @@ func (l *login) succeed(name string, h, next handle, now time.Time, grace, keep 
 	return nil
 }
 
-// arrive notes that a client has presented the current handle. The handle before it
-// is good for grace from now on. It reports whether that is news.
+// arrive notes that a client has presented the current handle. The handle
+// before it is good for grace from now on. It reports whether that is news.
 func (l *login) arrive(now time.Time, grace time.Duration) bool {
 	if l.Arrived || len(l.Before) == 0 {
 		return false
@@ -193,8 +193,8 @@ func (at *stored) access(handle string) (string, error) {
 	return string(token), err
 }
 
-// context is the associated data of what is sealed: it belongs to one login of one
-// subject.
+// context is the associated data of what is sealed: it belongs to one login of
+// one subject.
 func (l *login) context(name string) []byte {
 	return []byte(name + "\x00" + l.Issuer + "\x00" + l.Subject)
 }
@@ -213,8 +213,8 @@ func (at *stored) open(under string, sealed []byte) ([]byte, error) {
 
 const sealLabel = "tokenlife sessions seal"
 
-// successorKey returns what the successor of h is sealed under. It is another secret
-// than that of the tokens under h.
+// successorKey returns what the successor of h is sealed under. It is another
+// secret than that of the tokens under h.
 func successorKey(h handle) string { return "successor " + string(h) }
 
 func hash(handle string) []byte { return derive(handle, "hash") }

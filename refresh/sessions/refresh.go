@@ -26,7 +26,8 @@ const tries = 64
 // provider leaves the login as it is; the same handle gets its successor later,
 // whether or not it was made. Callers with one handle share one call.
 //
-// It waits for Timeout at most, and less if ctx ends. What it has begun goes on.
+// It waits for Timeout at most, and less if ctx ends. What it has begun goes
+// on.
 func (s *Sessions) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
 	if err := s.ready(); err != nil {
 		return refresh.Tokens{}, err
@@ -56,8 +57,8 @@ func (s *Sessions) Refresh(ctx context.Context, old refresh.Tokens) (refresh.Tok
 	return refresh.Tokens{}, fmt.Errorf("sessions: stopped waiting for the provider: %w", err)
 }
 
-// renew returns the tokens that follow h: those that are there, or new ones of the
-// provider.
+// renew returns the tokens that follow h: those that are there, or new ones of
+// the provider.
 func (s *Sessions) renew(ctx context.Context, h handle, f *flight) (t refresh.Tokens, err error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, 2*s.timeout, errWaited)
 	defer cancel()
@@ -128,8 +129,8 @@ func (s *Sessions) renew(ctx context.Context, h handle, f *flight) (t refresh.To
 }
 
 // advance exchanges the tokens of a login whose current handle is presented and
-// claimed, and replaces the handle. It is not done where somebody else has changed
-// the login meanwhile.
+// claimed, and replaces the handle. It is not done where somebody else has
+// changed the login meanwhile.
 func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, kept refresh.Tokens, f *flight) (t refresh.Tokens, done bool, err error) {
 	at, next, asked, err := s.exchange(ctx, waiting, at, kept, f)
 	if !asked {
@@ -159,8 +160,8 @@ func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, k
 }
 
 // exchange asks the provider with the tokens of a login, one of maxAtOnce. It
-// returns the login as it was then. It has not asked where somebody else has changed
-// the login, or has claimed it.
+// returns the login as it was then. It has not asked where somebody else has
+// changed the login, or has claimed it.
 func (s *Sessions) exchange(ctx, waiting context.Context, at *stored, kept refresh.Tokens, f *flight) (now *stored, next refresh.Tokens, asked bool, err error) {
 	select {
 	case s.flights.slots <- struct{}{}:
@@ -204,10 +205,10 @@ func (s *Sessions) ask(ctx context.Context, kept refresh.Tokens, timeout time.Du
 	return next, nil
 }
 
-// settle puts what the provider gave for the tokens under h into the login, with
-// a new handle. It is not done where there is a newer handle, or the login is
-// over. A Store that fails is tried again for three times Timeout. Then this process
-// keeps the tokens, and another flight tries on.
+// settle puts what the provider gave for the tokens under h into the login,
+// with a new handle. It is not done where there is a newer handle, or the login
+// is over. A Store that fails is tried again for three times Timeout. Then this
+// process keeps the tokens, and another flight tries on.
 func (s *Sessions) settle(ctx context.Context, at *stored, h handle, next refresh.Tokens, f *flight) (t refresh.Tokens, done bool, err error) {
 	insisting, cancel := context.WithTimeout(ctx, 3*s.timeout)
 	defer cancel()
@@ -241,9 +242,9 @@ func (s *Sessions) settle(ctx context.Context, at *stored, h handle, next refres
 	}
 }
 
-// succeed makes one attempt of settle. It returns the login with its new handle,
-// or nil where that is not wanted any more. The error is final where it does not
-// come of the Store.
+// succeed makes one attempt of settle. It returns the login with its new
+// handle, or nil where that is not wanted any more. The error is final where it
+// does not come of the Store.
 func (s *Sessions) succeed(ctx context.Context, at *stored, h, successor handle, next refresh.Tokens) (made *stored, final bool, err error) {
 	known := &firstRead{Store: s.store, raw: at.raw}
 	over := ""

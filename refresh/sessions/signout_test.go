@@ -52,7 +52,7 @@ func TestALogoutInMidRefreshWins(t *testing.T) {
 }
 
 // A result is in the Store, and its flight has not landed yet, when the user signs
-// out here. Who comes after that gets nothing.
+// out here. A caller that comes after that gets nothing.
 func TestALogoutAfterTheResultWinsToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

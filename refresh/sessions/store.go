@@ -55,8 +55,8 @@ const (
 	// shortOutage is one in which no claim lapses that is renewed.
 	shortOutage = 2 * time.Second
 
-	// recovery is the time after an outage in which results are written that could
-	// not be before. Each is tried twice in it.
+	// recovery is the time after an outage in which results are written that
+	// could not be before. Each is tried twice in it.
 	recovery = 2 * time.Second
 )
 
@@ -123,8 +123,8 @@ func (s *Sessions) find(ctx context.Context, name string) (*stored, error) {
 	return at, err
 }
 
-// write replaces a record, and returns what stands there then, or nil where it has
-// changed since it was read.
+// write replaces a record, and returns what stands there then, or nil where it
+// has changed since it was read.
 func (s *Sessions) write(ctx context.Context, at *stored, l *login) (*stored, error) {
 	raw, err := l.encode()
 	if err != nil {
