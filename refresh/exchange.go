@@ -76,7 +76,7 @@ func (c *Coordinator) exchange(ctx context.Context, f *flight) (next Tokens, kno
 		}
 		c.observeStore(ctx, failed.error)
 	}
-	if c.all == nil && here.newest.supersedes(f.old) && !here.graceOver { // as exchangeIn would find
+	if c.all == nil && here.newest.supersedes(f.old) && !here.graceOver(f.begin) { // as exchangeIn would find
 		return here.newest, true, nil
 	}
 	next, err = c.exchangeIn(ctx, waiting, f, c.own)
@@ -106,7 +106,7 @@ func (c *Coordinator) exchangeIn(ctx, waiting context.Context, f *flight, l *led
 			return Tokens{}, &storeError{err}
 		case r.kind() == ended:
 			return Tokens{}, l.verdict(r)
-		case at.graceOver:
+		case at.graceOver(f.begin):
 			next, err := c.ask(ctx, f, f.old) // it has been exchanged: there is nothing to claim
 			if errors.Is(err, ErrDenied) {
 				c.refuse(ctx, l, f.old, at.first)
@@ -168,7 +168,7 @@ func (c *Coordinator) recoverTo(ctx context.Context, f *flight, l *ledger, t Tok
 		return Tokens{}, false
 	}
 	here, err := c.own.follow(ctx, f.old)
-	if err != nil || here.newest.Access == f.old.Access || here.graceOver || here.record.kind() == ended {
+	if err != nil || here.newest.Access == f.old.Access || here.graceOver(f.begin) || here.record.kind() == ended {
 		return Tokens{}, false
 	}
 	if here.record.kind() == issued && here.newest.Refresh == f.old.Refresh {

@@ -22,6 +22,7 @@ type flights struct {
 // A flight is one exchange, and the callers that wait for it.
 type flight struct {
 	old         Tokens
+	begin       time.Time
 	presentedAt time.Time // when a client has presented old; zero: none has. Guarded by flights.mu
 	waiters     int       // guarded by flights.mu
 
@@ -53,7 +54,7 @@ func (fs *flights) join(old Tokens, presentedAt time.Time, begin func(*flight)) 
 	case f == nil && len(fs.flying) >= maxCalls, f != nil && f.waiters >= maxJoined:
 		return nil, errBusy
 	case f == nil:
-		f = &flight{old: old, presentedAt: presentedAt, done: make(chan struct{})}
+		f = &flight{old: old, begin: time.Now(), presentedAt: presentedAt, done: make(chan struct{})}
 		fs.flying[id] = f
 		begin(f)
 	}
@@ -196,7 +197,7 @@ func (fs *flights) beginPlanned(f *flight, begin func(*flight)) {
 	if fs.closed || fs.flying[id] != nil {
 		return
 	}
-	next := &flight{old: f.old, presentedAt: f.presentedAt, attempts: f.attempts, slow: f.slow, done: make(chan struct{})}
+	next := &flight{old: f.old, begin: time.Now(), presentedAt: f.presentedAt, attempts: f.attempts, slow: f.slow, done: make(chan struct{})}
 	fs.flying[id] = next
 	begin(next)
 }

@@ -259,3 +259,22 @@ func TestPromise02ARefusalBesideAnothersCallWaitsForIt(t *testing.T) {
 		}
 	})
 }
+
+// A request that came within Grace is answered, though the Store is so slow that
+// Grace is over when it has told what followed the tokens.
+func TestPromise01GraceCountsWhenARequestComes(t *testing.T) {
+	p := new(strict)
+	replicated(t, 1, p, func(t *testing.T, store *refreshtest.FaultyStore, replicas []*refresh.Coordinator) {
+		c := replicas[0]
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		c.MarkArrived(generation("u", 1))
+		<-time.After(refresh.DefaultGrace - time.Second)
+		store.SetDelay(450*time.Millisecond, 450*time.Millisecond)
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		store.SetDelay(0, 0)
+		p.expect(t, 1, 0)
+		if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
+			t.Errorf("after grace the old refresh token gave %v, want the provider's refusal", err)
+		}
+	})
+}

@@ -14,9 +14,13 @@ type trail struct {
 
 	exchangedAt time.Time // when that one was exchanged; zero: it was not
 
-	// graceOver reports whether a successor was presented more than Grace ago.
-	// No request with the first refresh token is under way then.
-	graceOver bool
+	graceEnds time.Time // since a successor was presented; zero: none was
+}
+
+// graceOver reports whether Grace was over when a request with the first refresh
+// token came. One that came before is answered, however long that takes.
+func (f trail) graceOver(came time.Time) bool {
+	return !f.graceEnds.IsZero() && came.After(f.graceEnds)
 }
 
 // maxLinks is how many successors are followed. Within Grace there are seldom
@@ -52,8 +56,8 @@ func (l *ledger) follow(ctx context.Context, t Tokens) (trail, error) {
 		f.record = r
 		if link == 0 {
 			f.first = r
-		} else if l.longPresented(ctx, key, r) {
-			f.graceOver = true
+		} else {
+			f.graceEnds = earlier(f.graceEnds, l.graceEnds(ctx, key, r))
 		}
 		if r.tokens() == nil {
 			return f, nil
@@ -72,9 +76,11 @@ func (l *ledger) follow(ctx context.Context, t Tokens) (trail, error) {
 				passed = map[string]record{t.Refresh: f.first}
 			}
 			passed[f.newest.Refresh] = r
-			if earlier, ok := passed[next.Refresh]; ok {
-				f.record, last = earlier, true
-				f.graceOver = f.graceOver && next.Refresh != t.Refresh
+			if before, ok := passed[next.Refresh]; ok {
+				f.record, last = before, true
+				if next.Refresh == t.Refresh {
+					f.graceEnds = time.Time{}
+				}
 			}
 		}
 		if f.newest = next; last {
@@ -83,16 +89,26 @@ func (l *ledger) follow(ctx context.Context, t Tokens) (trail, error) {
 	}
 }
 
-// longPresented reports whether the refresh token of r, the record under key,
-// was presented more than Grace ago. A time that another replica has written
-// counts by a clock that may be apart, one of this process exactly.
-func (l *ledger) longPresented(ctx context.Context, key string, r record) bool {
-	if at := r.presentedAt(); !at.IsZero() && time.Since(at) > l.grace+l.apart {
-		return true
+// graceEnds returns when the Grace ends that has begun as the refresh token of r,
+// the record under key, was presented; zero: it has not begun. A time that
+// another replica has written counts by a clock that may be apart, one of this
+// process exactly.
+func (l *ledger) graceEnds(ctx context.Context, key string, r record) (end time.Time) {
+	if at := r.presentedAt(); !at.IsZero() {
+		end = at.Add(l.grace + l.apart)
 	}
-	if l.own == nil {
-		return false
+	if l.own != nil {
+		if mine, err := l.own.get(ctx, key); err == nil {
+			end = earlier(end, l.own.graceEnds(ctx, key, mine))
+		}
 	}
-	mine, err := l.own.get(ctx, key)
-	return err == nil && l.own.longPresented(ctx, key, mine)
+	return end
+}
+
+// earlier returns the earlier of two times, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
