@@ -83,16 +83,7 @@ func (l *ledger) markPresented(ctx context.Context, t Tokens, ttl time.Duration)
 		if r != nil {
 			ttl = l.keep
 		}
-		return r.markPresented(time.Now()), ttl, nil
+		return r.mark(presentedByte, time.Now()), ttl, nil
 	})
 	return news, err
-}
-
-// markPresented returns r, or a new record, with the time at which its refresh
-// token was presented.
-func (r record) markPresented(at time.Time) record {
-	if r.kind() == 0 {
-		return newRecord(presented, at)
-	}
-	return newRecordAt(r.at(), r[0], at, r[recordHeader:]...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -196,6 +197,61 @@ func TestARefusalIsSharedBriefly(t *testing.T) {
 		<-time.After(11 * time.Second)
 		mustRefresh(t, c, start("u"), generation("u", 1))
 	})
+}
+
+func TestARefusalForgetsNoResult(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		refuse, asked := false, []string(nil)
+		c.Refresher = refresh.Func(func(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+			asked = append(asked, old.Access)
+			if refuse {
+				return refresh.Tokens{}, fmt.Errorf("%w: invalid_grant", refresh.ErrDenied)
+			}
+			return refresh.Tokens{Access: fmt.Sprint("access-", len(asked))}, nil
+		})
+		token := func(n int) refresh.Tokens {
+			return refresh.Tokens{Access: fmt.Sprint("access-", n), Refresh: "constant"}
+		}
+		mustRefresh(t, c, token(0), token(1))
+		refuse = true
+		for range 2 {
+			if _, err := c.Refresh(t.Context(), token(1)); !errors.Is(err, refresh.ErrDenied) {
+				t.Fatal(err)
+			}
+			<-time.After(11 * time.Second)
+			mustRefresh(t, c, token(0), token(1))
+		}
+		if want := []string{"access-0", "access-1", "access-1"}; !slices.Equal(asked, want) {
+			t.Errorf("the provider was asked with %q, want %q", asked, want)
+		}
+	})
+}
+
+// Who presents a token after its Grace may be refused, while the login goes on
+// with the successor.
+func TestPromise05ARefusedTokenLeadsToTheEndOfItsLogin(t *testing.T) {
+	coordinated(t, func(t *testing.T, c *refresh.Coordinator) {
+		calls := 0
+		c.Refresher = refresh.Func(func(_ context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+			if calls++; calls == 2 {
+				return refresh.Tokens{}, fmt.Errorf("%w: used again", refresh.ErrDenied)
+			}
+			return generation("u", calls), nil
+		})
+		mustRefresh(t, c, start("u"), generation("u", 1))
+		c.MarkArrived(generation("u", 1))
+		<-time.After(time.Minute)
+		if _, err := c.Refresh(t.Context(), start("u")); !errors.Is(err, refresh.ErrDenied) {
+			t.Fatal(err)
+		}
+		<-time.After(11 * time.Second)
+		if err := c.Revoke(t.Context(), start("u")); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Refresh(t.Context(), generation("u", 1)); !errors.Is(err, refresh.ErrEnded) {
+			t.Errorf("after the sign-out: %v, %v, want that it was ended", got, err)
+		}
+	}, memoryStore) // a process without a Store lets a result go with its Grace
 }
 
 // A Refresher that keeps logins itself may have ended one. Each caller is told so at

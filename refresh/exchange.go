@@ -152,7 +152,7 @@ func (c *Coordinator) followed(ctx context.Context, f *flight, l *ledger, at tra
 	c.learnTrail(ctx, f.old, when, l, at)
 	if r := at.first; r.kind() == exchanged && r.presentedAt().IsZero() && !when.IsZero() {
 		// f.old was exchanged before a client had presented it.
-		_, _ = l.Swap(ctx, recordKey(f.old.Refresh), r, r.markPresented(when), l.keep)
+		_, _ = l.Swap(ctx, recordKey(f.old.Refresh), r, r.mark(presentedByte, when), l.keep)
 	}
 }
 
@@ -272,20 +272,27 @@ func (c *Coordinator) resultOfOthers(ctx context.Context, f *flight, t Tokens, m
 // refuse records that the provider has refused t, so that the other requests of
 // a page do not ask it again. It counts for refusalLife.
 func (c *Coordinator) refuse(ctx context.Context, l *ledger, t Tokens, found record) {
-	life := refusalLife
-	if !found.presentedAt().IsZero() { // the record is needed for that time
-		life = l.keep
-	}
-	_, _ = l.Swap(ctx, recordKey(t.Refresh), found, newRecord(refused, found.presentedAt()), life)
+	refusal, life := l.refusal(found)
+	_, _ = l.Swap(ctx, recordKey(t.Refresh), found, refusal, life)
 	if l == c.all {
-		_ = update(ctx, c.own, recordKey(t.Refresh), nil, func(old []byte) ([]byte, time.Duration, error) {
-			if record(old).kind() == ended {
-				return old, 0, nil
+		_ = update(ctx, c.own, recordKey(t.Refresh), nil, func(old []byte) (new []byte, life time.Duration, err error) {
+			if new = old; record(old).kind() != ended {
+				new, life = c.own.refusal(old)
 			}
-			return newRecord(refused, record(old).presentedAt()), refusalLife, nil
+			return new, life, nil
 		})
 	}
 	c.held.end(t.Refresh, errRefused)
+}
+
+// refusal returns r as refused now, and its life. What else it tells is needed
+// after the refusal.
+func (l *ledger) refusal(r record) (record, time.Duration) {
+	life := refusalLife
+	if len(r) > recordHeader || !r.presentedAt().IsZero() {
+		life = l.keep
+	}
+	return r.mark(refusedByte, time.Now()), life
 }
 
 // verdict returns the error for a caller whose record r is refused or ended. A

@@ -82,12 +82,12 @@ func (l *ledger) limited(ctx context.Context) (context.Context, context.CancelFu
 // newResult returns a record of a refresh token that holds next. Its kind is
 // exchanged or issued. Unless the ledger is private, next is sealed under a key
 // that is derived from the refresh token.
-func (l *ledger) newResult(kind byte, refreshToken string, next Tokens, at, presentedAt time.Time) (record, error) {
+func (l *ledger) newResult(kind byte, refreshToken string, next Tokens, at time.Time) (record, error) {
 	plain, err := encode(next)
 	if !l.private && err == nil {
 		plain, err = seal.Seal([]byte(refreshToken), resultLabel, plain, nil)
 	}
-	return newRecordAt(at, kind, presentedAt, plain...), err
+	return newRecord(kind, at, plain...), err
 }
 
 // open returns the tokens in the record of a refresh token. Its error is
@@ -128,7 +128,7 @@ type result struct {
 // any other error publish may be called again.
 func (l *ledger) publish(ctx context.Context, o *result) error {
 	key := recordKey(o.old.Refresh)
-	mine, err := l.newResult(exchanged, o.old.Refresh, o.next, o.at, o.presentedAt)
+	mine, err := l.newResult(exchanged, o.old.Refresh, o.next, o.at)
 	if err != nil {
 		return err
 	}
@@ -153,10 +153,7 @@ func (l *ledger) publish(ctx context.Context, o *result) error {
 			o.written = r
 			return v, 0, nil
 		}
-		o.written = mine
-		if at := r.presentedAt(); !at.IsZero() {
-			o.written = mine.markPresented(at)
-		}
+		o.written = mine.mark(presentedByte, o.presentedAt).mark(presentedByte, r.presentedAt())
 		return o.written, l.keep, nil
 	})
 	o.found = known

@@ -146,7 +146,7 @@ func (c *Coordinator) learn(ctx context.Context, o result, l *ledger) error {
 	if o.next.Refresh != o.old.Refresh {
 		// For a browser that has lost the access token, and comes with the
 		// rest.
-		r, err := c.own.newResult(issued, o.next.Refresh, o.next, time.Now(), time.Time{})
+		r, err := c.own.newResult(issued, o.next.Refresh, o.next, time.Now())
 		if err == nil {
 			_, _ = c.own.Swap(ctx, recordKey(o.next.Refresh), nil, r, c.own.keep)
 		}

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"time"
@@ -14,6 +15,7 @@ import (
 //	byte 0        its kind
 //	bytes 1-8     when it was written, in Unix milliseconds
 //	bytes 9-16    when a client first presented the refresh token; 0: not known
+//	bytes 17-24   when the provider refused it; 0: it has not
 //	the rest      tokens, or why a login has ended
 type record []byte
 
@@ -22,66 +24,70 @@ const (
 	presented = 'p' // a client has the refresh token; nothing else is known
 	exchanged = 'r' // its successor is in the record
 	issued    = 'i' // its own tokens are in the record; in the ledger of this process only
-	refused   = 'd' // the provider has refused it
 	ended     = 'e' // its login was ended here
 
+	refused = 'd' // not stored: what any record but an end is for a moment after a refusal
 	claimed = 'c' // no record, but the claim beside it: see claim.go
 )
 
-const recordHeader = 17
+const (
+	presentedByte = 9
+	refusedByte   = 17
+	recordHeader  = 25
+)
 
-// kind returns what r is, or 0 for no record and for one that makes no sense. A
-// refusal is one for a moment.
+// kind returns what r is, or 0 for no record and for one that makes no sense.
 func (r record) kind() byte {
 	switch {
 	case len(r) < recordHeader:
 		return 0
-	case r[0] == refused && time.Since(r.at()) >= refusalLife:
-		return presented
+	case r[0] != ended && time.Since(r.time(refusedByte)) < refusalLife:
+		return refused
 	}
 	return r[0]
 }
 
 // at returns when r was written, by the clock of its writer.
-func (r record) at() time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(r[1:9])))
+func (r record) at() time.Time { return r.time(1) }
+
+// time returns the time in r that begins with byte i, if there is one.
+func (r record) time(i int) time.Time {
+	if len(r) < recordHeader || binary.BigEndian.Uint64(r[i:]) == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(r[i:])))
+}
+
+// mark returns r with at, if it is not zero, as the time that begins with byte i.
+// Where there is no record, it makes one.
+func (r record) mark(i int, at time.Time) record {
+	if r.kind() == 0 {
+		r = newRecord(presented, time.Now())
+	}
+	if r = bytes.Clone(r); !at.IsZero() {
+		binary.BigEndian.PutUint64(r[i:], uint64(at.UnixMilli()))
+	}
+	return r
 }
 
 // presentedAt returns when a client first presented the refresh token of r, or
 // the zero time if that is not known.
-func (r record) presentedAt() time.Time {
-	if r.kind() == 0 {
-		return time.Time{}
-	}
-	ms := binary.BigEndian.Uint64(r[9:recordHeader])
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(ms))
-}
+func (r record) presentedAt() time.Time { return r.time(presentedByte) }
 
-// newRecord returns a record that is written now.
-func newRecord(kind byte, presentedAt time.Time, rest ...byte) record {
-	return newRecordAt(time.Now(), kind, presentedAt, rest...)
-}
-
-func newRecordAt(at time.Time, kind byte, presentedAt time.Time, rest ...byte) record {
-	r := make(record, 0, recordHeader+len(rest))
-	r = binary.BigEndian.AppendUint64(append(r, kind), uint64(at.UnixMilli()))
-	var ms uint64
-	if !presentedAt.IsZero() {
-		ms = uint64(presentedAt.UnixMilli())
-	}
-	return append(binary.BigEndian.AppendUint64(r, ms), rest...)
+// newRecord returns a record that is written at a time.
+func newRecord(kind byte, at time.Time, rest ...byte) record {
+	r := append(make(record, recordHeader, recordHeader+len(rest)), rest...)
+	r[0] = kind
+	return r.mark(1, at)
 }
 
 // newEnd returns the record of a login that has ended: why is errSignedOut or
 // errReplaced.
 func newEnd(why error) record {
 	if errors.Is(why, errReplaced) {
-		return newRecord(ended, time.Time{}, 'r')
+		return newRecord(ended, time.Now(), 'r')
 	}
-	return newRecord(ended, time.Time{})
+	return newRecord(ended, time.Now())
 }
 
 // reason returns why the login of r has ended.
