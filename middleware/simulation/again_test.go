@@ -11,6 +11,9 @@ func (w *simWorld) askedAgain(d *simCall) {
 		d.login.dead != "" || !d.login.ending.IsZero() || w.plan.shared && w.anyStoreSlow(d.start, until) {
 		return
 	}
+	if d.replica.storeFailed(d.start.Add(-simTimeout/2), d.start) {
+		return // it was asked without the store, which may have the answer of another call
+	}
 	_, gen := simNumbers(d.old.Access)
 	if since, ok := d.login.successor(d.login.arrived, gen); ok && since.Before(d.start) {
 		return // the browser has what followed: this was an old token that came back
