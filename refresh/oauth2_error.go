@@ -2,7 +2,6 @@ package refresh
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -48,17 +47,9 @@ func (e *ProviderError) Error() string {
 	return fmt.Sprintf("refresh: the provider refused with status %d, %s", e.Status, e.Code)
 }
 
-// LogValue returns the status, the code and the description, for a log.
-func (e *ProviderError) LogValue() slog.Value {
-	attrs := []slog.Attr{slog.Int("status", e.Status)}
-	if e.Code != "" {
-		attrs = append(attrs, slog.String("code", e.Code))
-	}
-	if e.Description != "" {
-		attrs = append(attrs, slog.String("description", e.Description))
-	}
-	return slog.GroupValue(attrs...)
-}
+// ProviderSays returns the Description. An event that has the error tells it to
+// the log.
+func (e *ProviderError) ProviderSays() string { return e.Description }
 
 // Unwrap returns [ErrDenied] if the refusal ends the login, [ErrNoAnswer] if a
 // proxy has answered in place of the provider, and else nil.
