@@ -86,7 +86,7 @@ func TestARefreshedIDTokenIsOfTheSameLogin(t *testing.T) {
 				client.Discovery = &discovery.Provider{Issuer: "https://provider.test"}
 				got, err := client.Refresh(t.Context(), old)
 				if c.other {
-					if !errors.Is(err, refresh.ErrOtherSubject) || !errors.Is(err, refresh.ErrDenied) || got != (refresh.Tokens{}) {
+					if !errors.Is(err, refresh.ErrOtherSubject) || errors.Is(err, refresh.ErrDenied) || got != (refresh.Tokens{}) {
 						t.Errorf("Refresh = %v, %v, want no tokens and ErrOtherSubject", got, err)
 					}
 					return
