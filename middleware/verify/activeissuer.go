@@ -59,9 +59,9 @@ func (j *JWT) newDynamic(url string, r *rules) *activeIssuer {
 // renew replaces the keys of s by copies, so that tokens that were cached with
 // the old ones are verified again.
 func (s *snapshot) renew() {
-	keys := make(map[string]*key, len(s.keys))
-	for id, k := range s.keys {
-		keys[id] = newKey(k.JWKMarshal, k.public)
+	keys := make([]*key, len(s.keys))
+	for i, k := range s.keys {
+		keys[i] = newKey(k.JWKMarshal, k.public)
 	}
 	s.keys, s.renewed = keys, true
 }

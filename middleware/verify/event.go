@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/event"
@@ -39,7 +40,10 @@ func (j *JWT) observed(issuer string, load loadFunc) loadFunc {
 		if err != nil {
 			e.Level, e.Err = slog.LevelWarn, unknown(issuer, err)
 		} else {
-			e.Keys = len(next.keys)
+			e.Keys, e.LeftOut = len(next.keys), next.leftOut
+			if next.flawed && (old == nil || !slices.Equal(old.leftOut, next.leftOut)) {
+				e.Level = slog.LevelWarn // once, and not at each fetch
+			}
 		}
 		j.fallback.For(j.Observe).Tell(ctx, e)
 		return next, err

@@ -56,12 +56,13 @@ func (j *JWT) verifySignature(ctx context.Context, raw string) error {
 	case t == nil:
 		return errIssuer
 	}
-	k, err := t.keys.find(ctx, time.Now(), &h)
+	keys, err := t.keys.find(ctx, time.Now(), &h)
 	switch {
 	case err != nil:
 		return unknown(t.keys.issuer, err)
-	case k == nil:
-		return errUnknownKey
+	case keys == nil:
+		return h.unknownKey()
 	}
-	return k.verify(&h, p.signed, b.signature)
+	_, err = h.signedBy(keys, p.signed, b.signature)
+	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -93,22 +95,27 @@ func FuzzParseKeys(f *testing.F) {
 	f.Add(jwks(newSigner("ES256", "a"), newSigner("EdDSA", "b"), newSigner("RS256", "c")))
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, err := parseKeys(data)
+		set, err := parseKeys(data)
+		for _, why := range append(set.leftOut, fmt.Sprint(err)) {
+			if len(why) > 300*(maxLeftOut+1) || strings.ContainsFunc(why, func(r rune) bool { return !strconv.IsPrint(r) }) {
+				t.Errorf("an entry is left out with %d bytes: %q", len(why), why)
+			}
+		}
 		if err != nil {
 			return
 		}
-		if len(keys) == 0 || len(keys) > maxKeys {
-			t.Errorf("%d keys and no error", len(keys))
+		if len(set.keys) == 0 || len(set.keys) > maxKeys || len(set.leftOut) > maxLeftOut+1 {
+			t.Errorf("%d keys and no error, %d left out", len(set.keys), len(set.leftOut))
 		}
-		for id, k := range keys {
+		for i, k := range set.keys {
 			fits := 0
 			for _, alg := range algorithms {
 				if k.fits(alg) {
 					fits++
 				}
 			}
-			if fits == 0 || k.KID != id || k.public == nil || fmt.Sprint(k.D, k.K, k.P) != "" {
-				t.Errorf("key %q fits %d algorithms: %T", id, fits, k.public)
+			if fits == 0 || k.public == nil || fmt.Sprint(k.D, k.K, k.P) != "" || slices.ContainsFunc(set.keys[:i], k.same) {
+				t.Errorf("key %q fits %d algorithms: %T", k.KID, fits, k.public)
 			}
 		}
 	})

@@ -104,3 +104,11 @@ func (h *header) parse(data []byte) error {
 	}
 	return nil
 }
+
+// unknownKey is the error for a header that can mean no key of its issuer.
+func (h *header) unknownKey() error {
+	if !h.hasKid {
+		return errNoKid
+	}
+	return errUnknownKey
+}

@@ -31,8 +31,9 @@ type Issuer struct {
 	SkipAudienceCheck bool
 
 	// Algorithms lists the signature algorithms that are accepted: any of
-	// RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.
-	// Default: RS256, ES256, EdDSA.
+	// RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and
+	// Ed25519, which are two names of one (RFC 9864). Default: RS256, ES256,
+	// EdDSA.
 	Algorithms []string
 
 	// Types lists the accepted values of the header's typ, without regard to

@@ -59,7 +59,7 @@ func newSigner(alg, kid string) *signer {
 		s.private, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case "ES512":
 		s.private, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	case "EdDSA":
+	case "EdDSA", "Ed25519":
 		_, s.private, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		s.private = rsaKey()
@@ -139,7 +139,11 @@ func (s *signer) token(changes map[string]any) string {
 // sign signs a header and a payload as they are.
 func (s *signer) sign(header, payload string) string {
 	signed := b64([]byte(header)) + "." + b64([]byte(payload))
-	signature, err := jwt.GetSigningMethod(s.alg).Sign(signed, s.private)
+	alg := s.alg
+	if alg == "Ed25519" { // another name, which golang-jwt does not know
+		alg = "EdDSA"
+	}
+	signature, err := jwt.GetSigningMethod(alg).Sign(signed, s.private)
 	if err != nil {
 		panic(err)
 	}

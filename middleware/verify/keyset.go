@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,16 +125,16 @@ func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 	return have, nil
 }
 
-// find returns the key that h names, or nil. For an ID that is not in the set
-// it fetches the set again, once per cool-down. Otherwise it returns nil at
-// once.
-func (s *keySet) find(ctx context.Context, now time.Time, h *header) (*key, error) {
+// find returns the keys that h can mean, one of which fits its algorithm, or
+// nil. For an ID of which the set has no such key it fetches the set again, once
+// per cool-down. Otherwise it returns nil at once.
+func (s *keySet) find(ctx context.Context, now time.Time, h *header) ([]*key, error) {
 	have, err := s.renew(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	if k := have.key(h); k != nil || !h.hasKid {
-		return k, nil
+	if keys := have.named(h); keys != nil || !h.hasKid {
+		return keys, nil
 	}
 	at := time.Since(s.base)
 	s.mu.Lock()
@@ -156,11 +157,11 @@ func (s *keySet) find(ctx context.Context, now time.Time, h *header) (*key, erro
 		if err := f.wait(ctx, limit); err != nil {
 			return nil, err
 		}
-		return s.current.Load().key(h), nil
+		return s.current.Load().named(h), nil
 	}
 	// A fetch may have replaced the set since it was searched above.
-	if k := s.current.Load().key(h); k != nil {
-		return k, nil
+	if keys := s.current.Load().named(h); keys != nil {
+		return keys, nil
 	}
 	return nil, failure
 }
@@ -195,23 +196,25 @@ func (s *keySet) waitLimit(at time.Duration) time.Duration {
 // tokens that were verified with it. mu is held.
 func (s *keySet) replace(next *snapshot) {
 	old := s.current.Load()
-	for id, k := range next.keys {
-		switch {
-		case old == nil || old.keys[id] == nil || next.renewed:
-			k.set = s
-		case old.keys[id] == k: // unchanged; not written, as requests read it
-		case old.keys[id].same(k):
-			next.keys[id] = old.keys[id]
-		default:
-			k.set = s
+	keys := make([]*key, len(next.keys)) // next may share the slice of old
+	for i, k := range next.keys {
+		if k.set == nil { // not that of old already, which requests read
+			if twin := old.twin(k); twin != nil && !next.renewed {
+				k = twin
+			} else {
+				k.set = s
+			}
 		}
+		keys[i] = k
 	}
+	next.keys = keys
+	next.index()
 	s.current.Store(next)
 	if old == nil {
 		return
 	}
-	for id, k := range old.keys {
-		if next.keys[id] != k {
+	for _, k := range old.keys {
+		if !slices.Contains(next.keys, k) {
 			k.live.Store(false)
 		}
 	}

@@ -2,6 +2,7 @@ package event
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -51,8 +52,8 @@ const (
 )
 
 // KeysFetched says that an issuer's key set was fetched, or found unchanged, or
-// could not be fetched: Issuer, Keys, Took; with Err the keys known before, if
-// any, go on. Told by verify.JWT.
+// could not be fetched: Issuer, Keys, LeftOut, Took; with Err the keys known
+// before, if any, go on. Told by verify.JWT.
 const KeysFetched Kind = "keys_fetched"
 
 // An Outcome says what an exchange of a refresh token has come to.
@@ -107,6 +108,13 @@ type Event struct {
 	// Keys is how many keys of a key set can be used.
 	Keys int
 
+	// LeftOut has the entries of a key set that are not used, and why: eight at
+	// most, each in one line of printable text, such as
+	//	entry 2, kid "b": alg "ES224" is not supported
+	// The Level is Warn where one of them looks like a key for signatures and the
+	// list is not that of the fetch before.
+	LeftOut []string
+
 	// Took is how long that took which the event is about: a refresh for its
 	// request, which a handler may have run beside; an exchange, from the first
 	// request that waited for it; or a fetch of keys, discovery included.
@@ -133,8 +141,8 @@ type Event struct {
 }
 
 // LogValue returns what is set of e but its Kind, which makes the message, its
-// Level, and its Device: reason, cause, outcome, waiters, keys, took_ms,
-// remembered, bearer, error, issuer, subject, unverified, login.
+// Level, and its Device: reason, cause, outcome, waiters, keys, left_out,
+// took_ms, remembered, bearer, error, issuer, subject, unverified, login.
 func (e Event) LogValue() slog.Value {
 	var attrs []slog.Attr
 	text := func(key, value string) {
@@ -154,6 +162,7 @@ func (e Event) LogValue() slog.Value {
 	}
 	if e.Kind == KeysFetched {
 		attrs = append(attrs, slog.Int("keys", e.Keys))
+		text("left_out", strings.Join(e.LeftOut, "; "))
 	}
 	if e.Cause != "" || e.Outcome != "" || e.Kind == KeysFetched {
 		attrs = append(attrs, slog.Int64("took_ms", e.Took.Milliseconds()))
