@@ -99,6 +99,6 @@
 //	refused: alg none                     0.022      0 (58)
 //	refused: key ID unknown               0.72 µs    0 (waits for a limiter)
 //	refused: expired                      0.083     10 (77)
-//	refused: another issuer               0.033      0 (70)
+//	refused: another issuer               0.033      3 (70)
 //	refused: wrong signature              0.80      12 (75)
 package verify

@@ -28,7 +28,6 @@ func (r refusal) Error() string { return "verify: token refused: " + string(r) }
 func (r refusal) Unwrap() error { return ErrInvalid }
 
 const (
-	errIssuer     = refusal("of another issuer")
 	errUnknownKey = refusal("no key of this ID and algorithm")
 	errNoKid      = refusal("no kid, and no key of this algorithm")
 )

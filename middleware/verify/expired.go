@@ -54,7 +54,7 @@ func (j *JWT) verifySignature(ctx context.Context, raw string) error {
 	case err != nil:
 		return err
 	case t == nil:
-		return errIssuer
+		return otherIssuer(c.iss, j.names...)
 	}
 	keys, err := t.keys.find(ctx, time.Now(), &h)
 	switch {

@@ -72,7 +72,7 @@ func (h *header) parse(data []byte) error {
 			if alg, ok = text(value); !ok {
 				reason = refusal("alg is not a string")
 			} else if h.alg = algorithms[string(alg)]; h.alg == nil {
-				reason, ok = refusal("algorithm not accepted"), false
+				reason, ok = refusal("alg is none that is supported"), false
 			}
 		case "kid":
 			if h.kid, ok = text(value); !ok {

@@ -16,6 +16,7 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -255,8 +256,15 @@ func want(t *testing.T, j *JWT, raw, verdictWanted string) {
 	}
 }
 
+// mismatches are the parts of an error that name what came and what is wanted.
+var mismatches = func() *regexp.Regexp {
+	names := `("([^"\\]|\\.)*"(, | and more)?)+`
+	return regexp.MustCompile(`(iss|aud|typ) is (absent, |` + names + `)(want ` + names + `)?`)
+}()
+
 // silent fails if the error has 12 characters of the token in it, or of what
-// the token says beyond what is configured anyway.
+// the token says beyond what is configured anyway and what is no secret: an error
+// names the iss, aud and typ that came.
 func silent(t *testing.T, err error, raw string) {
 	t.Helper()
 	text := err.Error()
@@ -270,6 +278,7 @@ func silent(t *testing.T, err error, raw string) {
 		}
 	}
 	text = strings.ReplaceAll(text, testURL, "")
+	text = mismatches.ReplaceAllString(text, "")
 	for _, secret := range secrets {
 		for i := range len(secret) - 11 {
 			if strings.Contains(text, secret[i:i+12]) {

@@ -75,11 +75,11 @@ func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (
 		t, err := j.active(ctx, c.iss)
 		switch {
 		case errors.Is(err, ErrInvalid):
-			return nil, nil, fmt.Errorf("%w: %w", errIssuer, err)
+			return nil, nil, fmt.Errorf("%w: Lookup: %w", otherIssuer(c.iss), err)
 		case err != nil:
 			return nil, nil, fmt.Errorf("verify: issuer: %w", err)
 		case t == nil:
-			return nil, nil, errIssuer
+			return nil, nil, otherIssuer(c.iss, j.names...)
 		}
 		r := t.rules.Load()
 		if err := r.judge(h, c, now); err != nil {

@@ -92,6 +92,7 @@ type JWT struct {
 	client  *http.Client
 	cache   *cache // nil: tokens are not cached
 	issuers []*rules
+	names   []string                 // of issuers, for errors
 	static  map[string]*activeIssuer // by iss
 	single  *activeIssuer            // the only static one if there is no Lookup
 	dynamic *lru.Cache[string, *activeIssuer]
@@ -206,6 +207,7 @@ func (j *JWT) setUp() {
 	j.static = make(map[string]*activeIssuer)
 	for _, r := range j.issuers {
 		t := j.newStatic(r)
+		j.names = append(j.names, printable(r.URL))
 		j.static[r.URL] = t
 		for _, alias := range r.aliases {
 			j.static[alias] = t
