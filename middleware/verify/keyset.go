@@ -11,7 +11,8 @@ import (
 
 const (
 	retryEmpty = time.Second            // between fetches that fail while there is no key
-	failedWait = 250 * time.Millisecond // for a provider whose last fetch failed
+	knownWait  = time.Second            // of requests that have old keys, from the start of a fetch
+	failedWait = 250 * time.Millisecond // likewise, for a provider whose last fetch failed
 	maxWaiters = 16 << 10               // requests that wait for one fetch
 
 	never = time.Duration(-1 << 62)
@@ -75,7 +76,8 @@ func (s *keySet) fresh(now time.Time) bool {
 
 // renew returns keys that are young enough to be used. After half their
 // lifetime it starts a fetch in the background. After their lifetime it waits
-// for that fetch, and returns the old keys if it fails, until MaxStale.
+// for that fetch, but not long, and returns the old keys if it fails or takes
+// longer, until MaxStale.
 func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 	if s.fresh(now) {
 		return s.current.Load(), nil
@@ -96,8 +98,8 @@ func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 	wait := f != nil && !young
 	var limit time.Duration
 	if wait && usable {
-		limit = s.waitLimit(at)
-		wait = limit >= 0
+		limit = s.started + f.patience - at
+		wait = limit > 0
 	}
 	if wait && !f.join() {
 		s.mu.Unlock()
@@ -176,11 +178,10 @@ func (s *keySet) next(have *snapshot, usable bool) time.Duration {
 	return max(have.loaded+half, s.started+min(s.limits.cooldown, half))
 }
 
-// waitLimit returns how long a request that has old keys may wait for the
-// running fetch: 0 means until its end, and a negative value not at all. After
-// a failed fetch the limit is failedWait from the start of the next one: a
-// provider that works again answers within that, and while it does not,
-// requests use the old keys. mu is held.
+// waitLimit returns how long a request may wait for the running fetch that has
+// keys, but not its own: 0 means until its end, and a negative value not at all.
+// After a failed fetch the limit is failedWait from the start of the next one: a
+// provider that works again answers within that. mu is held.
 func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	if s.failure == nil {
 		return 0
@@ -189,6 +190,21 @@ func (s *keySet) waitLimit(at time.Duration) time.Duration {
 		return limit
 	}
 	return -1
+}
+
+// patience returns how long after its start requests that have old keys wait for
+// a fetch that starts now. They wait because a key may have been removed while
+// nobody asked. During an outage that is known already they do not: the provider
+// was down within the last maxAge, so that it has not published another set for
+// longer than that. mu is held.
+func (s *keySet) patience(at time.Duration) time.Duration {
+	switch {
+	case s.failure == nil:
+		return knownWait
+	case at-s.started >= s.limits.maxAge:
+		return failedWait
+	}
+	return 0
 }
 
 // replace makes next the current keys. A key that is in both remains the same

@@ -47,9 +47,10 @@ type JWT struct {
 	Timeout time.Duration
 
 	// KeysMaxAge is the age of a key set at which requests wait for it to be
-	// fetched again. At half that age it is fetched in the background. The
-	// set's Cache-Control can shorten both, to a minute and half a minute at
-	// the least. Default: 5 min.
+	// fetched again, for a second at most: then the known keys serve while the
+	// fetch goes on. At half that age it is fetched in the background. The set's
+	// Cache-Control can shorten both, to a minute and half a minute at the
+	// least. Default: 5 min.
 	KeysMaxAge time.Duration
 
 	// Cooldown is the minimum time between two fetches of a key set for unknown
@@ -135,7 +136,8 @@ func New(issuers ...Issuer) (*JWT, error) {
 // could not be checked now.
 //
 // Verify waits for keys only if it has none that can be used: no longer than
-// Timeout, and not after ctx has ended.
+// Timeout, and not after ctx has ended. For keys that are as old as KeysMaxAge it
+// waits a second at most, and once.
 func (j *JWT) Verify(ctx context.Context, raw string) (*Token, error) {
 	t := new(Token)
 	err := j.VerifyTo(ctx, raw, t)
