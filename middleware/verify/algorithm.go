@@ -6,8 +6,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// An algorithm is a signature algorithm of RFC 7518 section 3.1, RFC 8037 or RFC
-// 9864, and the kind of key that it goes with.
+// An algorithm is a signature algorithm of RFC 7518 section 3.1, RFC 8037 or
+// RFC 9864, and the kind of key that it goes with.
 type algorithm struct {
 	bit    uint16 // its place in a set of algorithms
 	kty    string

@@ -28,9 +28,9 @@ const maxEventAge = 5 * time.Minute
 // and refused.
 const maxDate = 253402300799
 
-// parse reads a decoded payload. null is absent, and so is a date of zero, which
-// some providers write for none: neither constrains anything. A claim that is
-// read has to have its type.
+// parse reads a decoded payload. null is absent, and so is a date of zero,
+// which some providers write for none: neither constrains anything. A claim
+// that is read has to have its type.
 func (c *claims) parse(data []byte) error {
 	var reason error
 	azp := true
@@ -146,8 +146,8 @@ func (c *claims) findGroups(payload []byte, claim string) {
 	})
 }
 
-// date reads a NumericDate (RFC 7519 section 2): a number to the end of the year
-// 9999, without its fraction. One between 0 and 1 is none.
+// date reads a NumericDate (RFC 7519 section 2): a number to the end of the
+// year 9999, without its fraction. One between 0 and 1 is none.
 func date(value []byte) (int64, bool) {
 	var n int64
 	for _, c := range value {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Claims that providers write for nothing: Keycloak up to version 9 an nbf of 0,
-// .NET the year 1, others null.
+// Claims that providers write for nothing: Keycloak up to version 9 an nbf of
+// 0, .NET the year 1, others null.
 func TestAClaimOfNothingConstrainsNothing(t *testing.T) {
 	now := time.Now().Unix()
 	for name, test := range map[string]struct {

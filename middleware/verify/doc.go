@@ -46,11 +46,12 @@
 // # What is refused
 //
 // A token names its issuer and its key, and supplies neither. Only configured
-// issuers and algorithms are accepted; jku, jwk, x5u and x5c are ignored. Entries
-// of a key set that are symmetric, private, weak, malformed or not meant for
-// signatures are left out, each by itself; [event.KeysFetched] says which and
-// why. Of several keys with one ID those are tried that fit the algorithm, and so
-// are those of the whole set for a token without a kid: four at most.
+// issuers and algorithms are accepted; jku, jwk, x5u and x5c are ignored.
+// Entries of a key set that are symmetric, private, weak, malformed or not
+// meant for signatures are left out, each by itself; [event.KeysFetched] says
+// which and why. Of several keys with one ID those are tried that fit the
+// algorithm, and so are those of the whole set for a token without a kid: four
+// at most.
 //
 // These tokens are refused:
 //

@@ -10,12 +10,12 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// ObserveDefault implements [event.Observable]: h hears what the JWT tells where
-// Observe is nil.
+// ObserveDefault implements [event.Observable]: h hears what the JWT tells
+// where Observe is nil.
 func (j *JWT) ObserveDefault(h event.Hook) { j.fallback.Set(h) }
 
-// guarded returns load, whose panic is a fetch that failed: in a goroutine of ours
-// that of an issuer's Keys, or of Lookup, would end the whole program.
+// guarded returns load, whose panic is a fetch that failed: in a goroutine of
+// ours that of an issuer's Keys, or of Lookup, would end the whole program.
 func guarded(load loadFunc) loadFunc {
 	return func(ctx context.Context, old *snapshot) (next *snapshot, err error) {
 		defer func() {

@@ -263,8 +263,8 @@ var mismatches = func() *regexp.Regexp {
 }()
 
 // silent fails if the error has 12 characters of the token in it, or of what
-// the token says beyond what is configured anyway and what is no secret: an error
-// names the iss, aud and typ that came.
+// the token says beyond what is configured anyway and what is no secret: an
+// error names the iss, aud and typ that came.
 func silent(t *testing.T, err error, raw string) {
 	t.Helper()
 	text := err.Error()

@@ -35,8 +35,8 @@ type parsedSet struct {
 
 // parseKeys reads a JWKS document (RFC 7517 section 5). An entry that is
 // malformed, weak, unknown, or not for verifying signatures is left out, and
-// costs no other entry. Several keys may have one ID (section 4.5); the same key
-// for the same algorithm counts once. A document without usable keys is an
+// costs no other entry. Several keys may have one ID (section 4.5); the same
+// key for the same algorithm counts once. A document without usable keys is an
 // error.
 func parseKeys(document []byte) (parsedSet, error) {
 	var set parsedSet
@@ -144,8 +144,8 @@ func entriesOf(document []byte) (entries []json.RawMessage, err error) {
 	return entries, nil
 }
 
-// parseJWK reads one key, which jwkset gets under the name as. The flaw is empty
-// if the key can verify signatures.
+// parseJWK reads one key, which jwkset gets under the name as. The flaw is
+// empty if the key can verify signatures.
 func parseJWK(data []byte, as string) (m jwkset.JWKMarshal, jwk jwkset.JWK, f flaw) {
 	refuse := func(format string, a ...any) {
 		if f.text == "" {
@@ -237,10 +237,10 @@ func isEmpty(value []byte) bool {
 	return string(value) == "null"
 }
 
-// judge says why a key is not used whose members are well-formed. It checks what
-// jwkset does not: that the type, the curve and the algorithm fit together and
-// are known, and that the key is meant for signatures and strong enough. jwkset
-// checks that a point is on its curve.
+// judge says why a key is not used whose members are well-formed. It checks
+// what jwkset does not: that the type, the curve and the algorithm fit together
+// and are known, and that the key is meant for signatures and strong enough.
+// jwkset checks that a point is on its curve.
 func judge(m *jwkset.JWKMarshal) flaw {
 	alg := algorithms[string(m.ALG)]
 	switch {

@@ -128,8 +128,8 @@ func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 }
 
 // find returns the keys that h can mean, one of which fits its algorithm, or
-// nil. For an ID of which the set has no such key it fetches the set again, once
-// per cool-down. Otherwise it returns nil at once.
+// nil. For an ID of which the set has no such key it fetches the set again,
+// once per cool-down. Otherwise it returns nil at once.
 func (s *keySet) find(ctx context.Context, now time.Time, h *header) ([]*key, error) {
 	have, err := s.renew(ctx, now)
 	if err != nil {
@@ -168,6 +168,16 @@ func (s *keySet) find(ctx context.Context, now time.Time, h *header) ([]*key, er
 	return nil, failure
 }
 
+// lastFetch returns when the last fetch began, and whether it is still running.
+func (s *keySet) lastFetch() (at time.Time, running bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started == never {
+		return time.Time{}, false
+	}
+	return s.base.Add(s.started), s.flight != nil
+}
+
 // next returns the time from which the keys are to be fetched again. mu is
 // held.
 func (s *keySet) next(have *snapshot, usable bool) time.Duration {
@@ -179,9 +189,9 @@ func (s *keySet) next(have *snapshot, usable bool) time.Duration {
 }
 
 // waitLimit returns how long a request may wait for the running fetch that has
-// keys, but not its own: 0 means until its end, and a negative value not at all.
-// After a failed fetch the limit is failedWait from the start of the next one: a
-// provider that works again answers within that. mu is held.
+// keys, but not its own: 0 means until its end, and a negative value not at
+// all. After a failed fetch the limit is failedWait from the start of the next
+// one: a provider that works again answers within that. mu is held.
 func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	if s.failure == nil {
 		return 0
@@ -192,11 +202,11 @@ func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	return -1
 }
 
-// patience returns how long after its start requests that have old keys wait for
-// a fetch that starts now. They wait because a key may have been removed while
-// nobody asked. During an outage that is known already they do not: the provider
-// was down within the last maxAge, so that it has not published another set for
-// longer than that. mu is held.
+// patience returns how long after its start requests that have old keys wait
+// for a fetch that starts now. They wait because a key may have been removed
+// while nobody asked. During an outage that is known already they do not: the
+// provider was down within the last maxAge, so that it has not published
+// another set for longer than that. mu is held.
 func (s *keySet) patience(at time.Duration) time.Duration {
 	switch {
 	case s.failure == nil:

@@ -86,8 +86,8 @@ func someOf(value []byte) (names []string) {
 	return names
 }
 
-// otherIssuer is the refusal of a token whose iss is none of those wanted, which
-// are printable.
+// otherIssuer is the refusal of a token whose iss is none of those wanted,
+// which are printable.
 func otherIssuer(iss []byte, wanted ...string) error {
 	if bytes.IndexByte(iss, '@') >= 0 {
 		iss = []byte(printable(string(iss))) // without a password

@@ -46,8 +46,8 @@ func TestPromise10KeysAreBelievedUntilTheyAreDue(t *testing.T) {
 	})
 }
 
-// After silence a removed key has to be noticed, so the first requests wait, but
-// not as long as a provider can hang.
+// After silence a removed key has to be noticed, so the first requests wait,
+// but not as long as a provider can hang.
 func TestPromise10AGoodTokenWaitsOnceForAProviderThatHangs(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func(*http.Request) (*http.Response, error)

@@ -93,6 +93,21 @@ func (i Issuer) rules() (*rules, error) {
 	return r, nil
 }
 
+// overHTTPS returns an error if the issuer's keys would be fetched over http.
+func (r *rules) overHTTPS() error {
+	field, from := "KeysURL", r.KeysURL
+	switch {
+	case r.Keys != nil:
+		return nil
+	case from == "":
+		field, from = "URL", r.URL
+	}
+	if u, err := discovery.ParseURL(from); err != nil || u.Scheme != "https" {
+		return fmt.Errorf("verify: issuer %s: %s must be https, as Lookup has found it: JWT.InsecureLoopback accepts http on this machine", printable(r.URL), field)
+	}
+	return nil
+}
+
 func (r *rules) acceptsType(typ []byte) bool {
 	if len(typ) == 0 {
 		return r.untyped

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/discovery"
@@ -67,7 +68,11 @@ func (s *source) document(ctx context.Context, old *snapshot) (document, error) 
 		if m.JWKSURI == "" {
 			return document{}, errors.New("discovery: the document names no jwks_uri")
 		}
-		if _, err := discovery.ParseURL(m.JWKSURI); err != nil {
+		u, err := discovery.ParseURL(m.JWKSURI)
+		if err == nil && u.Scheme != "https" && strings.HasPrefix(s.rules.URL, "https:") {
+			err = errors.New("must be https, as the issuer is")
+		}
+		if err != nil {
 			return document{}, fmt.Errorf("discovery: jwks_uri %w", err)
 		}
 		keysURL = m.JWKSURI

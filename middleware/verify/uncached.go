@@ -40,7 +40,7 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 		return refusal("signature is not base64url")
 	}
 
-	r, keys, err := j.decide(ctx, &h, &c, now)
+	issuer, r, keys, err := j.decide(ctx, &h, &c, now)
 	if r != nil {
 		c.findGroups(b.payload, r.GroupsClaim)
 	}
@@ -64,26 +64,27 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 	if err := r.check(t); err != nil {
 		return err
 	}
+	j.prove(issuer)
 	j.cache.add(raw, p.header, m)
 	return nil
 }
 
 // decide finds the issuer, checks the header and the claims against its rules,
 // and finds the keys that the token can mean.
-func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (*rules, []*key, error) {
+func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (*activeIssuer, *rules, []*key, error) {
 	for again := false; ; again = true {
 		t, err := j.active(ctx, c.iss)
 		switch {
 		case errors.Is(err, ErrInvalid):
-			return nil, nil, fmt.Errorf("%w: Lookup: %w", otherIssuer(c.iss), err)
+			return nil, nil, nil, fmt.Errorf("%w: Lookup: %w", otherIssuer(c.iss), err)
 		case err != nil:
-			return nil, nil, fmt.Errorf("verify: issuer: %w", err)
+			return nil, nil, nil, fmt.Errorf("verify: issuer: %w", err)
 		case t == nil:
-			return nil, nil, otherIssuer(c.iss, j.names...)
+			return nil, nil, nil, otherIssuer(c.iss, j.names...)
 		}
 		r := t.rules.Load()
 		if err := r.judge(h, c, now); err != nil {
-			return r, nil, err
+			return t, r, nil, err
 		}
 		keys, err := t.keys.find(ctx, now, h)
 		if !again && (errors.Is(err, errClosed) || t.rules.Load() != r) {
@@ -93,11 +94,11 @@ func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (
 		}
 		switch {
 		case err != nil:
-			return r, nil, unknown(t.keys.issuer, err)
+			return t, r, nil, unknown(t.keys.issuer, err)
 		case keys == nil:
-			return r, nil, h.unknownKey()
+			return t, r, nil, h.unknownKey()
 		}
-		return r, keys, nil
+		return t, r, keys, nil
 	}
 }
 

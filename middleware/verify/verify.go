@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/tokenlife/tokenlife/refresh/event"
@@ -72,8 +71,17 @@ type JWT struct {
 	// Default: 100,000; negative: none.
 	CacheTokens int
 
-	// KeySets is the maximum number of issuers found by Lookup whose key sets
-	// are kept. Default: 1000.
+	// InsecureLoopback lets Lookup find issuers whose keys are fetched over http
+	// from this machine. A token that anybody can write names the issuer, and must
+	// not choose which of this machine's services is called. Those given to New
+	// need no permission. It is for tests and development. Default: false, an
+	// error of Lookup's answer that does not refuse the token.
+	InsecureLoopback bool
+
+	// KeySets is the maximum number of issuers found by Lookup whose key sets are
+	// kept once a token of theirs has been verified. Until then a set is kept
+	// apart, so that tokens that anybody can write push out none that is in use:
+	// as many of these again, but 256 at least. Default: 1000.
 	KeySets int
 
 	// Observe hears of fetches of key sets, which run beside the requests:
@@ -96,7 +104,7 @@ type JWT struct {
 	names   []string                 // of issuers, for errors
 	static  map[string]*activeIssuer // by iss
 	single  *activeIssuer            // the only static one if there is no Lookup
-	dynamic *lru.Cache[string, *activeIssuer]
+	tenants tenants                  // that Lookup has found
 	lookups singleflight.Group
 }
 
@@ -136,8 +144,8 @@ func New(issuers ...Issuer) (*JWT, error) {
 // could not be checked now.
 //
 // Verify waits for keys only if it has none that can be used: no longer than
-// Timeout, and not after ctx has ended. For keys that are as old as KeysMaxAge it
-// waits a second at most, and once.
+// Timeout, and not after ctx has ended. For keys that are as old as KeysMaxAge
+// it waits a second at most, and once.
 func (j *JWT) Verify(ctx context.Context, raw string) (*Token, error) {
 	t := new(Token)
 	err := j.VerifyTo(ctx, raw, t)
@@ -218,8 +226,7 @@ func (j *JWT) setUp() {
 			j.single = t
 		}
 	}
-	// The only error is for a size that is not positive.
-	j.dynamic, _ = lru.NewWithEvict(orDefault(j.KeySets, defaultKeySets), func(_ string, t *activeIssuer) { t.keys.stop() })
+	j.tenants = newTenantSets(orDefault(j.KeySets, defaultKeySets))
 }
 
 func orDefault[T int | time.Duration](value, fallback T) T {
@@ -239,7 +246,7 @@ func (j *JWT) Close() error {
 	for _, t := range j.static {
 		t.keys.stop()
 	}
-	j.dynamic.Purge()
+	j.tenants.close()
 	j.group.Wait()
 	return nil
 }

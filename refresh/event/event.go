@@ -29,8 +29,8 @@ const (
 	RevocationsFailed Kind = "revocations_failed"
 )
 
-// What happens at a provider's sign-in page, told by login.Flow through the hook
-// of its Auth.
+// What happens at a provider's sign-in page, told by login.Flow through the
+// hook of its Auth.
 const (
 	SignInFailed      Kind = "sign_in_failed"      // Reason, Err (a *login.Failure)
 	BackChannelLogout Kind = "back_channel_logout" // the provider asked for a logout: Issuer, Subject; Err: nothing was ended
@@ -44,7 +44,8 @@ const (
 )
 
 // The end of a login that is kept on the server, where its user did not end it.
-// Told by sessions.Sessions and local.Issuer with Issuer, Subject, Login, Device.
+// Told by sessions.Sessions and local.Issuer with Issuer, Subject, Login,
+// Device.
 const (
 	HandleReused   Kind = "handle_reused"   // a handle came that had been replaced: somebody else may have it
 	LoginDenied    Kind = "login_denied"    // the provider has ended the login
@@ -73,8 +74,8 @@ const (
 // requests together. It holds no token, code or cookie value. Its [Kind] says
 // which fields are set.
 //
-// A request can bring several: one that comes with an expired token is Refreshed
-// and then Verified.
+// A request can bring several: one that comes with an expired token is
+// Refreshed and then Verified.
 type Event struct {
 	Kind Kind
 

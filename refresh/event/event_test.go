@@ -50,7 +50,8 @@ func TestALogHasWhatIsSet(t *testing.T) {
 	}
 }
 
-// What a log leaves out costs no allocation: there is an event for every request.
+// What a log leaves out costs no allocation: there is an event for every
+// request.
 func TestALevelThatIsOffCostsNothing(t *testing.T) {
 	h := event.Log(slog.New(slog.DiscardHandler))
 	e := event.Event{Kind: event.Verified, Level: slog.LevelDebug, Issuer: "i", Subject: "s"}
