@@ -116,6 +116,7 @@ func Example_tenantsOfAnAPI() {
 		}
 		return verify.Issuer{URL: issuer, Audience: []string{"api"}}, nil
 	}}
+	tokens.InsecureLoopback = true // the providers of this example are on this machine
 	defer tokens.Close()
 	auth := &middleware.Auth{Verifier: tokens}
 	api := auth.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -46,9 +46,12 @@
 // # What is refused
 //
 // A token names its issuer and its key, and supplies neither. Only configured
-// issuers and algorithms are accepted; jku, jwk, x5u and x5c are ignored; keys
-// in a key set that are symmetric, private, weak or not meant for signatures
-// are left out.
+// issuers and algorithms are accepted; jku, jwk, x5u and x5c are ignored.
+// Entries of a key set that are symmetric, private, weak, malformed or not
+// meant for signatures are left out, each by itself; [event.KeysFetched] says
+// which and why. Of several keys with one ID those are tried that fit the
+// algorithm, and so are those of the whole set for a token without a kid: four
+// at most.
 //
 // These tokens are refused:
 //
@@ -97,6 +100,6 @@
 //	refused: alg none                     0.022      0 (58)
 //	refused: key ID unknown               0.72 µs    0 (waits for a limiter)
 //	refused: expired                      0.083     10 (77)
-//	refused: another issuer               0.033      0 (70)
+//	refused: another issuer               0.033      3 (70)
 //	refused: wrong signature              0.80      12 (75)
 package verify

@@ -66,7 +66,7 @@ func ExampleJWT_Verify() {
 	// Output:
 	// ada [read write] true <nil>
 	// <nil> paid
-	// verify: token refused: for another audience true
+	// verify: token refused: aud is "https://other.example.com", want "https://api.example.com" (Issuer.Audience) true
 	// verify: token expired of ada
 }
 

@@ -19,13 +19,13 @@ type Token struct {
 	Raw      string    `json:"-"` // the token as it was presented
 	Issuer   string    // iss: the URL of the configured [Issuer]
 	Subject  string    // sub; empty only in a logout token that has a sid
-	ID       string    // jti; empty if the token has none
+	ID       string    // jti, a number as it is written; empty if the token has none
 	ClientID string    // client_id, or else azp; empty if the token has neither
 	Audience []string  // aud; empty if the token has none
 	Scopes   []string  // scope (RFC 8693 section 4.2) or scp, a string or an array; may be empty
 	Groups   []string  // the claim that [Issuer.GroupsClaim] names; may be empty
 	Session  string    // sid, or else origin_jti: the provider's name for the login; may be empty
-	Expiry   time.Time // exp; a token is accepted until [Issuer.Leeway] after it
+	Expiry   time.Time // exp; a token is accepted until [Issuer.Leeway] after it; see [Issuer.Types] for one without
 	IssuedAt time.Time // iat; zero if the token has none
 }
 

@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -29,8 +30,8 @@ const (
 	RevocationsFailed Kind = "revocations_failed"
 )
 
-// What happens at a provider's sign-in page, told by login.Flow through the hook
-// of its Auth.
+// What happens at a provider's sign-in page, told by login.Flow through the
+// hook of its Auth.
 const (
 	SignInFailed      Kind = "sign_in_failed"      // Reason, Err (a *login.Failure)
 	BackChannelLogout Kind = "back_channel_logout" // the provider asked for a logout: Issuer, Subject; Err: nothing was ended
@@ -44,7 +45,8 @@ const (
 )
 
 // The end of a login that is kept on the server, where its user did not end it.
-// Told by sessions.Sessions and local.Issuer with Issuer, Subject, Login, Device.
+// Told by sessions.Sessions and local.Issuer with Issuer, Subject, Login,
+// Device.
 const (
 	HandleReused   Kind = "handle_reused"   // a handle came that had been replaced: somebody else may have it
 	LoginDenied    Kind = "login_denied"    // the provider has ended the login
@@ -52,8 +54,8 @@ const (
 )
 
 // KeysFetched says that an issuer's key set was fetched, or found unchanged, or
-// could not be fetched: Issuer, Keys, Took; with Err the keys known before, if
-// any, go on. Told by verify.JWT.
+// could not be fetched: Issuer, Keys, LeftOut, Took; with Err the keys known
+// before, if any, go on. Told by verify.JWT.
 const KeysFetched Kind = "keys_fetched"
 
 // An Outcome says what an exchange of a refresh token has come to.
@@ -73,8 +75,8 @@ const (
 // requests together. It holds no token, code or cookie value. Its [Kind] says
 // which fields are set.
 //
-// A request can bring several: one that comes with an expired token is Refreshed
-// and then Verified.
+// A request can bring several: one that comes with an expired token is
+// Refreshed and then Verified.
 type Event struct {
 	Kind Kind
 
@@ -107,6 +109,13 @@ type Event struct {
 
 	// Keys is how many keys of a key set can be used.
 	Keys int
+
+	// LeftOut has the entries of a key set that are not used, and why: eight at
+	// most, each in one line of printable text, such as
+	//	entry 2, kid "b": alg "ES224" is not supported
+	// The Level is Warn where one of them looks like a key for signatures and the
+	// list is not that of the fetch before.
+	LeftOut []string
 
 	// Took is how long that took which the event is about: a refresh for its
 	// request, which a handler may have run beside; an exchange, from the first
@@ -142,9 +151,9 @@ type fromProvider interface {
 }
 
 // LogValue returns what is set of e but its Kind, which makes the message, its
-// Level, and its Device: reason, cause, outcome, waiters, keys, took_ms,
-// remembered, bearer, error, description, issuer, subject, unverified, login.
-// The description is what a provider has said of its error in its own words.
+// Level, and its Device: reason, cause, outcome, waiters, keys, left_out,
+// took_ms, remembered, bearer, error, description, issuer, subject, unverified,
+// login. The description is what a provider has said of its error in its own words.
 func (e Event) LogValue() slog.Value {
 	var attrs []slog.Attr
 	text := func(key, value string) {
@@ -164,6 +173,7 @@ func (e Event) LogValue() slog.Value {
 	}
 	if e.Kind == KeysFetched {
 		attrs = append(attrs, slog.Int("keys", e.Keys))
+		text("left_out", strings.Join(e.LeftOut, "; "))
 	}
 	if e.Cause != "" || e.Outcome != "" || e.Kind == KeysFetched {
 		attrs = append(attrs, slog.Int64("took_ms", e.Took.Milliseconds()))
