@@ -46,6 +46,10 @@ var ErrNoAnswer = endpoint.ErrNoAnswer
 // browser, which may hold another login by now: it is to be left alone.
 var ErrEnded = fmt.Errorf("%w: ended here", ErrDenied)
 
+// ErrOtherSubject is an [ErrDenied] of our own: a refresh has brought the tokens
+// of another user, which nobody gets.
+var ErrOtherSubject = fmt.Errorf("%w: a refresh brought the tokens of another subject", ErrDenied)
+
 // These are temporary: the login stays.
 var (
 	errNoRefresher = errors.New("refresh: Coordinator.Refresher is nil")
