@@ -60,6 +60,9 @@ func (e *ProviderError) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
+// StatusCode returns the Status, for those who do not know the type.
+func (e *ProviderError) StatusCode() int { return e.Status }
+
 // Unwrap returns [ErrDenied] if the refusal ends the login, [ErrNoAnswer] if a
 // proxy has answered in place of the provider, and else nil.
 func (e *ProviderError) Unwrap() error {

@@ -1,13 +1,7 @@
 package login_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/sha512"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +9,9 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
@@ -28,177 +19,11 @@ import (
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
+	"github.com/tokenlife/tokenlife/refresh/sessions"
 )
 
 // These tests sign in at a provider whose access tokens are no JWTs, with real
 // connections: everything that a login meets until its end.
-
-// An opaqueProvider is a fake provider whose access tokens are random. It has an
-// introspection and a UserInfo endpoint.
-type opaqueProvider struct {
-	*refreshtest.Provider
-	key ed25519.PrivateKey // of ID tokens
-
-	mu     sync.Mutex
-	access map[string]issued
-	asked  int
-	down   bool // its APIs answer 502
-}
-
-// issued is what is known of an access token.
-type issued struct {
-	subject string
-	at, end time.Time
-	revoked bool
-}
-
-func newOpaqueProvider(t *testing.T) *opaqueProvider {
-	p := &opaqueProvider{
-		Provider: &refreshtest.Provider{ClientSecret: "a secret of the client"},
-		access:   make(map[string]issued),
-	}
-	_, p.key, _ = ed25519.GenerateKey(nil)
-	server := httptest.NewServer(p)
-	t.Cleanup(server.Close)
-	p.Issuer = server.URL
-	return p
-}
-
-func (p *opaqueProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/token":
-		p.serveToken(w, r)
-	case "/introspect", "/userinfo":
-		p.serveToAPIs(w, r)
-	default:
-		p.Provider.ServeHTTP(w, r)
-	}
-}
-
-// serveToken replaces the tokens of an answer: the access token, and the ID
-// token, which has its hash.
-func (p *opaqueProvider) serveToken(w http.ResponseWriter, r *http.Request) {
-	rec := httptest.NewRecorder()
-	p.Provider.ServeHTTP(rec, r)
-	var answer map[string]any
-	if rec.Code == http.StatusOK && json.Unmarshal(rec.Body.Bytes(), &answer) == nil {
-		var claims struct {
-			Subject string `json:"sub"`
-		}
-		_ = verify.UnverifiedClaims(answer["access_token"].(string), &claims)
-		// Google's begin alike, and have a dot.
-		raw := "ya29.a0" + rand.Text()
-		p.mu.Lock()
-		p.access[raw] = issued{subject: claims.Subject, at: time.Now(), end: time.Now().Add(5 * time.Minute)}
-		p.mu.Unlock()
-		answer["access_token"] = raw
-		if id, ok := answer["id_token"].(string); ok {
-			answer["id_token"] = p.idToken(id, raw)
-		}
-		body, _ := json.Marshal(answer)
-		rec.Body = bytes.NewBuffer(body)
-	}
-	for name, values := range rec.Header() {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(rec.Code)
-	_, _ = w.Write(rec.Body.Bytes())
-}
-
-// idToken returns id with the hash of access in it (OpenID Connect Core 1.0,
-// section 3.1.3.6).
-func (p *opaqueProvider) idToken(id, access string) string {
-	claims := jwt.MapClaims{}
-	_ = verify.UnverifiedClaims(id, &claims)
-	sum := sha512.Sum512([]byte(access)) // that of Ed25519
-	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
-	signed, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims).SignedString(p.key)
-	if err != nil {
-		panic(err)
-	}
-	return signed
-}
-
-// keys returns the key set with the key of ID tokens.
-func (p *opaqueProvider) keys(context.Context) ([]byte, error) {
-	x := base64.RawURLEncoding.EncodeToString(p.key.Public().(ed25519.PublicKey))
-	return fmt.Appendf(nil, `{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"one","x":%q}]}`, x), nil
-}
-
-func (p *opaqueProvider) serveToAPIs(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	p.asked++
-	down := p.down
-	raw, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if r.URL.Path == "/introspect" {
-		raw = r.FormValue("token")
-	}
-	token, ok := p.access[raw]
-	p.mu.Unlock()
-	ok = ok && !token.revoked && time.Now().Before(token.end)
-	answer := map[string]any{"active": false}
-	switch {
-	case down:
-		w.WriteHeader(http.StatusBadGateway)
-		return
-	case r.URL.Path == "/userinfo" && !ok:
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	case r.URL.Path == "/userinfo":
-		answer = map[string]any{"sub": token.subject, "name": "Ann Example"}
-	case ok:
-		answer = map[string]any{
-			"active": true, "iss": p.Issuer, "sub": token.subject, "client_id": "client", "scope": "openid",
-			"token_type": "Bearer", "token_use": "access_token", "iat": token.at.Unix(), "exp": token.end.Unix(),
-		}
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer)
-}
-
-func (p *opaqueProvider) set(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f()
-}
-
-func (p *opaqueProvider) calls() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.asked
-}
-
-// A statusError is an endpoint's answer with another status than 200.
-type statusError int
-
-func (e statusError) Error() string   { return fmt.Sprintf("test: status %d", int(e)) }
-func (e statusError) StatusCode() int { return int(e) }
-
-func send(r *http.Request) ([]byte, string, error) {
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, "", errors.New("test: no answer")
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, "", statusError(resp.StatusCode)
-	}
-	body, err := io.ReadAll(resp.Body)
-	return body, resp.Header.Get("Content-Type"), err
-}
-
-func (p *opaqueProvider) introspect(ctx context.Context, token string) ([]byte, string, error) {
-	form := strings.NewReader(url.Values{"token": {token}}.Encode())
-	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, p.Issuer+"/introspect", form)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return send(r)
-}
-
-func (p *opaqueProvider) userInfo(ctx context.Context, token string) ([]byte, string, error) {
-	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, p.Issuer+"/userinfo", nil)
-	r.Header.Set("Authorization", "Bearer "+token)
-	return send(r)
-}
 
 // A closingVerifier is an Introspection or a UserInfo.
 type closingVerifier interface {
@@ -236,29 +61,30 @@ func (s *opaqueSite) restart() {
 
 // byEachEndpoint runs f with a site for each kind of Verifier.
 func byEachEndpoint(t *testing.T, remember time.Duration, f func(t *testing.T, s *opaqueSite), change ...func(*middleware.Auth)) {
-	for name, verifier := range map[string]func(p *opaqueProvider) closingVerifier{
-		"introspection": func(p *opaqueProvider) closingVerifier {
-			return &verify.Introspection{Ask: p.introspect, Issuer: p.Issuer, Clients: []string{"client"}, Remember: remember}
+	for name, verifier := range map[string]func(p *opaqueProvider, client *refresh.OAuth2) closingVerifier{
+		"introspection": func(p *opaqueProvider, client *refresh.OAuth2) closingVerifier {
+			return &verify.Introspection{Ask: client.Introspect, Issuer: p.Issuer, Clients: []string{"client"}, Remember: remember}
 		},
-		"userinfo": func(p *opaqueProvider) closingVerifier {
-			return &verify.UserInfo{Ask: p.userInfo, Issuer: p.Issuer, AnyClient: true, Remember: remember}
+		"userinfo": func(p *opaqueProvider, client *refresh.OAuth2) closingVerifier {
+			return &verify.UserInfo{Ask: client.UserInfo, Issuer: p.Issuer, AnyClient: true, Remember: remember}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newOpaqueProvider(t)
-			f(t, newOpaqueSite(t, p, func() closingVerifier { return verifier(p) }, change...))
+			client := &refresh.OAuth2{
+				ClientID: "client", ClientSecret: "a secret of the client",
+				Discovery:     &discovery.Provider{Issuer: p.Issuer},
+				IntrospectURL: p.Issuer + "/introspect", UserInfoURL: p.Issuer + "/userinfo",
+			}
+			f(t, newOpaqueSite(t, p, client, func() closingVerifier { return verifier(p, client) }, change...))
 		})
 	}
 }
 
-func newOpaqueSite(t *testing.T, p *opaqueProvider, verifier func() closingVerifier, change ...func(*middleware.Auth)) *opaqueSite {
+func newOpaqueSite(t *testing.T, p *opaqueProvider, client *refresh.OAuth2, verifier func() closingVerifier, change ...func(*middleware.Auth)) *opaqueSite {
 	s := &opaqueSite{provider: p, verifier: verifier(), renew: verifier}
 	mux := http.NewServeMux()
 	s.Server = httptest.NewServer(mux)
-	client := &refresh.OAuth2{
-		ClientID: "client", ClientSecret: "a secret of the client",
-		Discovery: &discovery.Provider{Issuer: p.Issuer},
-	}
 	s.auth = &middleware.Auth{Verifier: s, Refresher: client, LoginURL: "/login"}
 	s.auth.Cookies.InsecureHTTP = true
 	for _, c := range change {
@@ -279,7 +105,11 @@ func newOpaqueSite(t *testing.T, p *opaqueProvider, verifier func() closingVerif
 	})))
 	t.Cleanup(func() {
 		s.Server.Close()
-		if err := errors.Join(flow.Close(), s.auth.Close(), s.verifier.Close(), ids.Close()); err != nil {
+		err := errors.Join(flow.Close(), s.auth.Close(), s.verifier.Close(), ids.Close())
+		if kept, ok := s.auth.Refresher.(*sessions.Sessions); ok {
+			err = errors.Join(err, kept.Close())
+		}
+		if err != nil {
 			t.Error(err)
 		}
 	})
@@ -326,13 +156,13 @@ func (s *opaqueSite) bearer(t *testing.T, raw string, status int) {
 	}
 }
 
-// expire ends the access token of b, at the provider.
-func (s *opaqueSite) expire(b *http.Client) {
-	raw := s.cookie(b, "accessToken")
+// expire ends all access tokens, at the provider.
+func (s *opaqueSite) expire() {
 	s.provider.set(func() {
-		token := s.provider.access[raw]
-		token.end = time.Now()
-		s.provider.access[raw] = token
+		for raw, token := range s.provider.access {
+			token.end = time.Now()
+			s.provider.access[raw] = token
+		}
 	})
 }
 
@@ -369,18 +199,23 @@ func TestALoginWithOpaqueTokensIsAskedAboutOnce(t *testing.T) {
 }
 
 func TestAnExpiryOfAnOpaqueTokenIsOneRefresh(t *testing.T) {
-	for how, ends := range map[string]func(s *opaqueSite, b *http.Client){
-		"seen here before": func(s *opaqueSite, b *http.Client) { s.expire(b) },
-		"new to this process": func(s *opaqueSite, b *http.Client) {
-			s.expire(b)
-			s.restart()
-		},
+	for name, test := range map[string]struct {
+		restart bool
+		change  func(*middleware.Auth)
+	}{
+		"seen here before":                        {false, func(*middleware.Auth) {}},
+		"new to this process":                     {true, func(*middleware.Auth) {}},
+		"seen here before, kept on the server":    {false, onTheServer},
+		"new to this process, kept on the server": {true, onTheServer},
 	} {
-		t.Run(how, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			byEachEndpoint(t, -1, func(t *testing.T, s *opaqueSite) {
 				b := s.visitor(t)
 				for expiry := range 3 {
-					ends(s, b)
+					s.expire()
+					if test.restart {
+						s.restart()
+					}
 					s.bearer(t, s.cookie(b, "accessToken"), http.StatusUnauthorized)
 					before, old := s.provider.Stats().Calls, s.cookie(b, "accessToken")
 					var wg sync.WaitGroup
@@ -395,7 +230,7 @@ func TestAnExpiryOfAnOpaqueTokenIsOneRefresh(t *testing.T) {
 						t.Error("the cookies are not new")
 					}
 				}
-			})
+			}, test.change)
 		})
 	}
 }
@@ -424,6 +259,11 @@ func TestASignOutEndsOneLoginOfOpaqueTokens(t *testing.T) {
 	}, revocable)
 }
 
+// onTheServer keeps the logins on the server, and gives the browser handles.
+func onTheServer(a *middleware.Auth) {
+	a.Refresher = &sessions.Sessions{Refresher: a.Refresher, Store: new(refresh.MemoryStore)}
+}
+
 func revocable(a *middleware.Auth) { a.Revocations = new(middleware.Revocations) }
 
 func newJar(t *testing.T) http.CookieJar {
@@ -436,8 +276,16 @@ func newJar(t *testing.T) http.CookieJar {
 }
 
 func TestASubjectSignedOutEverywhereCanSignInAnew(t *testing.T) {
-	for _, restarts := range []bool{false, true} {
-		t.Run(fmt.Sprintf("another replica %v", restarts), func(t *testing.T) {
+	for name, test := range map[string]struct {
+		restart bool
+		change  func(*middleware.Auth)
+	}{
+		"in cookies":                        {false, func(*middleware.Auth) {}},
+		"in cookies, at another replica":    {true, func(*middleware.Auth) {}},
+		"on the server":                     {false, onTheServer},
+		"on the server, at another replica": {true, onTheServer},
+	} {
+		t.Run(name, func(t *testing.T) {
 			byEachEndpoint(t, -1, func(t *testing.T, s *opaqueSite) {
 				before := s.visitor(t)
 				old := s.cookie(before, "accessToken")
@@ -449,15 +297,15 @@ func TestASubjectSignedOutEverywhereCanSignInAnew(t *testing.T) {
 				b := s.visitor(t)
 				for range 3 {
 					s.visit(t, b, "/", http.StatusOK, "alice")
-					s.expire(b)
-					if restarts {
+					s.expire()
+					if test.restart {
 						s.restart()
 					}
 				}
 				s.visit(t, b, "/", http.StatusOK, "alice")
 				before.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 				s.visit(t, before, "/", http.StatusUnauthorized, "")
-			}, revocable)
+			}, test.change, revocable)
 		})
 	}
 }
@@ -466,7 +314,7 @@ func TestAnOutageOfTheEndpointEndsNoLogin(t *testing.T) {
 	down := func(s *opaqueSite, down bool) { s.provider.set(func() { s.provider.down = down }) }
 	byEachEndpoint(t, 0, func(t *testing.T, s *opaqueSite) {
 		b := s.visitor(t)
-		for _, happens := range []func(){func() {}, func() { s.expire(b) }} {
+		for _, happens := range []func(){func() {}, func() { s.expire() }} {
 			happens()
 			down(s, true)
 			s.visit(t, b, "/", http.StatusOK, "alice") // remembered
@@ -486,7 +334,7 @@ func TestARefreshOfAnOpaqueTokenKeepsTheSubject(t *testing.T) {
 	byEachEndpoint(t, -1, func(t *testing.T, s *opaqueSite) {
 		b := s.visitor(t)
 		b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		s.expire(b)
+		s.expire()
 		s.provider.Fail(refreshtest.OtherSubject, 1)
 		s.visit(t, b, "/", http.StatusUnauthorized, "")
 	})

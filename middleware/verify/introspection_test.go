@@ -294,6 +294,27 @@ func TestASignedAnswerIsBelievedForItsSignature(t *testing.T) {
 	}
 }
 
+// The endpoint's 401 is about this client, and no word on the token.
+func TestAnEndpointThatRefusesTheClientRefusesNoToken(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{&httpError{status: 401}, "unknown"},
+		{&httpError{status: 403}, "unknown"},
+		{fmt.Errorf("test: %w", ErrInvalid), "refused"},
+	} {
+		i := newIntrospection(t, func(i *Introspection) {
+			i.Ask = func(context.Context, string) ([]byte, string, error) {
+				return []byte(activeAnswer(nil)), asJSON, test.err
+			}
+		})
+		if got, _, err := outcome(t, i, opaqueToken); got != test.want {
+			t.Errorf("%v: %s (%v), want %s", test.err, got, err, test.want)
+		}
+	}
+}
+
 func TestOnlyWhatCanBeATokenIsAskedAbout(t *testing.T) {
 	var asked []string
 	i := newIntrospection(t, func(i *Introspection) {
