@@ -33,10 +33,11 @@ import (
 // provider, which says nothing of expired tokens, remembers whose they were.
 // [verify.Introspection] and [verify.UserInfo] do.
 //
-// Three more methods are used if a Verifier has
-// them. VerifyTo saves an allocation for each request. VerifyExpired says if an
-// expired token was good, which Revocations need at a refresh. Validate returns
-// what is wrong with the Verifier's fields.
+// Four more methods are used if a Verifier has them. VerifyTo saves an
+// allocation for each request. VerifyExpired says if an expired token was good,
+// which Revocations need at a refresh. Expect(raw string) is called with tokens
+// that come from the provider, before they are verified. Validate returns what is
+// wrong with the Verifier's fields.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (*verify.Token, error)
 }

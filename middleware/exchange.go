@@ -42,6 +42,7 @@ func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.To
 	}()
 	for hop := 1; err == nil; hop++ {
 		var t *verify.Token
+		a.expect(renewal.Tokens.Access)
 		t, err = a.tokenOf(d.Context, renewal.Tokens.Access)
 		stale := errors.Is(err, verify.ErrExpired)
 		if renewal.Remembered {

@@ -41,6 +41,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 	if err := a.Validate(); err != nil {
 		return err
 	}
+	a.expect(t.Access)
 	token, err := a.Verifier.Verify(r.Context(), t.Access)
 	if err != nil {
 		return fmt.Errorf("middleware: sign-in: %w", err)

@@ -29,6 +29,7 @@ import (
 type closingVerifier interface {
 	middleware.Verifier
 	Close() error
+	Expect(raw string)
 }
 
 // An opaqueSite is a site whose users sign in at an opaqueProvider.
@@ -40,6 +41,7 @@ type opaqueSite struct {
 	mu       sync.Mutex
 	verifier closingVerifier
 	renew    func() closingVerifier
+	expected []string
 }
 
 // Verify has the current Verifier verify raw.
@@ -48,6 +50,14 @@ func (s *opaqueSite) Verify(ctx context.Context, raw string) (*verify.Token, err
 	v := s.verifier
 	s.mu.Unlock()
 	return v.Verify(ctx, raw)
+}
+
+// Expect tells the current Verifier of a token.
+func (s *opaqueSite) Expect(raw string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verifier.Expect(raw)
+	s.expected = append(s.expected, raw)
 }
 
 // restart replaces the Verifier by one that remembers nothing, as that of
@@ -189,6 +199,9 @@ func TestALoginWithOpaqueTokensIsAskedAboutOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		if len(s.expected) == 0 || s.expected[0] != s.cookie(b, "accessToken") {
+			t.Error("the Verifier was not told that the provider gave the token")
+		}
 		if n := s.provider.calls(); n != 2 {
 			t.Errorf("the provider was asked %d times about two tokens", n)
 		}
@@ -225,6 +238,9 @@ func TestAnExpiryOfAnOpaqueTokenIsOneRefresh(t *testing.T) {
 					wg.Wait()
 					if n := s.provider.Stats().Calls - before; n != 1 {
 						t.Errorf("expiry %d: %d calls for new tokens, want 1", expiry, n)
+					}
+					if raw := s.expected[len(s.expected)-1]; s.provider.access[raw].subject != "alice" {
+						t.Error("the Verifier was not told that the provider gave the new token")
 					}
 					if s.cookie(b, "accessToken") == old || s.cookie(b, "tokenLife") == "" {
 						t.Error("the cookies are not new")

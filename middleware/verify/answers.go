@@ -20,6 +20,7 @@ const (
 	defaultCalls     = 64
 	refusedFor       = 5 * time.Second // a refused token is not asked about again
 	maxRefused       = 4096            // tokens of which that is known
+	maxExpected      = 4096            // tokens that the provider has just given
 	maxAskedToken    = defaultMaxToken
 	strangersDivisor = 4 // of the calls, those for unknown tokens
 )
@@ -34,7 +35,8 @@ type askFunc func(ctx context.Context, token string) (body []byte, contentType s
 //
 // A token that has once been good has a standing, which outlives the token: it
 // says whose the token was. Strangers can make up tokens. These get no standing,
-// so they push none out, and they have their own share of the calls.
+// so they push none out, and they have their own share of the calls. A token that
+// is expected has the calls of a good one.
 type answers struct {
 	what   string // for errors: "introspection at https://…"
 	issuer string // for events
@@ -49,18 +51,19 @@ type answers struct {
 	cancel context.CancelFunc
 	group  sync.WaitGroup // of the calls
 
-	recent  recents[standing]
-	known   *lru.Cache[[sha256.Size]byte, *standing]
-	refused *lru.Cache[[sha256.Size]byte, *finding]
+	recent   recents[standing]
+	known    *lru.Cache[[sha256.Size]byte, *standing]
+	refused  *lru.Cache[[sha256.Size]byte, *finding]
+	expected *lru.Cache[[sha256.Size]byte, struct{}]
 
 	calls     chan struct{} // has an element for each call
-	strangers chan struct{} // has an element for each call about an unknown token
+	strangers chan struct{} // has an element for each call about a stranger's token
 
 	mu       sync.Mutex
 	closed   bool
 	flying   map[[sha256.Size]byte]*asking
-	waiting  [2]int // flights about unknown and about known tokens
-	failures int    // of calls about known tokens, in a row
+	waiting  [2]int // flights about strangers' tokens and about others
+	failures int    // of calls about others, in a row
 	probeAt  time.Time
 	failure  error // the last of them
 }
@@ -86,6 +89,7 @@ func (a *answers) open(tokens, calls int) {
 	// The only errors are for sizes that are not positive.
 	a.known, _ = lru.New[[sha256.Size]byte, *standing](orDefault(tokens, defaultAnswers))
 	a.refused, _ = lru.New[[sha256.Size]byte, *finding](maxRefused)
+	a.expected, _ = lru.New[[sha256.Size]byte, struct{}](maxExpected)
 	calls = orDefault(calls, defaultCalls)
 	a.calls = make(chan struct{}, calls)
 	a.strangers = make(chan struct{}, max(1, calls/strangersDivisor))
@@ -131,6 +135,11 @@ func (a *answers) verifyExpired(ctx context.Context, raw string) (*Token, error)
 		return t, nil
 	}
 	return nil, err
+}
+
+// expect notes that the provider has given raw.
+func (a *answers) expect(raw string) {
+	a.expected.Add(digest(raw, numberedHeader{}), struct{}{})
 }
 
 // inquire asks about a token of which nothing is known that holds now.

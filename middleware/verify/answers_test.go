@@ -201,6 +201,7 @@ func TestAnExpiredTokenThatWasGoodSaysWhoseItWas(t *testing.T) {
 		if token, err := i.VerifyExpired(gone, "made-up-token-2"); !errors.Is(err, context.Canceled) || token != nil {
 			t.Errorf("an unknown token is %v", err)
 		}
+		synctest.Wait()
 		a.expect(t, "made-up-token-2", 0)
 	})
 }
@@ -294,17 +295,29 @@ func TestMadeUpTokensHaveTheirOwnShare(t *testing.T) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		got := make(map[string]int)
+		turnedAway, begin := 0, time.Now()
 		for n := range 3000 {
 			wg.Go(func() {
 				o, _, _ := outcome(t, i, fmt.Sprintf("made-up-token-%d", n))
 				mu.Lock()
 				defer mu.Unlock()
 				got[o]++
+				if time.Since(begin) == 0 {
+					turnedAway++
+				}
 			})
 		}
 		<-time.After(500 * time.Millisecond)
 		expect(t, i, opaqueToken, "accepted")
-		if a.peak > 2 {
+		const given = "given-by-the-provider"
+		a.set(func(a *authority) { a.ends[given] = time.Time{} })
+		i.Expect(given)
+		start := time.Now()
+		expect(t, i, given, "accepted")
+		if waited := time.Since(start); waited != time.Second {
+			t.Errorf("a token that is expected waited for %v", waited)
+		}
+		if a.peak > 3 {
 			t.Errorf("%d calls at once about tokens that were never good", a.peak)
 		}
 		<-time.After(time.Millisecond)
@@ -317,8 +330,8 @@ func TestMadeUpTokensHaveTheirOwnShare(t *testing.T) {
 			}
 		}
 		wg.Wait()
-		if got["refused"]+got["unknown"] != 3000 || a.total() > 40 {
-			t.Errorf("%v, with %d calls", got, a.total())
+		if got["refused"]+got["unknown"] != 3000 || a.total() > 40 || turnedAway != 3000-maxStrangers {
+			t.Errorf("%v, %d of them at once, with %d calls", got, turnedAway, a.total())
 		}
 	})
 }

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	maxStrangers = 1024        // unknown tokens that are asked about, or wait for it
-	maxKnown     = 16 << 10    // the same of known ones
+	maxStrangers = 1024        // strangers' tokens that are asked about, or wait for it
+	maxOthers    = 16 << 10    // the same of others
 	maxFailures  = 5           // in a row, after which a pause begins
-	failurePause = time.Second // in which no known token is asked about
+	failurePause = time.Second // in which only strangers' tokens are asked about
 	silentPiece  = 12          // characters of a token that no error may hold
 )
 
@@ -32,8 +32,8 @@ type asking struct {
 }
 
 // join returns the call about raw that is under way, or begins one. If there is
-// a finding by now, or there may be no call, it returns that instead. s is nil for an
-// unknown token.
+// a finding by now, or there may be no call, it returns that instead. s is nil
+// for an unknown token.
 func (a *answers) join(raw string, s *standing, now time.Time) (*asking, *finding, error) {
 	id := digest(raw, numberedHeader{})
 	a.mu.Lock()
@@ -51,7 +51,11 @@ func (a *answers) join(raw string, s *standing, now time.Time) (*asking, *findin
 		} else if v, ok := a.refused.Get(id); ok && now.Before(v.until) {
 			return nil, v, nil
 		}
-		if err := a.mayAsk(s != nil, now); err != nil {
+		from := strangers
+		if s != nil || a.expected.Contains(id) {
+			from = others
+		}
+		if err := a.mayAsk(from, now); err != nil {
 			if v := a.extend(s, now); v != nil {
 				return nil, v, nil
 			}
@@ -59,9 +63,9 @@ func (a *answers) join(raw string, s *standing, now time.Time) (*asking, *findin
 		}
 		f = &asking{flight: flight{done: make(chan struct{})}}
 		a.flying[id] = f
-		a.waiting[index(s)]++
+		a.waiting[from]++
 		raw = strings.Clone(raw) // a piece of a request's header
-		a.group.Go(func() { a.run(f, id, raw, s) })
+		a.group.Go(func() { a.run(f, id, raw, s, from) })
 	}
 	if !f.join() {
 		return nil, nil, errTooMany
@@ -69,21 +73,22 @@ func (a *answers) join(raw string, s *standing, now time.Time) (*asking, *findin
 	return f, nil, nil
 }
 
-func index(s *standing) int {
-	if s == nil {
-		return 0
-	}
-	return 1
-}
+// An origin says who may have made up a token.
+type origin int
+
+const (
+	strangers origin = iota // anybody
+	others                  // nobody: it has been good, or is expected
+)
 
 // mayAsk returns an error if there is to be no call now. mu is held.
-func (a *answers) mayAsk(known bool, now time.Time) error {
+func (a *answers) mayAsk(from origin, now time.Time) error {
 	switch {
 	case a.closed:
 		return errClosed
-	case !known && a.waiting[0] >= maxStrangers, known && a.waiting[1] >= maxKnown:
+	case a.waiting[strangers] >= maxStrangers && from == strangers, a.waiting[others] >= maxOthers && from == others:
 		return errTooMany
-	case known && a.failures >= maxFailures:
+	case from == others && a.failures >= maxFailures:
 		if now.Before(a.probeAt) {
 			return a.failure
 		}
@@ -93,14 +98,14 @@ func (a *answers) mayAsk(known bool, now time.Time) error {
 }
 
 // run makes the call f about raw, and stores what comes of it.
-func (a *answers) run(f *asking, id [sha256.Size]byte, raw string, s *standing) {
-	v, err := a.call(raw, s != nil)
+func (a *answers) run(f *asking, id [sha256.Size]byte, raw string, s *standing, from origin) {
+	v, err := a.call(raw, from)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.flying, id)
-	a.waiting[index(s)]--
+	a.waiting[from]--
 	now := time.Now()
-	if s != nil {
+	if from == others {
 		a.count(err, now)
 	}
 	if err == nil {
@@ -112,8 +117,8 @@ func (a *answers) run(f *asking, id [sha256.Size]byte, raw string, s *standing) 
 	close(f.done)
 }
 
-// count counts failures in a row of calls about tokens that have been good.
-// Strangers cannot add to them. mu is held.
+// count counts failures in a row of calls about tokens that no stranger has made
+// up, who could add to them. mu is held.
 func (a *answers) count(err error, now time.Time) {
 	if err == nil {
 		a.failures = 0
@@ -162,8 +167,8 @@ func (a *answers) extend(s *standing, now time.Time) *finding {
 
 // call asks the provider about raw, and reads its answer. An error says that
 // this has failed.
-func (a *answers) call(raw string, known bool) (*finding, error) {
-	leave, err := a.enter(known)
+func (a *answers) call(raw string, from origin) (*finding, error) {
+	leave, err := a.enter(from)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +198,7 @@ func (a *answers) call(raw string, known bool) (*finding, error) {
 }
 
 // enter waits until a call may be made.
-func (a *answers) enter(known bool) (leave func(), err error) {
+func (a *answers) enter(from origin) (leave func(), err error) {
 	timeout := time.NewTimer(a.timeout)
 	defer timeout.Stop()
 	var entered []chan struct{}
@@ -203,7 +208,7 @@ func (a *answers) enter(known bool) (leave func(), err error) {
 		}
 	}
 	gates := []chan struct{}{a.strangers, a.calls}
-	if known {
+	if from == others {
 		gates = gates[1:]
 	}
 	for _, gate := range gates {

@@ -93,7 +93,8 @@ type Introspection struct {
 	CacheTokens int
 
 	// MaxCalls is how many calls of Ask there are at once. A quarter of them
-	// may be about tokens that have never been good here. Default: 64.
+	// may be about tokens that have never been good here, and that are not
+	// expected. Default: 64.
 	MaxCalls int
 
 	// Observe hears of each call of Ask: [event.TokenAsked]. Default: the hook
@@ -179,6 +180,15 @@ func (i *Introspection) VerifyExpired(ctx context.Context, raw string) (*Token, 
 		return nil, err
 	}
 	return i.answers.verifyExpired(ctx, raw)
+}
+
+// Expect says that the provider has just given raw to this service. The calls of
+// strangers' tokens do not keep it waiting when it is verified for the first
+// time.
+func (i *Introspection) Expect(raw string) {
+	if i.Validate() == nil {
+		i.answers.expect(raw)
+	}
 }
 
 // ObserveDefault implements [event.Observable]: h hears what the Introspection

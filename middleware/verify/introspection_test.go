@@ -269,6 +269,7 @@ func TestASignedAnswerIsBelievedForItsSignature(t *testing.T) {
 		{name: "of the future", contentType: "application/" + typ, body: answer(typ, map[string]any{"iat": now + 3600}), want: "unknown"},
 		{name: "expired", contentType: "application/" + typ, body: answer(typ, map[string]any{"exp": now - 3600}), want: "unknown"},
 		{name: "without a signature", contentType: asJSON, body: activeAnswer(nil), want: "unknown"},
+		{name: "signed, and not said to be", contentType: asJSON, body: good, want: "unknown"},
 		{name: "encrypted", contentType: "application/" + typ, body: good + ".AAAA.AAAA", want: "unknown"},
 		{name: "signed, where that is not expected", contentType: "application/" + typ, body: good, want: "unknown", unsigned: true},
 	} {

@@ -134,6 +134,14 @@ func (u *UserInfo) VerifyExpired(ctx context.Context, raw string) (*Token, error
 	return u.answers.verifyExpired(ctx, raw)
 }
 
+// Expect says that the provider has just given raw to this service, as
+// [Introspection.Expect] does.
+func (u *UserInfo) Expect(raw string) {
+	if u.Validate() == nil {
+		u.answers.expect(raw)
+	}
+}
+
 // ObserveDefault implements [event.Observable]: h hears what the UserInfo tells
 // where Observe is nil.
 func (u *UserInfo) ObserveDefault(h event.Hook) { u.fallback.Set(h) }
