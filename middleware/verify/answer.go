@@ -19,7 +19,8 @@ var (
 	errNotActive = errors.New("the answer does not say whether the token is active: it is not that of an introspection endpoint")
 )
 
-// errNoJWT says of an access token that it is for another Verifier than a [JWT].
+// errNoJWT says of an access token that it is for another Verifier than a
+// [JWT].
 const errNoJWT = refusal("not three parts: it is no JWT, but may be good for an Introspection or a UserInfo in place of the JWT")
 
 // errInactive says that the provider refuses a token. errOver says the same of
@@ -45,8 +46,8 @@ type answer struct {
 }
 
 // parse reads body. The names are those of the claims for the subject and the
-// groups; without a name for the groups there are none. It returns false if body
-// is not a plain JSON object.
+// groups; without a name for the groups there are none. It returns false if
+// body is not a plain JSON object.
 func (a *answer) parse(body []byte, subject, groups string) bool {
 	return members(body, func(name, value []byte) bool {
 		if string(value) == "null" {

@@ -34,9 +34,9 @@ type askFunc func(ctx context.Context, token string) (body []byte, contentType s
 // remember. All requests with one token wait for one call.
 //
 // A token that has once been good has a standing, which outlives the token: it
-// says whose the token was. Strangers can make up tokens. These get no standing,
-// so they push none out, and they have their own share of the calls. A token that
-// is expected has the calls of a good one.
+// says whose the token was. Strangers can make up tokens. These get no
+// standing, so they push none out, and they have their own share of the calls.
+// A token that is expected has the calls of a good one.
 type answers struct {
 	what   string // for errors: "introspection at https://…"
 	issuer string // for events

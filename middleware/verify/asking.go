@@ -117,8 +117,8 @@ func (a *answers) run(f *asking, id [sha256.Size]byte, raw string, s *standing, 
 	close(f.done)
 }
 
-// count counts failures in a row of calls about tokens that no stranger has made
-// up, who could add to them. mu is held.
+// count counts failures in a row of calls about tokens that no stranger has
+// made up, who could add to them. mu is held.
 func (a *answers) count(err error, now time.Time) {
 	if err == nil {
 		a.failures = 0
@@ -245,9 +245,9 @@ func (a *answers) askAndRead(ctx context.Context, raw string) (t Token, err erro
 	return a.read(ctx, body, contentType, time.Now())
 }
 
-// An unavailable is the error of a token that could not be asked about. It wraps
-// no error of Ask, which may itself wrap one that means something else of a
-// token here, or for the login: it shows the types in its chain alone.
+// An unavailable is the error of a token that could not be asked about. It
+// wraps no error of Ask, which may itself wrap one that means something else of
+// a token here, or for the login: it shows the types in its chain alone.
 type unavailable struct {
 	text string
 	err  error

@@ -1,7 +1,7 @@
 // Package verify verifies access tokens: signed JWTs (RFC 7519, RFC 9068) of a
 // configured issuer, for this service, not expired, with a signature by a key
-// that the issuer publishes. Tokens that are no JWTs it verifies by asking their
-// provider: see below.
+// that the issuer publishes. Tokens that are no JWTs are verified by asking
+// their provider: see below.
 //
 // Use it through package middleware, whose handlers find the token in a
 // request, or by itself if tokens arrive some other way:
@@ -80,21 +80,22 @@
 //
 // Many providers give access tokens that only they can read: Ory Hydra and
 // zitadel unless they are configured to make JWTs, Google and GitHub always,
-// Auth0 unless an audience is asked for. There are two Verifiers for them, which
-// ask the provider:
+// Auth0 unless an audience is asked for. There are two Verifiers for them,
+// which ask the provider:
 //
 //	Introspection  RFC 7662: says if the token is active, for whom it was made,
 //	               and its expiry, scopes and subject
 //	UserInfo       says whose the token is, and nothing else of it
 //
-// An [Introspection] is the safer one: a [UserInfo] cannot tell a token that was
-// made for another client. Both give the [Token] that a JWT gives; its Claims
-// are the provider's answer.
+// An [Introspection] is the safer one: a [UserInfo] cannot tell a token that
+// was made for another client. Both give the [Token] that a JWT gives; its
+// Claims are the provider's answer.
 //
 //	client := &refresh.OAuth2{
 //		ClientID: "shop", ClientSecret: secret,
 //		Discovery: &discovery.Provider{Issuer: "https://hydra.example.com"},
-//		IntrospectURL: "http://127.0.0.1:4445/admin/oauth2/introspect", // if the metadata names none
+//		// If its metadata names none:
+//		IntrospectURL: "http://127.0.0.1:4445/admin/oauth2/introspect",
 //	}
 //	tokens := &verify.Introspection{
 //		Ask:     client.Introspect,

@@ -172,9 +172,10 @@ func (i *Introspection) VerifyTo(ctx context.Context, raw string, t *Token) erro
 }
 
 // VerifyExpired is Verify for a token that may be past its expiry, and returns
-// no error if the token was good until it expired, or until the provider refused
-// it. That is known of tokens that have been good here, and of no others. Use it
-// to read a trusted claim of an old token, and not to grant anything.
+// no error if the token was good until it expired, or until the provider
+// refused it. That is known of tokens that have been good here, and of no
+// others. Use it to read a trusted claim of an old token, and not to grant
+// anything.
 func (i *Introspection) VerifyExpired(ctx context.Context, raw string) (*Token, error) {
 	if err := i.Validate(); err != nil {
 		return nil, err
@@ -182,8 +183,8 @@ func (i *Introspection) VerifyExpired(ctx context.Context, raw string) (*Token, 
 	return i.answers.verifyExpired(ctx, raw)
 }
 
-// Expect says that the provider has just given raw to this service. The calls of
-// strangers' tokens do not keep it waiting when it is verified for the first
+// Expect says that the provider has just given raw to this service. The calls
+// of strangers' tokens do not keep it waiting when it is verified for the first
 // time.
 func (i *Introspection) Expect(raw string) {
 	if i.Validate() == nil {

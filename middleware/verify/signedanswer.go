@@ -15,10 +15,10 @@ const (
 	typeJWT           = "jwt"                     // OpenID Connect Core 1.0 section 5.3.2
 )
 
-// plainAnswer returns the JSON object of an answer. If signed is set, the answer
-// has to be a JWT with one of its signatures, of the media type typ. Otherwise
-// it must not be one. The field is the name of signed, for errors. No error
-// wraps [ErrInvalid]: it is the answer that is wrong, and not the token.
+// plainAnswer returns the JSON object of an answer. If signed is set, the
+// answer has to be a JWT with one of its signatures, of the media type typ.
+// Otherwise it must not be one. The field is the name of signed, for errors. No
+// error wraps [ErrInvalid]: it is the answer that is wrong, and not the token.
 func plainAnswer(ctx context.Context, signed *JWT, field, typ string, body []byte, contentType string) ([]byte, error) {
 	media, _, _ := mime.ParseMediaType(contentType)
 	media = strings.TrimPrefix(media, "application/")

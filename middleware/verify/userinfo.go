@@ -18,14 +18,14 @@ import (
 // providers without an introspection endpoint.
 //
 // The endpoint does not tell for whom a token was made. So a token that any
-// other client of the provider got for a user is good here as well, and who runs
-// that client can be that user here. AnyClient says that this is known. Where
-// the provider has an introspection endpoint, or gives ID tokens to use in place
-// of access tokens, those are the better choice.
+// other client of the provider got for a user is good here as well, and who
+// runs that client can be that user here. AnyClient says that this is known.
+// Where the provider has an introspection endpoint, or gives ID tokens to use
+// in place of access tokens, those are the better choice.
 //
-// The endpoint does not tell the token's expiry, scopes and time of issue either:
-// they are empty in the [Token]. [Token.Claims] reads what the endpoint says of
-// the user.
+// The endpoint does not tell the token's expiry, scopes and time of issue
+// either: they are empty in the [Token]. [Token.Claims] reads what the endpoint
+// says of the user.
 //
 // Answers are remembered as those of an [Introspection] are, and it is used in
 // the same way.
@@ -116,7 +116,8 @@ func (u *UserInfo) Verify(ctx context.Context, raw string) (*Token, error) {
 	return verified(ctx, raw, u.VerifyTo)
 }
 
-// VerifyTo is Verify into a Token of the caller, as [Introspection.VerifyTo] is.
+// VerifyTo is Verify into a Token of the caller, as [Introspection.VerifyTo]
+// is.
 func (u *UserInfo) VerifyTo(ctx context.Context, raw string, t *Token) error {
 	if err := u.Validate(); err != nil {
 		*t = Token{}

@@ -141,8 +141,8 @@ const maxLag = 6 * time.Minute
 
 // Admit is CheckAnew for a token with which a login begins now. The token is
 // younger than every cut-off that has passed. If its iat says otherwise, it is
-// exempt from them. So is an opaque token if there is a cut-off: it may not tell
-// its time of issue, or nothing at all at the next refresh.
+// exempt from them. So is an opaque token if there is a cut-off: it may not
+// tell its time of issue, or nothing at all at the next refresh.
 func (l *List) Admit(ctx context.Context, t *verify.Token) error {
 	before, err := l.CheckAnew(ctx, t, true)
 	opaque := IsOpaque(t.Raw)
