@@ -88,7 +88,7 @@ func (a *answer) visit(name string, value []byte) {
 		a.scp, ok = value, isStrings(value)
 	case "exp":
 		a.exp, ok = date(value)
-		a.hasExp = true
+		a.hasExp, ok = true, ok && a.exp > 0
 	case "nbf":
 		a.nbf, a.hasNbf, ok = begin(value)
 	case "iat":
@@ -131,6 +131,7 @@ func begin(value []byte) (at int64, has, ok bool) {
 		return 0, false, true
 	}
 	at, ok = date(value)
+	ok = ok && at > 0
 	return at, ok, ok
 }
 
