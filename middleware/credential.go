@@ -138,6 +138,14 @@ func (a *Auth) resolve(ctx context.Context, access string) (string, error) {
 	return raw, nil
 }
 
+// expect tells a Verifier that asks the provider that the provider itself has
+// given raw, and not a client.
+func (a *Auth) expect(raw string) {
+	if e, ok := a.Verifier.(interface{ Expect(raw string) }); ok {
+		e.Expect(raw)
+	}
+}
+
 // verifyHeld is verify for the value of an access cookie.
 func (a *Auth) verifyHeld(d *decision, access string) error {
 	raw, err := a.resolve(d.Context, access)
@@ -187,6 +195,9 @@ func (a *Auth) tokenOf(ctx context.Context, access string) (*verify.Token, error
 	raw, err := a.resolve(ctx, access)
 	if err != nil {
 		return nil, err
+	}
+	if a.keeper != nil {
+		a.expect(raw)
 	}
 	return a.Verifier.Verify(ctx, raw)
 }

@@ -31,6 +31,9 @@ func (f *Flow) redeem(ctx context.Context, a attempt, got answer) (refresh.Token
 	if err != nil {
 		return refresh.Tokens{}, fmt.Errorf("login: %w", err)
 	}
+	if v, ok := f.Auth.Verifier.(interface{ Expect(raw string) }); ok {
+		v.Expect(t.Access) // the provider has given it, and not a client
+	}
 	if err := f.check(ctx, a, t); err != nil {
 		f.revokeUnused(ctx, t)
 		return refresh.Tokens{}, err
