@@ -15,8 +15,8 @@ import (
 // Revoke ends the login at the provider (RFC 7009). It revokes the refresh
 // token, with which many providers also revoke the access tokens of the same
 // grant. If t has no refresh token, it revokes the access token. It does
-// nothing if the provider has no revocation endpoint, or t has no token. None
-// of its errors wraps [ErrDenied].
+// nothing if t has no token. The error is [ErrNoRevocation] if the provider has
+// no revocation endpoint. No error wraps [ErrDenied].
 func (o *OAuth2) Revoke(ctx context.Context, t Tokens) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (o *OAuth2) Revoke(ctx context.Context, t Tokens) error {
 		at = m.RevocationEndpoint
 	}
 	if at == "" {
-		return nil
+		return ErrNoRevocation
 	}
 	req, err := o.form(ctx, at, form)
 	if err != nil {

@@ -85,7 +85,7 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 	}
 	g.auth = &middleware.Auth{
 		Verifier:     g.access,
-		Cookies:      cookies.Policy{Keys: c.keys, InsecureHTTP: c.insecureHTTP},
+		Cookies:      cookies.Policy{Keys: c.keys, KeepID: c.logoutHint != login.NoHint, InsecureHTTP: c.insecureHTTP},
 		Refresher:    g.coordinator,
 		Ahead:        c.ahead,
 		CrossOrigin:  crossOrigin,
@@ -101,6 +101,7 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 		Issuer:        c.issuer,
 		AuthURL:       c.authURL,
 		EndSessionURL: c.endSessionURL,
+		LogoutHint:    c.logoutHint,
 		Scopes:        c.scopes,
 		IDTokens:      g.id,
 		LogoutTokens:  g.logout,

@@ -139,6 +139,7 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption) e
 	}
 	red.signedIn, red.cookies = true, slices.Clone(h["Set-Cookie"][before:])
 	f.rememberSubject(ctx, red.tokens)
+	f.adviseHint(ctx, red.tokens)
 	return nil
 }
 

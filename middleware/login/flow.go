@@ -51,9 +51,17 @@ type Flow struct {
 	AuthURL string
 
 	// EndSessionURL is where the browser is sent after signing out, to end the
-	// session at the provider as well. Default: found by Client.Discovery, if
-	// the provider has one.
+	// session at the provider as well. For a sign-out page of another kind, its
+	// query may have {client_id} and {post_logout_redirect_uri}, which are
+	// replaced: then nothing is added to it, and no ID token is sent. That of
+	// Auth0 is
+	// https://shop.auth0.com/v2/logout?client_id={client_id}&returnTo={post_logout_redirect_uri}.
+	// Default: found by Client.Discovery, if the provider has one.
 	EndSessionURL string
+
+	// LogoutHint is how [Flow.EndSession] sends the ID token to the provider.
+	// Default: [HintByPost].
+	LogoutHint LogoutHint
 
 	// Scopes are asked for, and must include openid. Most providers want
 	// offline_access before they give a refresh token. Default: openid.
@@ -109,6 +117,7 @@ type Flow struct {
 
 	logoutTokens middleware.Verifier // nil: logout tokens cannot be checked
 	redemptions  redemptions
+	hintAdvice   sync.Once // see adviseHint
 }
 
 const (
@@ -139,6 +148,9 @@ func (f *Flow) setUp() error {
 		return errors.New("login: Flow.Timeout is negative")
 	}
 	if err := f.setUpURLs(); err != nil {
+		return err
+	}
+	if err := f.setUpEndSession(); err != nil {
 		return err
 	}
 	f.scopes = f.Scopes
