@@ -105,9 +105,11 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 		Scopes:        c.scopes,
 		IDTokens:      g.id,
 		LogoutTokens:  g.logout,
-		OnLogout:      g.loggedOut,
 		Store:         g.store.Store,
 		Timeout:       c.refreshTimeout,
+	}
+	if g.sessions != nil { // else the revocations do it
+		g.flow.OnLogout = g.loggedOut
 	}
 	if err := errors.Join(g.auth.Validate(), g.flow.Validate()); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)

@@ -78,7 +78,8 @@
 // logout.
 //
 // If access tokens have the claim sid, the one login with that session ends. If
-// they have none, all logins of the user end.
+// they have none, all logins of the user end. They need not name the user as ID
+// tokens and logout tokens do: a sign-in records both names in the Store.
 //
 // # Providers with more than one name for a user
 //

@@ -137,11 +137,13 @@ func TestEndSession(t *testing.T) {
 		},
 		{
 			"a sign-out page with other names for all of it", func(f *login.Flow) { f.EndSessionURL = auth0 }, "/bye?a=b&c=d",
-			"https://shop.test/v2/logout", url.Values{"client_id": {"client"}, "returnTo": {origin + "/bye?a=b&c=d"}},
+			"https://shop.test/v2/logout",
+			url.Values{"client_id": {"client"}, "returnTo": {origin + "/bye?a=b&c=d"}},
 		},
 		{
 			"a client whose name is no word", func(f *login.Flow) { f.EndSessionURL, f.Client.ClientID = auth0, "a&b=c#{client_id}" }, "/",
-			"https://shop.test/v2/logout", url.Values{"client_id": {"a&b=c#{client_id}"}, "returnTo": {origin + "/"}},
+			"https://shop.test/v2/logout",
+			url.Values{"client_id": {"a&b=c#{client_id}"}, "returnTo": {origin + "/"}},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
@@ -84,9 +85,9 @@ type Flow struct {
 	// provider does. Default nil.
 	OnLogout func(ctx context.Context, l Logout) error
 
-	// Store records which logout tokens have been used. It also records the
-	// subjects of sessions whose access tokens have no claim sid. Replicas
-	// share it. Default: that of Auth.Revocations or, where that is nil too,
+	// Store records which logout tokens have been used. It also records how
+	// access tokens name the sessions and subjects of ID tokens. Replicas share
+	// it. Default: that of Auth.Revocations or, where that is nil too,
 	// the Store by which replicas share the logins: the [refresh.SharedStore]
 	// of Auth.Refresher. If there is none, it is this process's memory.
 	Store refresh.Store
@@ -117,7 +118,8 @@ type Flow struct {
 
 	logoutTokens middleware.Verifier // nil: logout tokens cannot be checked
 	redemptions  redemptions
-	hintAdvice   sync.Once // see adviseHint
+	hintAdvice   sync.Once    // see adviseHint
+	lastCutOff   atomic.Int64 // Unix nanoseconds, see cutOff
 }
 
 const (
