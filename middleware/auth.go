@@ -25,9 +25,11 @@ import (
 // token whose Expiry is zero does not expire. Verify is called by several
 // goroutines at once.
 //
-// Two more methods of [verify.JWT] are used if a Verifier has them. VerifyTo
+// Three more methods of [verify.JWT] are used if a Verifier has them. VerifyTo
 // saves an allocation for each request. VerifyExpired verifies the signature of
-// an expired token, which Revocations need at a refresh.
+// an expired token, which Revocations need at a refresh. VerifyIssued tells of
+// an invalid token that a refresh has brought whether its key may be too new to
+// be known; without it, that is so for six minutes.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (*verify.Token, error)
 }
@@ -131,6 +133,7 @@ type Auth struct {
 
 	backoffUntil atomic.Int64 // Unix nanoseconds, see inBackoff; 0: there is no back-off
 	chanceAfter  atomic.Int64 // Unix nanoseconds, see secondChance
+	rejections   rejections
 
 	crossOrigin *http.CrossOriginProtection
 	challenges  challenges

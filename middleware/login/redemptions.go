@@ -29,7 +29,7 @@ type redemptions struct {
 // The results of the exchange are set before done is closed.
 type redemption struct {
 	done      chan struct{} // nil: an answer has been given
-	began     time.Time // before the exchange
+	began     time.Time     // before the exchange
 	tokens    refresh.Tokens
 	redeemErr error     // of the exchange
 	ended     time.Time // of the exchange; guarded by redemptions.mu
