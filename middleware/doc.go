@@ -73,7 +73,7 @@
 //   - A request from another origin that could change something with the login in
 //     its cookies, or that opens a WebSocket: 403.
 //   - The provider or its keys cannot be reached, and no token is good: 503 with
-//     Retry-After. The login stays.
+//     Retry-After. The login stays. A page offers to sign in again.
 //
 // A bearer token in the Authorization header decides alone: the cookies are
 // neither used nor refreshed.

@@ -267,6 +267,40 @@ func TestARefusedNavigationIsAnsweredWithAPage(t *testing.T) {
 	}
 }
 
+// The refresh of one login may fail for good. Its user can sign in again.
+func TestAPageThatCannotBeHadOffersToSignInAgain(t *testing.T) {
+	for _, tt := range []struct{ name, loginURL, path, want string }{
+		{"a page", "/auth/login", "/orders?q=a&b=c", `<a href="/auth/login?return_to=%2Forders%3Fq%3Da%26b%3Dc">Sign in again</a>`},
+		{"a login page of another kind", "https://login.test/?a=b&c=%22", "/", `<a href="https://login.test/?a=b&amp;c=%22&amp;return_to=%2F">Sign in again</a>`},
+		{"a page whose URL is markup", "/auth/login", `/?x="><script>alert(1)</script>`, `<a href="/auth/login?return_to=%2F`},
+		{"no login page", "", "/", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(func(a *middleware.Auth) { a.LoginURL = tt.loginURL })
+				b := w.signIn(t, "ann")
+				<-time.After(life)
+				w.provider.set(func(p *provider) { p.err = &refresh.ProviderError{Status: 500} })
+				h := w.Require(whoami)
+				r := b.request("GET", "/")
+				r.RequestURI = tt.path
+				r.Header.Set("Sec-Fetch-Mode", "navigate")
+				res := serve(h, r)
+				wantKept(t, res)
+				got := body(t, res)
+				if !strings.Contains(got, tt.want) || strings.Contains(got, "Sign in again") != (tt.want != "") || strings.Contains(got, "<script") {
+					t.Errorf("the page is %s", got)
+				}
+				res = b.do(h, "GET", "/") // of a script
+				if got := body(t, res); res.StatusCode != 503 || got != `{"title":"Service Unavailable","status":503}` {
+					t.Errorf("a script gets %s", got)
+				}
+				closeWorld(t, w)
+			})
+		})
+	}
+}
+
 func TestOnErrorGetsTheRefusal(t *testing.T) {
 	w := newWorld(func(a *middleware.Auth) {
 		a.Realm = "shop"

@@ -40,14 +40,23 @@ func checkLoginURL(login string) error {
 }
 
 // ReturnTo returns target if it is a path on this origin, with or without a
-// query, and otherwise "/". Its result is safe in a Location header although a
-// client has sent target: ReturnTo rejects whatever a browser, or a server that
-// decodes it once more, could take for a URL of another origin.
+// query and a fragment, and otherwise "/". Its result is safe in a Location
+// header although a client has sent target: ReturnTo rejects whatever a
+// browser, or a server that decodes its path once more, could take for a URL of
+// another origin. What is in the query or the fragment names no origin.
 func ReturnTo(target string) string {
-	if len(target) > maxReturnTo || !isLocal(target) {
+	if len(target) > maxReturnTo || !isHeaderText(target) {
 		return "/"
 	}
-	if decoded, err := url.PathUnescape(target); err != nil || !isLocal(decoded) {
+	u, err := url.Parse(target) // a broken escape in the path is an error
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil {
+		return "/"
+	}
+	raw := target
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		raw = target[:i]
+	}
+	if !isLocalPath(raw) || !isLocalPath(u.Path) {
 		return "/"
 	}
 	return target
@@ -56,17 +65,38 @@ func ReturnTo(target string) string {
 // maxReturnTo is the longest target that ReturnTo accepts, in bytes.
 const maxReturnTo = 2048
 
-// isLocal reports whether target is a path on this origin.
-func isLocal(target string) bool {
-	if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
-		return false
-	}
-	for i := range len(target) {
-		// Browsers take a backslash for a slash and drop tabs and newlines.
-		if c := target[i]; c <= ' ' || c == '\\' || c == 0x7f {
+// isHeaderText reports whether s has no control characters and no spaces, which
+// browsers drop at its ends or anywhere in it.
+func isHeaderText(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == 0x7f {
 			return false
 		}
 	}
-	u, err := url.Parse(target)
-	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil
+	return true
+}
+
+// inBrowser makes of a path what a browser does: a backslash is a slash, and
+// tabs and newlines are dropped.
+var inBrowser = strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "")
+
+// isLocalPath reports whether p is the path of a URL, and stays one when its dot
+// segments are removed: a URL that begins with two slashes names a host (RFC
+// 3986 section 4.2). Of an escaped path, p is decoded.
+func isLocalPath(p string) bool {
+	p, ok := strings.CutPrefix(inBrowser.Replace(p), "/")
+	if !ok || strings.HasPrefix(p, "/") {
+		return false
+	}
+	var kept []string
+	for segment := range strings.SplitSeq(p, "/") {
+		switch {
+		case segment == ".":
+		case segment != "..":
+			kept = append(kept, segment)
+		case len(kept) > 0:
+			kept = kept[:len(kept)-1]
+		}
+	}
+	return len(kept) < 2 || kept[0] != ""
 }
