@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
@@ -47,7 +45,7 @@ const (
 // refresh token in their cookies. The zero value is ready to use.
 type rejections struct {
 	mu     sync.Mutex
-	logins *simplelru.LRU[[sha256.Size]byte, rejection]
+	logins map[[sha256.Size]byte]rejection
 }
 
 // A rejection is what is known of a login with an invalid new token.
@@ -61,10 +59,11 @@ type rejection struct {
 func (j *rejections) get(refresh string) (r rejection, found bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.logins == nil {
+	if len(j.logins) == 0 {
 		return r, false
 	}
-	return j.logins.Get(sha256.Sum256([]byte(refresh)))
+	r, found = j.logins[sha256.Sum256([]byte(refresh))]
+	return r, found
 }
 
 // update changes the rejection of a login by change, and returns it.
@@ -72,13 +71,18 @@ func (j *rejections) update(refresh string, change func(*rejection)) rejection {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.logins == nil {
-		// The only error is that of a size that is not positive.
-		j.logins, _ = simplelru.NewLRU[[sha256.Size]byte, rejection](maxRejections, nil)
+		j.logins = make(map[[sha256.Size]byte]rejection)
 	}
 	k := sha256.Sum256([]byte(refresh))
-	r, _ := j.logins.Get(k)
+	r, found := j.logins[k]
+	for other := range j.logins {
+		if found || len(j.logins) < maxRejections {
+			break
+		}
+		delete(j.logins, other) // any of them
+	}
 	change(&r)
-	j.logins.Add(k, r)
+	j.logins[k] = r
 	return r
 }
 
