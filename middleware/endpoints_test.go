@@ -273,6 +273,7 @@ func TestAPageThatCannotBeHadOffersToSignInAgain(t *testing.T) {
 		{"a page", "/auth/login", "/orders?q=a&b=c", `<a href="/auth/login?return_to=%2Forders%3Fq%3Da%26b%3Dc">Sign in again</a>`},
 		{"a login page of another kind", "https://login.test/?a=b&c=%22", "/", `<a href="https://login.test/?a=b&amp;c=%22&amp;return_to=%2F">Sign in again</a>`},
 		{"a page whose URL is markup", "/auth/login", `/?x="><script>alert(1)</script>`, `<a href="/auth/login?return_to=%2F`},
+		{"a page whose query has a backslash", "/auth/login", `/?q=a\b`, `<a href="/auth/login?return_to=%2F%3Fq%3Da%255Cb">`},
 		{"no login page", "", "/", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

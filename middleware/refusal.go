@@ -161,9 +161,11 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	// A login whose refresh fails for good would otherwise have no way out.
-	var e *Refusal
-	if a.LoginURL != "" && errors.As(err, &e) && e.Status == http.StatusServiceUnavailable && isNavigation(r) {
-		e.SignIn = withReturnTo(a.LoginURL, r)
+	if a.LoginURL != "" && isStatus(err, http.StatusServiceUnavailable) && isNavigation(r) {
+		var e *Refusal
+		if errors.As(err, &e) {
+			e.SignIn = withReturnTo(a.LoginURL, r)
+		}
 	}
 	if a.OnError != nil {
 		a.OnError(w, r, err)

@@ -18,6 +18,10 @@ func withReturnTo(login string, r *http.Request) string {
 	if !strings.HasPrefix(asked, "/") { // empty in a test, or a full URL from a proxy
 		asked = r.URL.RequestURI()
 	}
+	// Browsers leave a backslash in a query as it is. ReturnTo takes it escaped.
+	if path, query, ok := strings.Cut(asked, "?"); ok {
+		asked = path + "?" + strings.ReplaceAll(query, `\`, "%5C")
+	}
 	q := u.Query()
 	q.Set("return_to", ReturnTo(asked))
 	u.RawQuery = q.Encode()
@@ -43,9 +47,10 @@ func checkLoginURL(login string) error {
 // query and a fragment, and otherwise "/". Its result is safe in a Location
 // header although a client has sent target: ReturnTo rejects whatever a
 // browser, or a server that decodes its path once more, could take for a URL of
-// another origin. What is in the query or the fragment names no origin.
+// another origin. Escapes in the query and the fragment may stand for anything:
+// these name no origin.
 func ReturnTo(target string) string {
-	if len(target) > maxReturnTo || !isHeaderText(target) {
+	if len(target) > maxReturnTo || hasDoubtful(target, ' ') {
 		return "/"
 	}
 	u, err := url.Parse(target) // a broken escape in the path is an error
@@ -56,7 +61,7 @@ func ReturnTo(target string) string {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
 		raw = target[:i]
 	}
-	if !isLocalPath(raw) || !isLocalPath(u.Path) {
+	if !isLocalPath(raw) || !isLocalPath(u.Path) || hasDoubtful(u.Path, ' '-1) {
 		return "/"
 	}
 	return target
@@ -65,26 +70,23 @@ func ReturnTo(target string) string {
 // maxReturnTo is the longest target that ReturnTo accepts, in bytes.
 const maxReturnTo = 2048
 
-// isHeaderText reports whether s has no control characters and no spaces, which
-// browsers drop at its ends or anywhere in it.
-func isHeaderText(s string) bool {
+// hasDoubtful reports whether s has a backslash, which browsers take for a slash,
+// or one of the bytes up to last, of which they drop some: control characters,
+// and perhaps the space.
+func hasDoubtful(s string, last byte) bool {
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == 0x7f {
-			return false
+		if c := s[i]; c <= last || c == '\\' || c == 0x7f {
+			return true
 		}
 	}
-	return true
+	return false
 }
-
-// inBrowser makes of a path what a browser does: a backslash is a slash, and
-// tabs and newlines are dropped.
-var inBrowser = strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "")
 
 // isLocalPath reports whether p is the path of a URL, and stays one when its dot
 // segments are removed: a URL that begins with two slashes names a host (RFC
 // 3986 section 4.2). Of an escaped path, p is decoded.
 func isLocalPath(p string) bool {
-	p, ok := strings.CutPrefix(inBrowser.Replace(p), "/")
+	p, ok := strings.CutPrefix(p, "/")
 	if !ok || strings.HasPrefix(p, "/") {
 		return false
 	}

@@ -22,7 +22,7 @@ func TestReturnToStaysOnThisOrigin(t *testing.T) {
 		{"a query with a space, as forms write it", "/search?q=two+words", "/search?q=two+words"},
 		{"a query with lines", "/note?text=one%0D%0Atwo%09three", "/note?text=one%0D%0Atwo%09three"},
 		{"a query with a stray percent sign", "/search?q=100%", "/search?q=100%"},
-		{"a query with backslashes and slashes", `/search?q=\\//evil.test`, `/search?q=\\//evil.test`},
+		{"a query with escaped backslashes and slashes", "/search?q=%5C%5C//evil.test", "/search?q=%5C%5C//evil.test"},
 		{"a query that is a URL", "/go?https://other.test/", "/go?https://other.test/"},
 		{"an escaped slash in a name", "/files/a%2fb", "/files/a%2fb"},
 		{"two slashes within", "/a//b", "/a//b"},
@@ -39,6 +39,10 @@ func TestReturnToStaysOnThisOrigin(t *testing.T) {
 		{"an escaped tab between two slashes", "/%09/evil.test", "/"},
 		{"an escaped carriage return and backslash", "/%0d%5cevil.test", "/"},
 		{"a broken escape at the end", "/100%", "/"},
+		{"a backslash in a query, which no server needs to see", `/search?q=\/evil.test`, "/"},
+		{"a backslash in place of the first slash", `\x6A`, "/"},
+		{"an escaped backslash within a path", "/https://%5cevil.test", "/"},
+		{"an escaped tab within a path", "/https://%09/evil.test", "/"},
 		{"a NUL", "/\x00/evil.test", "/"},
 		{"a delete", "/\x7f/evil.test", "/"},
 		{"a scheme and a backslash", `https:\evil.test`, "/"},
@@ -122,6 +126,9 @@ func FuzzReturnTo(f *testing.F) {
 		if got != target && got != "/" {
 			t.Fatalf("ReturnTo(%q) = %q, which nobody asked for", target, got)
 		}
+		if got[0] != '/' {
+			t.Fatalf("ReturnTo(%q) = %q, which is no path", target, got)
+		}
 		u, err := base.Parse(got)
 		if err != nil || u.Scheme != "https" || u.Host != "app.test" {
 			t.Fatalf("ReturnTo(%q) leads to %v (%v)", target, u, err)
@@ -146,7 +153,7 @@ func FuzzReturnTo(f *testing.F) {
 }
 
 // plainPath are paths that nobody could take for anything else, with any query.
-var plainPath = regexp.MustCompile(`^/(([a-z0-9:@!$&'()*+,;=~_-]|%20)+(/[a-z0-9-]+)*/?)?(\?[!-~]*)?$`)
+var plainPath = regexp.MustCompile(`^/(([a-z0-9:@!$&'()*+,;=~_-]|%20)+(/[a-z0-9-]+)*/?)?(\?[!-[\]-~]*)?$`)
 
 // hostInBrowser returns the host that a browser finds in a location, by the rules
 // of the URL Standard for a base of scheme https; "": it stays at that of the
