@@ -33,11 +33,13 @@ import (
 // Verifier that asks a provider, which says nothing of expired tokens,
 // remembers whose they were. [verify.Introspection] and [verify.UserInfo] do.
 //
-// Four more methods are used if a Verifier has them. VerifyTo saves an
+// Five more methods are used if a Verifier has them. VerifyTo saves an
 // allocation for each request. VerifyExpired says if an expired token was good,
-// which Revocations need at a refresh. Expect(raw string) is called with tokens
-// that come from the provider, before they are verified. Validate returns what
-// is wrong with the Verifier's fields.
+// which Revocations need at a refresh. VerifyIssued tells of an invalid token
+// that a refresh has brought whether its key may be too new to be known;
+// without it, that is so for six minutes. Expect(raw string) is called with
+// tokens that come from the provider, before they are verified. Validate
+// returns what is wrong with the Verifier's fields.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (*verify.Token, error)
 }
@@ -141,6 +143,7 @@ type Auth struct {
 
 	backoffUntil atomic.Int64 // Unix nanoseconds, see inBackoff; 0: there is no back-off
 	chanceAfter  atomic.Int64 // Unix nanoseconds, see secondChance
+	rejections   rejections
 
 	crossOrigin *http.CrossOriginProtection
 	challenges  challenges

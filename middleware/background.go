@@ -109,10 +109,10 @@ func (a *Auth) inBackoff() bool {
 // if the new token is due already because the provider's clock is far from
 // ours. It ends if the refresh has succeeded. A remembered result says nothing
 // of the provider now. A denied refresh and another subject's token say nothing
-// of it either.
+// of it either, nor does one whose tokens are not good.
 func (a *Auth) updateBackoff(d *decision, err error) {
 	switch {
-	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errOtherSubject), d.Err() != nil,
+	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errOtherSubject), errors.Is(err, errRejected), d.Err() != nil,
 		err == nil && d.renewal.Remembered:
 	case err != nil, a.isDue(d.token):
 		a.backoffUntil.Store(time.Now().Add(backoff).UnixNano())

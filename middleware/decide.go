@@ -23,8 +23,8 @@ import (
 //	good, due          no           pass                –
 //	in leeway          yes          refresh, pass       pass; 401 if denied
 //	in leeway          no           pass                –
-//	expired, revoked   yes          refresh, pass       503; 401 if denied
-//	none, invalid      yes          refresh, pass (2)   503; 401 if denied
+//	expired, revoked   yes          refresh, pass       503; 401 if denied (4)
+//	none, invalid      yes          refresh, pass (2)   503; 401 if denied (4)
 //	any of these four  no           401 (3)             –
 //	login revoked      –            401, clear cookies  –
 //	cannot be checked  –            503                 –
@@ -32,6 +32,9 @@ import (
 // (1) The refresh runs in the background.
 // (2) The old subject is not known, and not compared with the new one.
 // (3) A page navigation is sent to LoginURL instead, if that is set: refusal.go.
+// It is the row of a login for which the provider has given no refresh token.
+// (4) 401 as well, with the cookies left, if the new token is invalid by keys that
+// are newer than it: rejection.go.
 //
 // A login is refreshable if the Auth has a Refresher and the cookies hold a
 // refresh token. A token is due for a refresh from shortly before its expiry:

@@ -16,6 +16,7 @@
 //		"net/http"
 //		"os"
 //
+//		"github.com/tokenlife/tokenlife/cookies"
 //		"github.com/tokenlife/tokenlife/middleware"
 //		"github.com/tokenlife/tokenlife/middleware/login"
 //		"github.com/tokenlife/tokenlife/middleware/verify"
@@ -30,7 +31,12 @@
 //			log.Fatal(err)
 //		}
 //		client := &refresh.OAuth2{ClientID: "web", ClientSecret: os.Getenv("CLIENT_SECRET"), Discovery: provider}
-//		auth := &middleware.Auth{Verifier: tokens, Refresher: client, LoginURL: "/auth/login"}
+//		auth := &middleware.Auth{
+//			Verifier:  tokens,
+//			Refresher: client,
+//			Cookies:   cookies.Policy{KeepID: true}, // the provider wants the ID token at a sign-out
+//			LoginURL:  "/auth/login",
+//		}
 //		flow := &login.Flow{Auth: auth, Client: client, RedirectURL: "http://localhost:8080/auth/callback"}
 //		if err := flow.Validate(); err != nil {
 //			log.Fatal(err)
@@ -67,7 +73,7 @@
 //   - A request from another origin that could change something with the login in
 //     its cookies, or that opens a WebSocket: 403.
 //   - The provider or its keys cannot be reached, and no token is good: 503 with
-//     Retry-After. The login stays.
+//     Retry-After. The login stays. A page offers to sign in again.
 //
 // A bearer token in the Authorization header decides alone: the cookies are
 // neither used nor refreshed.

@@ -105,7 +105,7 @@ func TestLogoutEndpoint(t *testing.T) {
 		name     string
 		path     string
 		headers  []string
-		after    func(string) string
+		next     func(http.ResponseWriter, *http.Request, middleware.EndedLogin)
 		status   int
 		location string
 	}{
@@ -114,12 +114,14 @@ func TestLogoutEndpoint(t *testing.T) {
 		{"a page in an old browser", "/auth/logout", []string{"Accept", "text/html,*/*"}, nil, 303, "/"},
 		{"a page that wants to go on", "/auth/logout?return_to=/bye?a=b", page, nil, 303, "/bye?a=b"},
 		{"a page that was told to go elsewhere", "/auth/logout?return_to=https://evil.test/", page, nil, 303, "/"},
-		{"a provider with a sign-out of its own", "/auth/logout?return_to=/bye", page, func(to string) string { return "https://idp.test/end?to=" + to }, 303, "https://idp.test/end?to=/bye"},
+		{"a provider with a sign-out of its own", "/auth/logout?return_to=/bye", page, func(w http.ResponseWriter, r *http.Request, ended middleware.EndedLogin) {
+			http.Redirect(w, r, "https://idp.test/end?to="+ended.ReturnTo, http.StatusSeeOther)
+		}, 303, "https://idp.test/end?to=/bye"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld()
 			b := w.signIn(t, "ann")
-			h := w.Logout(tt.after)
+			h := w.Logout(tt.next)
 			wantStatus(t, b.do(h, "GET", tt.path), 405)
 			wantStatus(t, b.do(h, "POST", tt.path, "Sec-Fetch-Site", "cross-site"), 403)
 			if b.get("__Host-refreshToken") == "" {
@@ -140,6 +142,44 @@ func TestLogoutEndpoint(t *testing.T) {
 			if w.saw(event.SignedOut) != 1 {
 				t.Errorf("events: %+v", w.events)
 			}
+		})
+	}
+}
+
+// What answers a sign-out knows whose login has ended, and a stranger's token
+// tells it nothing.
+func TestLogoutTellsWhatHasEnded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(w *world, b *browser)
+		want   string
+	}{
+		"a login":                      {func(*world, *browser) {}, "ann of https://issuer.test, id-token of ann, to /bye"},
+		"one whose token has expired":  {func(*world, *browser) { <-time.After(life) }, " of , id-token of ann, to /bye"},
+		"no login":                     {func(_ *world, b *browser) { clear(b.jar) }, " of , , to /bye"},
+		"a login of a made-up token":   {func(_ *world, b *browser) { b.jar["__Host-accessToken"] = stored{value: "x"} }, " of , id-token of ann, to /bye"},
+		"a login without its ID token": {func(_ *world, b *browser) { delete(b.jar, "__Host-idToken") }, "ann of https://issuer.test, , to /bye"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(func(a *middleware.Auth) { a.Cookies.KeepID = true })
+				tokens := w.provider.login("ann")
+				tokens.ID = "id-token of ann"
+				b := w.receive(t, tokens)
+				tt.change(w, b)
+				got := ""
+				r := b.request("POST", "/auth/logout?return_to=/bye")
+				r.Header.Set("Sec-Fetch-Mode", "navigate")
+				if id := b.get("__Host-idToken"); id != "" {
+					r.AddCookie(&http.Cookie{Name: "__Host-idToken", Value: id})
+				}
+				serve(w.Logout(func(_ http.ResponseWriter, _ *http.Request, ended middleware.EndedLogin) {
+					got = fmt.Sprintf("%s of %s, %s, to %s", ended.Subject, ended.Issuer, ended.Tokens.ID, ended.ReturnTo)
+				}), r)
+				if got != tt.want {
+					t.Errorf("told %q, want %q", got, tt.want)
+				}
+				closeWorld(t, w)
+			})
 		})
 	}
 }
@@ -224,6 +264,41 @@ func TestARefusedNavigationIsAnsweredWithAPage(t *testing.T) {
 	wantStatus(t, res, 401)
 	if got := body(t, res); res.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got, "Please sign in") {
 		t.Errorf("%s %q", res.Header.Get("Content-Type"), got)
+	}
+}
+
+// The refresh of one login may fail for good. Its user can sign in again.
+func TestAPageThatCannotBeHadOffersToSignInAgain(t *testing.T) {
+	for _, tt := range []struct{ name, loginURL, path, want string }{
+		{"a page", "/auth/login", "/orders?q=a&b=c", `<a href="/auth/login?return_to=%2Forders%3Fq%3Da%26b%3Dc">Sign in again</a>`},
+		{"a login page of another kind", "https://login.test/?a=b&c=%22", "/", `<a href="https://login.test/?a=b&amp;c=%22&amp;return_to=%2F">Sign in again</a>`},
+		{"a page whose URL is markup", "/auth/login", `/?x="><script>alert(1)</script>`, `<a href="/auth/login?return_to=%2F`},
+		{"a page whose query has a backslash", "/auth/login", `/?q=a\b`, `<a href="/auth/login?return_to=%2F%3Fq%3Da%255Cb">`},
+		{"no login page", "", "/", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(func(a *middleware.Auth) { a.LoginURL = tt.loginURL })
+				b := w.signIn(t, "ann")
+				<-time.After(life)
+				w.provider.set(func(p *provider) { p.err = &refresh.ProviderError{Status: 500} })
+				h := w.Require(whoami)
+				r := b.request("GET", "/")
+				r.RequestURI = tt.path
+				r.Header.Set("Sec-Fetch-Mode", "navigate")
+				res := serve(h, r)
+				wantKept(t, res)
+				got := body(t, res)
+				if !strings.Contains(got, tt.want) || strings.Contains(got, "Sign in again") != (tt.want != "") || strings.Contains(got, "<script") {
+					t.Errorf("the page is %s", got)
+				}
+				res = b.do(h, "GET", "/") // of a script
+				if got := body(t, res); res.StatusCode != 503 || got != `{"title":"Service Unavailable","status":503}` {
+					t.Errorf("a script gets %s", got)
+				}
+				closeWorld(t, w)
+			})
+		})
 	}
 }
 

@@ -55,6 +55,8 @@ func (a *Auth) observeRenewal(d *decision, was *verify.Token, cause string, took
 		e.Kind, e.Level = event.Ended, slog.LevelInfo
 	case errors.Is(err, errOtherSubject):
 		e.Kind, e.Level = event.OtherSubject, slog.LevelError
+	case errors.Is(err, errRejected) && !errors.Is(err, errStillRejected):
+		e.Kind, e.Level = event.RefreshFailed, slog.LevelError
 	default:
 		e.Kind, e.Level = event.RefreshFailed, slog.LevelInfo
 	}

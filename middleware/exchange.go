@@ -31,7 +31,7 @@ func (a *Auth) exchange(d *decision, held refresh.Tokens, old *verify.Token, cau
 }
 
 func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.Token) error {
-	if err := a.checkExchange(d.Context, old, nil, held.Access); err != nil {
+	if err := cmp.Or(a.checkExchange(d.Context, old, nil, held.Access), a.checkRejected(held)); err != nil {
 		return err
 	}
 	renewal, err := a.coordinator.Renew(d.Context, held)
@@ -53,7 +53,7 @@ func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.To
 				stale = true // another replica has ended or refreshed the login
 			case errors.Is(err, verify.ErrInvalid):
 				// A provider tells no expired opaque token from a made-up one.
-				stale = hasPassed(renewal.Tokens.Expiry) || a.secondChance()
+				stale = hasPassed(renewal.Tokens.Expiry) || a.mayAskAgain(held)
 			}
 		}
 		if stale && hop < maxHops {
@@ -65,6 +65,11 @@ func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.To
 			renewal, err = remembered.Renew(d.Context)
 			remembered.Release()
 			continue
+		}
+		if errors.Is(err, verify.ErrInvalid) && !errors.Is(err, errNoHandle) {
+			if t, err = a.judge(d.Context, held, renewal.Tokens.Access, err); err != nil {
+				return err
+			}
 		}
 		if err == nil {
 			err = cmp.Or(sameSubject(old, t), a.checkExchange(d.Context, old, t, held.Access))

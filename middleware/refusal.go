@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"math"
 	"net/http"
 	"slices"
@@ -24,6 +25,7 @@ type Refusal struct {
 	Status     int           // 400, 401, 403 or 503; an endpoint also answers 405
 	Challenge  string        // the WWW-Authenticate header; empty: none
 	RetryAfter time.Duration // the Retry-After header; zero: none
+	SignIn     string        // where a page with status 503 offers to sign in again; empty: it does not
 	Err        error         // the reason; the client does not see it
 }
 
@@ -158,6 +160,13 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
+	// A login whose refresh fails for good would otherwise have no way out.
+	if a.LoginURL != "" && isStatus(err, http.StatusServiceUnavailable) && isNavigation(r) {
+		var e *Refusal
+		if errors.As(err, &e) {
+			e.SignIn = withReturnTo(a.LoginURL, r)
+		}
+	}
 	if a.OnError != nil {
 		a.OnError(w, r, err)
 		return
@@ -169,7 +178,8 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // writes the status, the challenge and Retry-After. The body says no more than
 // these: it is a page if a browser navigates, and otherwise a problem document
 // (RFC 9457). For an error without a Refusal the status is 401 if the error
-// says that a token is not good, and otherwise 503.
+// says that a token is not good, and otherwise 503. A page with status 503 has a
+// link to SignIn.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	var e *Refusal
 	if !errors.As(err, &e) {
@@ -190,7 +200,11 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if isNavigation(r) {
 		h["Content-Type"] = typeHTML
 		w.WriteHeader(e.Status)
-		fmt.Fprintf(w, page, http.StatusText(e.Status), http.StatusText(e.Status), explain(e.Status))
+		offer := ""
+		if e.SignIn != "" && e.Status == http.StatusServiceUnavailable {
+			offer = fmt.Sprintf(signInOffer, html.EscapeString(e.SignIn))
+		}
+		fmt.Fprintf(w, page, http.StatusText(e.Status), http.StatusText(e.Status), explain(e.Status), offer)
 		return
 	}
 	h["Content-Type"] = typeProblem
@@ -212,8 +226,11 @@ var (
 // it.
 const page = `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<title>%s</title><h1>%s</h1><p>%s</p></html>
+<title>%s</title><h1>%s</h1><p>%s</p>%s</html>
 `
+
+// signInOffer is a part of page.
+const signInOffer = `<p>If this goes on: <a href="%s">Sign in again</a></p>`
 
 // explain returns the text of the page for a status.
 func explain(status int) string {

@@ -42,6 +42,10 @@ type Revoker interface {
 	Revoke(ctx context.Context, t Tokens) error
 }
 
+// ErrNoRevocation is the error of a [Revoker] whose provider revokes no tokens:
+// they stay good there until they expire. To try again is of no use.
+var ErrNoRevocation = errors.New("refresh: nothing was revoked at the provider, which has no revocation endpoint")
+
 // ErrDenied says that a login is over: the provider will never again accept
 // its refresh token. Errors that wrap it also wrap the provider's own.
 var ErrDenied = errors.New("refresh: the login is over")

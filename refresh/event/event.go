@@ -22,8 +22,8 @@ const (
 	OtherSubject  Kind = "other_subject"  // a refresh brought another's tokens, which were refused: as Ended
 	Replayed      Kind = "replayed"       // its handler answered 401, and is run again with a new token: Issuer, Subject
 	CookiesFailed Kind = "cookies_failed" // new tokens could not be put into cookies: Err
-	SignedIn      Kind = "signed_in"      // a login began: Issuer, Subject
-	SignedOut     Kind = "signed_out"     // a user ended it: Issuer, Subject, Unverified; Err: the provider or a store was not told
+	SignedIn      Kind = "signed_in"      // a login began: Issuer, Subject; Err: what it lacks, such as a refresh token
+	SignedOut     Kind = "signed_out"     // a user ended it: Issuer, Subject, Unverified; Err: the provider or a store was not told, or the provider revokes nothing
 
 	// RevocationsFailed: the store of the Revocations did not answer: Err. A token
 	// counts as good while nothing is known against it.
@@ -36,6 +36,11 @@ const (
 	SignInFailed      Kind = "sign_in_failed"      // Reason, Err (a *login.Failure)
 	BackChannelLogout Kind = "back_channel_logout" // the provider asked for a logout: Issuer, Subject; Err: nothing was ended
 )
+
+// Misconfigured says that a setting was found that does not fit the provider, and
+// that users will come to notice: Err says what to set. Told once, at Warn, by
+// who finds it.
+const Misconfigured Kind = "misconfigured"
 
 // What is done for all callers with one refresh token together, told by
 // refresh.Coordinator.

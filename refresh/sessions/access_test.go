@@ -176,3 +176,49 @@ func TestALoginInUseLeavesNothingBehind(t *testing.T) {
 		check("")
 	})
 }
+
+// A sign-out finds the ID token by whatever handle its browser has, as long as
+// that is good.
+func TestTheIDTokenOfALogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s, other := w.replica(), w.replica()
+		old := w.start(s, alice)
+		id := func(s *sessions.Sessions, handle string) string {
+			got, err := s.IDToken(t.Context(), handle)
+			if err != nil {
+				t.Error(err)
+			}
+			return got
+		}
+		next, err := s.Refresh(t.Context(), old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []*sessions.Sessions{s, other} {
+			for name, handle := range map[string]string{"the current handle": next.Refresh, "the one before": old.Refresh} {
+				if got := id(at, handle); !strings.HasPrefix(got, "provider-id-token-") {
+					t.Errorf("%s: %q", name, got)
+				}
+			}
+			for name, handle := range map[string]string{"nothing": "", "no handle": "x", "an access handle": next.Access, "another's": old.Refresh[:len(old.Refresh)-8] + "AAAAAAAA"} {
+				if got := id(at, handle); got != "" {
+					t.Errorf("%s: %q, want none", name, got)
+				}
+			}
+		}
+		if err := s.Arrived(t.Context(), next.Access); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := id(other, old.Refresh); got != "" {
+			t.Errorf("a handle that is no longer good: %q", got)
+		}
+		if err := other.Revoke(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+		if got := id(s, next.Refresh); got != "" {
+			t.Errorf("after a sign-out: %q", got)
+		}
+	})
+}
