@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/event"
+	"github.com/tokenlife/tokenlife/refresh/internal/silence"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -34,6 +35,7 @@ func described(t *testing.T, code, description string) *refresh.ProviderError {
 	if !ok {
 		t.Fatalf("error is %v", err)
 	}
+	silence.Error(t, refused, opaque, client.ClientSecret)
 	return refused
 }
 
