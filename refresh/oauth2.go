@@ -168,7 +168,7 @@ func (o *OAuth2) askForTokens(ctx context.Context, form url.Values, old Tokens) 
 	}
 	members := readAnswer(got)
 	if refused := got.refusal(members); refused != nil {
-		refused.Denied = refused.isFinal()
+		refused.Denied = refused.final
 		return Tokens{}, refused
 	}
 	return o.tokens(members, old)

@@ -159,6 +159,7 @@ func (o *OAuth2) post(ctx context.Context, to target, form url.Values, accept st
 	if basic {
 		// Encoded first: RFC 6749, section 2.3.1.
 		req.SetBasicAuth(url.QueryEscape(o.ClientID), url.QueryEscape(secret))
+		sent = append(sent, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
 	return o.do(req, to.method, sent)
 }
