@@ -40,7 +40,7 @@ func (j *JWT) observed(issuer string, load loadFunc) loadFunc {
 		if err != nil {
 			e.Level, e.Err = slog.LevelWarn, unknown(issuer, err)
 		} else {
-			e.Keys, e.LeftOut = len(next.keys), next.leftOut
+			e.Keys, e.LeftOut = len(next.keys), slices.Clone(next.leftOut)
 			if next.flawed && (old == nil || !slices.Equal(old.leftOut, next.leftOut)) {
 				e.Level = slog.LevelWarn // once, and not at each fetch
 			}

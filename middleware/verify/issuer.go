@@ -12,8 +12,9 @@ type Issuer struct {
 	URL string
 
 	// KeysURL is the URL of the issuer's key set (JWKS, RFC 7517): https, or
-	// http on a loopback host. Default, if Keys is nil: the jwks_uri of the
-	// issuer's discovery document (OpenID Connect Discovery 1.0, RFC 8414).
+	// http on a loopback host, see JWT.InsecureLoopback. Default, if Keys is nil:
+	// the jwks_uri of the issuer's discovery document (OpenID Connect Discovery
+	// 1.0, RFC 8414).
 	KeysURL string
 
 	// Keys returns a JWKS document, for keys that the program has itself; it is

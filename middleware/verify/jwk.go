@@ -133,13 +133,22 @@ func entriesOf(document []byte) (entries []json.RawMessage, err error) {
 			list = value
 		}
 	}
-	switch {
-	case list == nil:
+	if list == nil {
 		return nil, errors.New("no keys member")
-	case list[0] != '[' || json.Unmarshal(list, &entries) != nil:
+	}
+	d = json.NewDecoder(bytes.NewReader(list))
+	if start, _ := d.Token(); start != json.Delim('[') {
 		return nil, errors.New("keys is not an array")
-	case len(entries) > maxKeys:
-		return nil, errors.New("keys has more than 100 entries")
+	}
+	for d.More() {
+		if len(entries) == maxKeys {
+			return nil, errors.New("keys has more than 100 entries")
+		}
+		var entry json.RawMessage
+		if err := d.Decode(&entry); err != nil {
+			return nil, errors.New("keys is not an array")
+		}
+		entries = append(entries, entry)
 	}
 	return entries, nil
 }

@@ -102,6 +102,21 @@ func TestPromise10AKeyOfAnotherTypeUnderAKnownIDIsFetched(t *testing.T) {
 	})
 }
 
+// A token that names no key says of none that it is new.
+func TestPromise09ATokenWithoutAKidNeverFetches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, j, p := newPair(t, "ES256", func(i *Issuer) { i.Algorithms = []string{"ES256", "EdDSA"} })
+		want(t, j, s.far(), "accepted")
+		for range 10 {
+			time.Sleep(defaultCooldown)
+			want(t, j, newSigner("EdDSA", "").sign(`{"alg":"EdDSA"}`, payloadOf(s.token(nil))), "refused")
+		}
+		if n := p.count(); n != 1 {
+			t.Errorf("%d fetches, want 1", n)
+		}
+	})
+}
+
 // A counter is a signature method that refuses, and counts.
 type counter struct {
 	jwt.SigningMethod

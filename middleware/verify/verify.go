@@ -53,7 +53,8 @@ type JWT struct {
 	KeysMaxAge time.Duration
 
 	// Cooldown is the minimum time between two fetches of a key set for unknown
-	// key IDs, and after a fetch that failed. While there is no key at all, a
+	// key IDs, for tokens of an issuer found by Lookup of which none turns out to
+	// be good, and after a fetch that failed. While there is no key at all, a
 	// failed fetch is repeated after a second. Default: 10 s.
 	Cooldown time.Duration
 
