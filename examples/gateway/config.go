@@ -53,7 +53,7 @@ type config struct {
 
 // algorithms that verify knows.
 var algorithms = []string{
-	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 }
 
 // readConfig returns the configuration in an environment. Its error is one line

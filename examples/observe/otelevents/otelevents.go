@@ -33,6 +33,7 @@ const (
 	outcome   = attribute.Key("tokenlife.provider.call.outcome")
 	waiters   = attribute.Key("tokenlife.provider.call.waiters")
 	keys      = attribute.Key("tokenlife.key_set.keys")
+	leftOut   = attribute.Key("tokenlife.key_set.left_out")
 	duration  = attribute.Key("tokenlife.duration") // in seconds
 	message   = attribute.Key("tokenlife.error.message")
 	errorType = attribute.Key("error.type")
@@ -102,7 +103,11 @@ func (o *Events) Observe(ctx context.Context, e event.Event) {
 		// number of them.
 		why := failure("", e.Err)
 		o.fetch.Record(ctx, e.Took.Seconds(), metric.WithAttributes(why...))
-		mark(ctx, e, append(why, attribute.String("tokenlife.issuer", e.Issuer), keys.Int(e.Keys), seconds(e.Took))...)
+		told := append(why, attribute.String("tokenlife.issuer", e.Issuer), keys.Int(e.Keys), seconds(e.Took))
+		if len(e.LeftOut) > 0 {
+			told = append(told, leftOut.StringSlice(e.LeftOut))
+		}
+		mark(ctx, e, told...)
 	default:
 		why := failure(e.Reason, e.Err)
 		o.events.Add(ctx, 1, counted(e.Kind, why...)...)

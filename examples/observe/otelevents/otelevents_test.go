@@ -100,6 +100,12 @@ func TestEachEventIsRecordedAndMarked(t *testing.T) {
 			"tokenlife.keys_fetched{tokenlife.duration=0.3,tokenlife.issuer=https://a.example,tokenlife.key_set.keys=3}",
 		},
 		{
+			"keys are fetched, and one is of no use",
+			event.Event{Kind: event.KeysFetched, Issuer: "https://a.example", Keys: 3, LeftOut: []string{"entry 1: no kty"}, Took: took},
+			map[string]float64{"tokenlife.key_set.fetch.duration{}": .3},
+			`tokenlife.keys_fetched{tokenlife.duration=0.3,tokenlife.issuer=https://a.example,tokenlife.key_set.keys=3,tokenlife.key_set.left_out=["entry 1: no kty"]}`,
+		},
+		{
 			"keys are not to be had",
 			event.Event{Kind: event.KeysFetched, Issuer: "https://a.example", Took: took, Err: err},
 			map[string]float64{"tokenlife.key_set.fetch.duration{error.type=_OTHER}": .3},

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -160,10 +161,10 @@ func storeKey(kind, issuer, name string) string {
 	return refresh.StoreKey("revoked."+kind, issuer, name)
 }
 
-// hash returns a hash of the name of a token. An issuer is a URL, which has no
-// zero byte in it.
+// hash returns a hash of the name of a token. The length of the issuer, which may
+// be one that a Lookup has found, keeps it apart from the name.
 func hash(kind, issuer, name string) string {
-	sum := sha256.Sum256([]byte(kind + "\x00" + issuer + "\x00" + name))
+	sum := sha256.Sum256([]byte(kind + " " + strconv.Itoa(len(issuer)) + " " + issuer + name))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 

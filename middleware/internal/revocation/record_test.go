@@ -31,6 +31,17 @@ func TestATokenIsNamedByWhatNoOtherHas(t *testing.T) {
 	}
 }
 
+// Whatever an issuer that a Lookup has found is called.
+func TestIssuerAndNameOfATokenDoNotRunTogether(t *testing.T) {
+	a := &verify.Token{Issuer: "https://issuer.test", ID: "\x00id"}
+	b := &verify.Token{Issuer: "https://issuer.test\x00", ID: "id"}
+	c := &verify.Token{Issuer: "https://issuer.test\x00\x00", ID: "id"}
+	d := &verify.Token{Issuer: "https://issuer.test", ID: "\x00\x00id"}
+	if tokenID(a) == tokenID(b) || tokenID(c) == tokenID(d) || tokenID(b) == tokenID(c) {
+		t.Error("tokens of two issuers have one name")
+	}
+}
+
 // A subject who has signed in again and again since a cut-off, while the
 // provider's clock was behind, keeps the newest of these logins.
 func TestOfManyExemptTokensTheOldestGo(t *testing.T) {
