@@ -155,6 +155,16 @@ var events = []struct {
 		event.Event{Kind: event.KeysFetched, Issuer: "https://tenant.example", Took: took, Err: errTest},
 		map[string]float64{`key_set_fetch_seconds_sum{result="failed"}`: 0.3},
 	},
+	{
+		"a provider is asked about a token",
+		event.Event{Kind: event.TokenAsked, Issuer: "https://tenant.example", Took: took},
+		map[string]float64{`token_asked_seconds_sum{result="ok"}`: 0.3},
+	},
+	{
+		"a provider cannot be asked about a token",
+		event.Event{Kind: event.TokenAsked, Issuer: "https://tenant.example", Took: took, Err: errTest},
+		map[string]float64{`token_asked_seconds_sum{result="failed"}`: 0.3},
+	},
 	{"a handle comes twice", event.Event{Kind: event.HandleReused}, map[string]float64{`sessions_ended_total{reason="reused"}`: 1}},
 	{"the provider has ended a login", event.Event{Kind: event.LoginDenied}, map[string]float64{`sessions_ended_total{reason="denied"}`: 1}},
 	{"a user has too many logins", event.Event{Kind: event.LoginDisplaced}, map[string]float64{`sessions_ended_total{reason="displaced"}`: 1}},

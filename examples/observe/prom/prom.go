@@ -36,6 +36,7 @@ type Metrics struct {
 	waiters prometheus.Counter
 
 	fetches            timers // by result
+	asked              timers // by result
 	ended, storeFailed counters
 
 	all []prometheus.Collector
@@ -78,6 +79,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 		"reason", "reused", "denied", "displaced", other)
 
 	m.fetches = m.timers("key_set_fetch_seconds", "How long fetches of key sets took, by result.", "result", "ok", "failed")
+	m.asked = m.timers("token_asked_seconds", "How long questions to a provider about an access token that is no JWT took, by result.", "result", "ok", "failed")
 	m.storeFailed = m.counters("store_failures_total", "Times that the store did not answer, by who asked.", "asked_by", "refresh", "revocations")
 	for _, c := range m.all {
 		if err := r.Register(c); err != nil {
@@ -137,6 +139,8 @@ func (m *Metrics) Observe(_ context.Context, e event.Event) {
 		of(m.storeFailed, "refresh").Inc()
 	case event.KeysFetched:
 		of(m.fetches, result(e.Err)).Observe(e.Took.Seconds())
+	case event.TokenAsked:
+		of(m.asked, result(e.Err)).Observe(e.Took.Seconds())
 	case event.HandleReused:
 		of(m.ended, "reused").Inc()
 	case event.LoginDenied:
