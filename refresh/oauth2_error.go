@@ -111,8 +111,11 @@ func (r reply) refusal(m members) *ProviderError {
 	if r.isGood() && (code == "" || !known && m.text("access_token") != "") {
 		return nil
 	}
-	e := &ProviderError{Status: r.status, RetryAfter: endpoint.RetryAfter(r.header.Get("Retry-After")), final: isFinal(r.status, code)}
 	said := m.text("error_description")
+	e := &ProviderError{
+		Status: r.status, RetryAfter: endpoint.RetryAfter(r.header.Get("Retry-After")),
+		final: isFinal(r.status, code, said),
+	}
 	if known {
 		e.Code = code
 	} else if code != "" {
