@@ -79,11 +79,14 @@
 //
 // # Providers with more than one name for a user
 //
-// The ID token and the access token of a login must have the same issuer and
-// the same subject. A sign-in with others fails with 502. Some providers give a
-// user another subject in each application. With Microsoft Entra ID, the API of
-// the access tokens must be exposed by the application that signs in, and must
-// request tokens of version 2, which have the same issuer as ID tokens.
+// The ID token says who has signed in, to this client. The access token is for
+// an API, which may know the user by another subject, and the issuer by another
+// URL: Okta, AD FS and Microsoft Entra ID issue such tokens. Their names are
+// not compared. An ID token with at_hash is good with its own access token
+// alone (OpenID Connect Core 1.0, section 3.1.3.8).
+//
+// From then on the access token names the user: to handlers, in events, and in
+// Auth.Revocations.
 //
 // An endpoint for many tenants, such as common of Entra ID, has no issuer that
 // discovery could find. There, set Issuer to any name, set AuthURL and

@@ -2,13 +2,9 @@ package login
 
 import (
 	"context"
-	"crypto/subtle"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
@@ -44,50 +40,4 @@ func (f *Flow) revokeUnused(ctx context.Context, t refresh.Tokens) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()
 	_ = f.Client.Revoke(ctx, t)
-}
-
-// check returns an error unless t are the tokens of the attempt (OpenID Connect
-// Core 1.0, section 3.1.3.7).
-func (f *Flow) check(ctx context.Context, a attempt, t refresh.Tokens) error {
-	if t.ID == "" {
-		return errors.New("login: the provider gave no ID token")
-	}
-	id, err := f.idTokens.Verify(ctx, t.ID)
-	if err != nil {
-		return unusable("ID", err)
-	}
-	var claims struct {
-		Nonce           string `json:"nonce"`
-		AuthorizedParty string `json:"azp"`
-	}
-	if err := id.Claims(&claims); err != nil {
-		return unusable("ID", err)
-	}
-	client := f.Client.ClientID
-	switch {
-	case subtle.ConstantTimeCompare([]byte(claims.Nonce), []byte(a.Nonce)) != 1:
-		return errors.New("login: the ID token is that of another sign-in")
-	case !slices.Contains(id.Audience, client):
-		return errors.New("login: the ID token is for another client")
-	case claims.AuthorizedParty != "" && claims.AuthorizedParty != client,
-		claims.AuthorizedParty == "" && len(id.Audience) > 1:
-		return errors.New("login: the ID token was issued to another client")
-	}
-
-	access, err := f.Auth.Verifier.Verify(ctx, t.Access)
-	if err != nil {
-		return unusable("access", err)
-	}
-	// A Verifier of opaque tokens may not learn their subject and issuer.
-	if access.Subject != "" && access.Subject != id.Subject || access.Issuer != "" && access.Issuer != id.Issuer {
-		return errors.New("login: the access token is not that of who signed in")
-	}
-	return nil
-}
-
-func unusable(which string, err error) error {
-	if errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrExpired) {
-		return fmt.Errorf("login: the provider's %s token is not usable: %w", which, err)
-	}
-	return fmt.Errorf("login: the provider's %s token could not be checked: %w", which, err)
 }

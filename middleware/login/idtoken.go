@@ -1,0 +1,142 @@
+package login
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh"
+)
+
+// check returns an error unless t are the tokens of the attempt (OpenID Connect
+// Core 1.0, section 3.1.3.7).
+//
+// The two tokens are for two recipients, each of which may know the user by
+// another name, and the issuer as well. So their iss and sub are not compared.
+// What binds them is that they come in one answer, and at_hash.
+func (f *Flow) check(ctx context.Context, a attempt, t refresh.Tokens) error {
+	if err := f.checkID(ctx, a, t); err != nil {
+		return err
+	}
+	if _, err := f.Auth.Verifier.Verify(ctx, t.Access); err != nil {
+		return unusable("access", err)
+	}
+	return nil
+}
+
+// checkID checks the ID token.
+func (f *Flow) checkID(ctx context.Context, a attempt, t refresh.Tokens) error {
+	if t.ID == "" {
+		return errors.New("login: the provider gave no ID token")
+	}
+	id, err := f.idTokens.Verify(ctx, t.ID)
+	if err != nil {
+		return unusable("ID", err)
+	}
+	var c claims
+	if err := id.Claims(&c); err != nil {
+		return unusable("ID", err)
+	}
+	client := f.Client.ClientID
+	party, azpErr := c.text("azp")
+	nonce, _ := c.text("nonce")
+	switch {
+	case subtle.ConstantTimeCompare([]byte(nonce), []byte(a.Nonce)) != 1:
+		return errors.New("login: the ID token is that of another sign-in: its nonce is another, or missing")
+	case id.Subject == "":
+		return errors.New("login: the ID token has no sub")
+	case id.IssuedAt.IsZero():
+		return errors.New("login: the ID token has no iat")
+	case !slices.Contains(id.Audience, client):
+		return fmt.Errorf("login: the ID token is for another client: its aud is %.200q, and Client.ClientID is %.100q", id.Audience, client)
+	case azpErr != nil, party != "" && party != client, party == "" && len(id.Audience) > 1:
+		return fmt.Errorf("login: the ID token was issued to another client: its azp is %.100q, and Client.ClientID is %.100q", party, client)
+	}
+	return c.checkAccessHash(t)
+}
+
+func unusable(which string, err error) error {
+	if errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrExpired) {
+		return fmt.Errorf("login: the provider's %s token is not usable: %w", which, err)
+	}
+	return fmt.Errorf("login: the provider's %s token could not be checked: %w", which, err)
+}
+
+// claims are those of an ID token by name. A struct would match names in any
+// case of their letters.
+type claims map[string]json.RawMessage
+
+// text returns the claim of this name, or "" if it is absent or null. The error
+// is for a claim of another type.
+func (c claims) text(name string) (string, error) {
+	var s string
+	if raw, ok := c[name]; ok && json.Unmarshal(raw, &s) != nil {
+		return "", fmt.Errorf("login: the ID token's %s is not a string", name)
+	}
+	return s, nil
+}
+
+// checkAccessHash returns an error if the ID token is bound to another access
+// token (OpenID Connect Core 1.0, section 3.1.3.8). The claim at_hash is
+// optional. It is the left half of the access token's hash, by the hash
+// function of the algorithm that signed the ID token.
+func (c claims) checkAccessHash(t refresh.Tokens) error {
+	if raw, ok := c["at_hash"]; !ok || string(raw) == "null" {
+		return nil
+	}
+	hash, err := c.text("at_hash")
+	if err != nil {
+		return err
+	}
+	alg := algorithmOf(t.ID)
+	sum := hashFor(alg, t.Access)
+	if sum == nil {
+		return fmt.Errorf("login: the ID token has at_hash, and its alg, %.20q, has no known hash function", alg)
+	}
+	want := base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+	if subtle.ConstantTimeCompare([]byte(strings.TrimRight(hash, "=")), []byte(want)) != 1 {
+		return errors.New("login: the ID token is that of another access token: at_hash is another")
+	}
+	return nil
+}
+
+// hashFor returns the hash of text for a JWS algorithm; nil: it has none.
+func hashFor(alg, text string) []byte {
+	switch {
+	case alg == "EdDSA", alg == "Ed25519": // of Ed25519 (RFC 8032 section 5.1)
+		alg = "512"
+	case alg == "ES256K": // RFC 8812
+		alg = "256"
+	}
+	switch {
+	case strings.HasSuffix(alg, "256"):
+		sum := sha256.Sum256([]byte(text))
+		return sum[:]
+	case strings.HasSuffix(alg, "384"):
+		sum := sha512.Sum384([]byte(text))
+		return sum[:]
+	case strings.HasSuffix(alg, "512"):
+		sum := sha512.Sum512([]byte(text))
+		return sum[:]
+	}
+	return nil
+}
+
+// algorithmOf returns the alg of a verified token's header.
+func algorithmOf(raw string) string {
+	header, _, _ := strings.Cut(raw, ".")
+	var h claims
+	if decoded, err := base64.RawURLEncoding.DecodeString(header); err != nil || json.Unmarshal(decoded, &h) != nil {
+		return ""
+	}
+	alg, _ := h.text("alg")
+	return alg
+}
