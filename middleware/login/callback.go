@@ -30,19 +30,12 @@ const maxQuery = 16 << 10
 // redeems the code, checks the tokens, begins the login with
 // [middleware.Auth.SignIn], and answers 303 to where the user wanted to go.
 //
-// A sign-in that failed is answered by OnError. A callback that is opened again
-// by a user who has signed in meanwhile redirects to "/".
+// A sign-in that failed is answered by OnError. A user who has signed in
+// meanwhile, in another tab, is sent on: to where this sign-in was to lead, or
+// to "/" if that is not known. It is not so if the user has ended this sign-in,
+// or if the provider wants something of the user.
 func (f *Flow) Callback() http.Handler {
 	f.mustBeValid()
-	// A callback that matches no attempt of this browser is most often that of
-	// a user who has gone back in the history, or reopened a tab.
-	unknownAttempt := f.Auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := middleware.FromContext(r.Context()); ok {
-			redirect(w, "/")
-			return
-		}
-		f.fail(w, r, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
-	}))
 	return allowOnly(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 		private(w.Header())
 		answer, err := parseAnswer(r.URL.RawQuery)
@@ -52,36 +45,44 @@ func (f *Flow) Callback() http.Handler {
 		}
 		a, ok := f.recall(r, answer.state)
 		if !ok {
-			unknownAttempt.ServeHTTP(w, r)
+			// Most often that of a user who has gone back in the history, or
+			// reopened a tab.
+			f.failUnlessSignedIn(w, r, "/", &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
 			return
 		}
 		f.forget(w, f.cookieName(answer.state))
-		if !f.finish(w, r, a, answer) {
-			unknownAttempt.ServeHTTP(w, r)
-		}
+		f.finish(w, r, a, answer)
 	})
 }
 
-// finish answers the callback of an attempt of this browser. If the attempt has
-// been used, it writes nothing and returns false.
-func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer answer) bool {
-	failed := func(status int, code string, err error) bool {
+// finish answers the callback of an attempt of this browser.
+func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer answer) {
+	again := f.again(a.ReturnTo)
+	failed := func(status int, err error) {
 		f.redemptions.markUsed(a.State)
-		f.fail(w, r, &Failure{Status: status, Code: code, Again: f.again(a.ReturnTo), Err: err})
-		return true
+		f.fail(w, r, &Failure{Status: status, Again: again, Err: err})
+	}
+	used := func() {
+		f.failUnlessSignedIn(w, r, a.ReturnTo, &Failure{Status: http.StatusBadRequest, Again: again, Err: errNoState})
 	}
 	switch {
 	case f.redemptions.isUsed(a.State):
-		return false
-	case !a.live():
-		return failed(http.StatusBadRequest, "", errTooOld)
+		used()
+		return
 	case answer.issuer != "" && answer.issuer != f.issuer:
-		return failed(http.StatusBadRequest, "", errIssuer)
+		failed(http.StatusBadRequest, errIssuer)
+		return
+	case !a.live():
+		f.redemptions.markUsed(a.State)
+		f.failUnlessSignedIn(w, r, a.ReturnTo, &Failure{Status: http.StatusBadRequest, Again: again, Err: errTooOld})
+		return
 	case answer.err != "":
-		code := knownCode(answer.err)
-		return failed(statusOf(code), code, errRefused)
+		f.redemptions.markUsed(a.State)
+		f.refuse(w, r, a, answer)
+		return
 	case answer.code == "":
-		return failed(http.StatusBadRequest, "", errNoCode)
+		failed(http.StatusBadRequest, errNoCode)
+		return
 	}
 	red, err := f.redemptions.join(a.State, func() (refresh.Tokens, error) {
 		// Like a refresh, it outlives its request: a code can be redeemed only
@@ -92,16 +93,18 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	})
 	switch {
 	case err != nil:
-		return failed(http.StatusServiceUnavailable, "", err)
+		failed(http.StatusServiceUnavailable, err)
+		return
 	case red == nil:
-		return false
+		used()
+		return
 	}
 	select {
 	case <-red.done:
 	case <-r.Context().Done():
 	}
 	if r.Context().Err() != nil {
-		return true // the client has gone; the tokens are kept for its next request
+		return // the client has gone; the tokens are kept for its next request
 	}
 	f.redemptions.markUsed(a.State)
 	err = red.redeemErr
@@ -109,10 +112,39 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		err = f.signIn(w, r, red)
 	}
 	if err != nil {
-		return failed(statusOfRedemption(err), "", err)
+		failed(statusOfRedemption(err), err)
+		return
 	}
 	redirect(w, a.ReturnTo)
-	return true
+}
+
+// refuse answers the callback of an attempt that the provider has refused.
+func (f *Flow) refuse(w http.ResponseWriter, r *http.Request, a attempt, answer answer) {
+	e := &Failure{Code: knownCode(answer.err), Again: f.again(a.ReturnTo), Err: errRefused}
+	e.Status = statusOf(e.Code)
+	if !a.repeats(answer.description) {
+		e.Description = answer.description
+	}
+	if codes[e.Code] {
+		f.fail(w, r, e) // the user's own decision, or one that the user has to take
+		return
+	}
+	f.failUnlessSignedIn(w, r, a.ReturnTo, e)
+}
+
+// failUnlessSignedIn redirects a user who has signed in meanwhile, and fails
+// any other.
+func (f *Flow) failUnlessSignedIn(w http.ResponseWriter, r *http.Request, returnTo string, e *Failure) {
+	f.Auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := middleware.FromContext(r.Context()); !ok {
+			f.fail(w, r, e)
+			return
+		}
+		if e.Err == errRefused {
+			f.tell(r, e)
+		}
+		redirect(w, returnTo)
+	})).ServeHTTP(w, r)
 }
 
 // signIn begins the login, once for all callbacks that wait for red. If each
@@ -156,7 +188,7 @@ func redirect(w http.ResponseWriter, target string) {
 
 // An answer is what the provider put into the callback's URL (RFC 6749, section
 // 4.1.2; RFC 9207, section 2).
-type answer struct{ state, code, issuer, err string }
+type answer struct{ state, code, issuer, err, description string }
 
 // parseAnswer reads the parameters of a callback. It refuses a repeated one
 // (RFC 6749, section 3.1), of which the provider and this package could each
@@ -174,7 +206,7 @@ func parseAnswer(raw string) (answer, error) {
 			return answer{}, errParameters
 		}
 	}
-	a := answer{q.Get("state"), q.Get("code"), q.Get("iss"), q.Get("error")}
+	a := answer{q.Get("state"), q.Get("code"), q.Get("iss"), q.Get("error"), describe(q.Get("error_description"))}
 	if a.code != "" && a.err != "" {
 		return answer{}, errParameters
 	}
