@@ -24,7 +24,8 @@ type attempt struct {
 	Nonce    string `json:"n"`
 	Verifier string `json:"v"` // of PKCE
 	ReturnTo string `json:"r"`
-	Created  int64  `json:"c"` // Unix seconds
+	Origin   string `json:"o,omitempty"` // where ReturnTo is; empty: at the callback
+	Created  int64  `json:"c"`           // Unix seconds
 }
 
 const (
@@ -32,11 +33,12 @@ const (
 
 	// The bounds on the attempts of one browser. Their cookies are sent with
 	// every request.
-	maxAttempts     = 5
+	maxAttempts     = 40
 	maxAttemptBytes = 8 << 10
 
-	attemptName = "tokenLogin-"
-	hostPrefix  = "__Host-"
+	attemptName  = "tokenLogin-"
+	hostPrefix   = "__Host-"
+	securePrefix = "__Secure-"
 )
 
 func newAttempt(returnTo string) attempt {
@@ -56,9 +58,15 @@ func (a attempt) live() bool {
 	return age >= -time.Minute && age < attemptLife // clocks of replicas differ
 }
 
+// target returns where the browser goes after the sign-in.
+func (a attempt) target() string { return a.Origin + a.ReturnTo }
+
 func (f *Flow) attemptPrefix() string {
-	if f.Auth.Cookies.InsecureHTTP {
+	switch p := f.Auth.Cookies; {
+	case p.InsecureHTTP:
 		return attemptName
+	case p.Domain != "":
+		return securePrefix + attemptName
 	}
 	return hostPrefix + attemptName
 }
@@ -92,7 +100,7 @@ func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
 	var others []other
 	seen := make(map[string]bool)
 	for _, c := range r.Cookies() {
-		if len(others) == 4*maxAttempts || seen[c.Name] || !strings.HasPrefix(c.Name, f.attemptPrefix()) {
+		if len(others) == maxAttempts || seen[c.Name] || !strings.HasPrefix(c.Name, f.attemptPrefix()) {
 			continue
 		}
 		seen[c.Name] = true
@@ -131,14 +139,20 @@ func (f *Flow) forget(w http.ResponseWriter, name string) {
 	http.SetCookie(w, f.cookie(name, "", -1))
 }
 
+// cookie returns a cookie with the attributes of the login's own.
 func (f *Flow) cookie(name, value string, age int) *http.Cookie {
-	return &http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: age,
-		Secure: !f.Auth.Cookies.InsecureHTTP, HttpOnly: true,
+	p := f.Auth.Cookies
+	c := &http.Cookie{
+		Name: name, Value: value, Path: "/", Domain: p.Domain, MaxAge: age,
+		Secure: !p.InsecureHTTP, HttpOnly: true,
 		// The provider's redirect is a navigation across sites, with which
 		// Strict cookies are not sent.
 		SameSite: http.SameSiteLaxMode,
 	}
+	if p.SameSite == http.SameSiteNoneMode {
+		c.SameSite, c.Partitioned = p.SameSite, p.Partitioned
+	}
+	return c
 }
 
 // Strip removes the cookies of attempts from the header of a request. It is for

@@ -63,7 +63,7 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		f.fail(w, r, &Failure{Status: status, Again: again, Err: err})
 	}
 	used := func() {
-		f.failUnlessSignedIn(w, r, a.ReturnTo, &Failure{Status: http.StatusBadRequest, Again: again, Err: errNoState})
+		f.failUnlessSignedIn(w, r, a.target(), &Failure{Status: http.StatusBadRequest, Again: again, Err: errNoState})
 	}
 	switch {
 	case f.redemptions.isUsed(a.State):
@@ -74,7 +74,7 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		return
 	case !a.live():
 		f.redemptions.markUsed(a.State)
-		f.failUnlessSignedIn(w, r, a.ReturnTo, &Failure{Status: http.StatusBadRequest, Again: again, Err: errTooOld})
+		f.failUnlessSignedIn(w, r, a.target(), &Failure{Status: http.StatusBadRequest, Again: again, Err: errTooOld})
 		return
 	case answer.err != "":
 		f.redemptions.markUsed(a.State)
@@ -115,7 +115,7 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		failed(statusOfRedemption(err), err)
 		return
 	}
-	redirect(w, a.ReturnTo)
+	redirect(w, a.target())
 }
 
 // refuse answers the callback of an attempt that the provider has refused.
@@ -129,7 +129,7 @@ func (f *Flow) refuse(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		f.fail(w, r, e) // the user's own decision, or one that the user has to take
 		return
 	}
-	f.failUnlessSignedIn(w, r, a.ReturnTo, e)
+	f.failUnlessSignedIn(w, r, a.target(), e)
 }
 
 // failUnlessSignedIn redirects a user who has signed in meanwhile, and fails

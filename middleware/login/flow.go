@@ -105,6 +105,7 @@ type Flow struct {
 	idTokens middleware.Verifier
 	own      []*verify.JWT // made by this Flow, which closes them
 	origin   string        // of RedirectURL
+	callback *url.URL      // RedirectURL
 	store    refresh.Store
 
 	logoutTokens middleware.Verifier // nil: logout tokens cannot be checked
@@ -211,7 +212,7 @@ func (f *Flow) setUpURLs() error {
 				}
 			}
 		}
-		f.origin = u.Scheme + "://" + u.Host // the last one is RedirectURL's
+		f.callback, f.origin = u, u.Scheme+"://"+u.Host // the last one is RedirectURL's
 	}
 	return nil
 }

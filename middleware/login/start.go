@@ -16,10 +16,19 @@ import (
 // Start returns the handler that sends the browser to the provider. After the
 // sign-in the browser comes to the path in the request's parameter return_to,
 // or to "/" if that is not a path on this origin.
+//
+// The browser has to begin at the host of RedirectURL. A request that comes to
+// another name of this machine, or to another host of the same domain, is
+// redirected there first, once, unless Auth.Cookies.Domain has both hosts.
 func (f *Flow) Start() http.Handler {
 	f.mustBeValid()
 	return allowOnly(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 		private(w.Header())
+		if to, ok := f.startElsewhere(r); ok {
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusFound)
+			return
+		}
 		returnTo := middleware.ReturnTo(r.URL.Query().Get("return_to"))
 		at, err := f.authURL(r.Context())
 		if err != nil {
@@ -27,6 +36,7 @@ func (f *Flow) Start() http.Handler {
 			return
 		}
 		a := newAttempt(returnTo)
+		a.Origin = f.startedAt(r)
 		f.remember(w, r, a)
 		options := []oauth2.AuthCodeOption{
 			oauth2.S256ChallengeOption(a.Verifier),
