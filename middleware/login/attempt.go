@@ -26,6 +26,7 @@ type attempt struct {
 	ReturnTo string `json:"r"`
 	Origin   string `json:"o,omitempty"` // where ReturnTo is; empty: at the callback
 	Created  int64  `json:"c"`           // Unix seconds
+	demand
 }
 
 const (

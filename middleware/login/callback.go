@@ -30,6 +30,11 @@ const maxQuery = 16 << 10
 // redeems the code, checks the tokens, begins the login with
 // [middleware.Auth.SignIn], and answers 303 to where the user wanted to go.
 //
+// If the sign-in was asked for with a max_age, the ID token must have an
+// auth_time that is no longer ago than that and a minute. If it was asked for
+// with acr_values, its acr must be one of them: see RequireACR. Otherwise the
+// answer is 403, and the login that the browser has, if any, goes on.
+//
 // A sign-in that failed is answered by OnError. A user who has signed in
 // meanwhile, in another tab, is sent on: to where this sign-in was to lead, or
 // to "/" if that is not known. It is not so if the user has ended this sign-in,
@@ -125,8 +130,9 @@ func (f *Flow) refuse(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	if !a.repeats(answer.description) {
 		e.Description = answer.description
 	}
-	if codes[e.Code] {
-		f.fail(w, r, e) // the user's own decision, or one that the user has to take
+	if codes[e.Code] || a.Anew {
+		// The user's own decision, or one that the user has to take.
+		f.fail(w, r, e)
 		return
 	}
 	f.failUnlessSignedIn(w, r, a.target(), e)
@@ -175,8 +181,11 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption) e
 }
 
 func statusOfRedemption(err error) int {
-	if errors.Is(err, refresh.ErrDenied) || errors.Is(err, errIssuer) {
+	switch {
+	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errIssuer):
 		return http.StatusBadRequest // the code is too old, used, or nobody's
+	case errors.Is(err, errUnmet):
+		return http.StatusForbidden
 	}
 	return http.StatusBadGateway
 }

@@ -14,7 +14,7 @@ import (
 // A Failure is why a sign-in did not succeed. Of what the provider and the
 // browser have sent, it repeats a known error code, and the description.
 type Failure struct {
-	Status int    // of the answer: 400, 403, 502 or 503
+	Status int    // of the answer: 400, 403, 500, 502 or 503
 	Code   string // the provider's error code, if it is a known one, else empty
 	Again  string // the URL to begin anew
 	Err    error  // the reason, for the log; it is not shown to the client
@@ -94,8 +94,12 @@ func (e *Failure) explain() string {
 	switch {
 	case e.Code == "access_denied", strings.HasPrefix(e.Code, "user_cancelled_"):
 		return "The sign-in was cancelled, or your account may not sign in here."
-	case codes[e.Code]:
+	case codes[e.Code], errors.Is(e.Err, errUnmet):
 		return "The sign-in service wants you to sign in once more."
+	case errors.Is(e.Err, errAsked):
+		return "A sign-in cannot begin in this way."
+	case e.Status == http.StatusInternalServerError:
+		return "A sign-in cannot begin just now."
 	case e.Status == http.StatusBadRequest:
 		return "This sign-in has ended, was begun too long ago, or was begun in another browser."
 	case e.Status == http.StatusServiceUnavailable:

@@ -44,11 +44,37 @@ type Flow struct {
 	// Issuer is the provider's URL. Default: that of Client.Discovery.
 	Issuer string
 
-	// AuthURL is the authorization endpoint. Its query may hold parameters that
-	// the provider needs besides the standard ones, such as audience. With
-	// offline_access in Scopes, prompt=consent is added unless the query holds
-	// a prompt. Default: found by Client.Discovery.
+	// AuthURL is the authorization endpoint. Default: found by
+	// Client.Discovery.
 	AuthURL string
+
+	// AuthParams are added to every authorization request: what the provider
+	// wants beside the standard parameters, such as audience, resource (which
+	// may be repeated: RFC 8707), access_type or prompt. Those that the Flow
+	// sets itself, such as scope and state, are refused. With offline_access
+	// in Scopes, prompt=consent is added unless there is a prompt. A max_age
+	// is checked when the answer comes: see [Flow.Callback]. Default: none.
+	AuthParams url.Values
+
+	// AuthParamsFor returns the parameters for the one sign-in that r, a
+	// request to Start, begins: prompt, login_hint, domain_hint, organization,
+	// acr_values, max_age or ui_locales, for example. They replace those of
+	// AuthParams with the same names. An error is answered with 400. What r
+	// says may come from a stranger, who can make a link to Start. It is called
+	// by several goroutines at once. Default: none.
+	AuthParamsFor func(r *http.Request) (url.Values, error)
+
+	// StartParams are the names of parameters that a request to Start may bring
+	// in its query for the authorization request, such as login_hint and
+	// ui_locales. Anybody can make a link with them. Default: none, and a link
+	// to Start sets nothing.
+	StartParams []string
+
+	// RequireACR makes acr_values, which are otherwise a wish (OpenID Connect
+	// Core 1.0, section 3.1.2.1), a condition: the acr of the ID token must be
+	// one of them. Default: it must be for a sign-in that a handler has
+	// demanded (RFC 9470), and for no other.
+	RequireACR bool
 
 	// EndSessionURL is where the browser is sent after signing out, to end the
 	// session at the provider as well. Default: found by Client.Discovery, if
@@ -142,6 +168,9 @@ func (f *Flow) setUp() error {
 	if err := f.setUpURLs(); err != nil {
 		return err
 	}
+	if err := f.setUpParams(); err != nil {
+		return err
+	}
 	f.scopes = f.Scopes
 	if len(f.scopes) == 0 {
 		f.scopes = []string{scopeOpenID}
@@ -204,23 +233,12 @@ func (f *Flow) setUpURLs() error {
 		if err != nil {
 			return fmt.Errorf("login: Flow.%s %w", field.name, err)
 		}
-		if field.name == "AuthURL" {
-			query := u.Query()
-			for _, own := range ownParameters {
-				if query.Has(own) {
-					return fmt.Errorf("login: Flow.AuthURL has the parameter %s, which Start sets", own)
-				}
-			}
+		if name := reservedIn(u.Query()); field.name == "AuthURL" && name != "" {
+			return fmt.Errorf("login: Flow.AuthURL has the parameter %s, which Start sets", name)
 		}
 		f.callback, f.origin = u, u.Scheme+"://"+u.Host // the last one is RedirectURL's
 	}
 	return nil
-}
-
-// ownParameters are the parameters of the authorization request that Start
-// sets. Each may be there only once (RFC 6749, section 3.1).
-var ownParameters = []string{
-	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
 }
 
 func (f *Flow) mustBeValid() {

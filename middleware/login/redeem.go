@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,7 +29,11 @@ func (f *Flow) redeem(ctx context.Context, a attempt, got answer) (refresh.Token
 		return refresh.Tokens{}, fmt.Errorf("login: %w", err)
 	}
 	if err := f.check(ctx, a, t); err != nil {
-		f.revokeUnused(ctx, t)
+		if !errors.Is(err, errUnmet) {
+			f.revokeUnused(ctx, t)
+		}
+		// Else the tokens are the user's own. To the provider they may be one
+		// grant with the login that the browser has, which goes on.
 		return refresh.Tokens{}, err
 	}
 	return t, nil

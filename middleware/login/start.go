@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"golang.org/x/oauth2"
 
@@ -15,7 +16,8 @@ import (
 
 // Start returns the handler that sends the browser to the provider. After the
 // sign-in the browser comes to the path in the request's parameter return_to,
-// or to "/" if that is not a path on this origin.
+// or to "/" if that is not a path on this origin. No other parameter of the
+// request counts, but those that StartParams lists.
 //
 // The browser has to begin at the host of RedirectURL. A request that comes to
 // another name of this machine, or to another host of the same domain, is
@@ -37,25 +39,54 @@ func (f *Flow) Start() http.Handler {
 		}
 		a := newAttempt(returnTo)
 		a.Origin = f.startedAt(r)
+		to, err := f.authRequest(r, at, &a)
+		if err != nil {
+			e := &Failure{Status: http.StatusInternalServerError, Again: f.again(returnTo), Err: err}
+			if errors.Is(err, errAsked) {
+				e.Status = http.StatusBadRequest
+			}
+			f.fail(w, r, e)
+			return
+		}
 		f.remember(w, r, a)
-		options := []oauth2.AuthCodeOption{
-			oauth2.S256ChallengeOption(a.Verifier),
-			oauth2.SetAuthURLParam("nonce", a.Nonce),
-		}
-		if slices.Contains(f.scopes, scopeOffline) && !hasPrompt(at) {
-			// Without it a provider must ignore the scope: OpenID Connect
-			// Core 1.0, section 11.
-			options = append(options, oauth2.SetAuthURLParam("prompt", "consent"))
-		}
-		request := oauth2.Config{
-			ClientID:    f.Client.ClientID,
-			RedirectURL: f.RedirectURL,
-			Scopes:      f.scopes,
-			Endpoint:    oauth2.Endpoint{AuthURL: at},
-		}
-		w.Header().Set("Location", request.AuthCodeURL(a.State, options...))
+		w.Header().Set("Location", to)
 		w.WriteHeader(http.StatusFound)
 	})
+}
+
+// authRequest returns the URL of the authorization request of an attempt (RFC
+// 6749, section 4.1.1; OpenID Connect Core 1.0, section 3.1.2.1), and puts into
+// the attempt what it demands.
+func (f *Flow) authRequest(r *http.Request, at string, a *attempt) (string, error) {
+	u, err := url.Parse(at)
+	if err != nil {
+		return "", errors.New("login: the authorization endpoint is not a URL")
+	}
+	q, demand, err := f.authParams(r, u)
+	if err != nil {
+		return "", err
+	}
+	a.demand = demand
+	if slices.Contains(f.scopes, scopeOffline) && !q.Has("prompt") {
+		// Without it a provider must ignore the scope: OpenID Connect Core 1.0,
+		// section 11. Where only administrators may consent, it would fail for
+		// all others, so another prompt is left alone.
+		q.Set("prompt", "consent")
+	}
+	for name, value := range map[string]string{
+		"response_type":         "code",
+		"client_id":             f.Client.ClientID,
+		"redirect_uri":          f.RedirectURL,
+		"scope":                 strings.Join(f.scopes, " "),
+		"state":                 a.State,
+		"nonce":                 a.Nonce,
+		"code_challenge":        oauth2.S256ChallengeFromVerifier(a.Verifier),
+		"code_challenge_method": "S256",
+	} {
+		q.Set(name, value)
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }
 
 func (f *Flow) authURL(ctx context.Context) (string, error) {
@@ -72,14 +103,6 @@ func (f *Flow) authURL(ctx context.Context) (string, error) {
 		return "", errors.New("login: the provider's metadata has no authorization_endpoint")
 	}
 	return m.AuthorizationEndpoint, nil
-}
-
-// hasPrompt reports whether the URL of an authorization endpoint has a prompt.
-// Where only administrators may consent, prompt=consent would fail for all
-// others.
-func hasPrompt(authURL string) bool {
-	u, err := url.Parse(authURL)
-	return err == nil && u.Query().Has("prompt")
 }
 
 // private keeps a response out of caches. It also keeps the URL of the request,
