@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/tokenlife/tokenlife/middleware/internal/stepup"
 )
 
 // An attempt is one sign-in that has begun and not ended yet. The browser keeps
@@ -26,7 +28,7 @@ type attempt struct {
 	ReturnTo string `json:"r"`
 	Origin   string `json:"o,omitempty"` // where ReturnTo is; empty: at the callback
 	Created  int64  `json:"c"`           // Unix seconds
-	demand
+	asked
 }
 
 const (
@@ -36,10 +38,6 @@ const (
 	// every request.
 	maxAttempts     = 40
 	maxAttemptBytes = 8 << 10
-
-	attemptName  = "tokenLogin-"
-	hostPrefix   = "__Host-"
-	securePrefix = "__Secure-"
 )
 
 func newAttempt(returnTo string) attempt {
@@ -62,15 +60,7 @@ func (a attempt) live() bool {
 // target returns where the browser goes after the sign-in.
 func (a attempt) target() string { return a.Origin + a.ReturnTo }
 
-func (f *Flow) attemptPrefix() string {
-	switch p := f.Auth.Cookies; {
-	case p.InsecureHTTP:
-		return attemptName
-	case p.Domain != "":
-		return securePrefix + attemptName
-	}
-	return hostPrefix + attemptName
-}
+func (f *Flow) attemptPrefix() string { return stepup.CookiePrefix(f.Auth.Cookies) }
 
 // cookieName returns the name of an attempt's cookie. It holds a hash of the
 // state, which must not be visible.

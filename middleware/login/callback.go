@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/internal/stepup"
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
@@ -119,6 +120,9 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	if err != nil {
 		failed(statusOfRedemption(err), err)
 		return
+	}
+	if a.ByHandler {
+		http.SetCookie(w, f.cookie(stepup.CookieName(f.Auth.Cookies), a.Mark(), stepup.CookieLife))
 	}
 	redirect(w, a.target())
 }

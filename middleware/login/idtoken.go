@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
@@ -64,7 +63,11 @@ func (f *Flow) checkID(ctx context.Context, a attempt, t refresh.Tokens) error {
 	if err := c.checkAccessHash(t); err != nil {
 		return err
 	}
-	return c.meets(a.demand)
+	// Items 12 and 13.
+	if err := a.Demand.Check(c); err != nil {
+		return fmt.Errorf("%w: %w", errUnmet, err)
+	}
+	return nil
 }
 
 func unusable(which string, err error) error {
@@ -118,34 +121,6 @@ func (c claims) checkAccessHash(t refresh.Tokens) error {
 // errUnmet is the error of an ID token that is good, and says that the user has
 // not been authenticated as was demanded.
 var errUnmet = errors.New("login: the provider has not authenticated the user as was demanded")
-
-// authTimeLeeway is added to max_age: for clocks that differ, and for the time
-// between the user's authentication and the callback.
-const authTimeLeeway = time.Minute
-
-// meets returns an error unless the user has been authenticated as was demanded
-// (OpenID Connect Core 1.0, section 3.1.3.7, items 12 and 13).
-func (c claims) meets(d demand) error {
-	if d.MaxAge != nil {
-		var seconds float64
-		if raw, ok := c["auth_time"]; !ok || json.Unmarshal(raw, &seconds) != nil || seconds < 1 || seconds > maxDate {
-			return fmt.Errorf("%w: max_age was, and the ID token has no auth_time", errUnmet)
-		}
-		age := time.Since(time.Unix(int64(seconds), 0))
-		if age > time.Duration(*d.MaxAge)*time.Second+authTimeLeeway || age < -authTimeLeeway {
-			return fmt.Errorf("%w: its auth_time is %d s ago, and max_age was %d", errUnmet, int64(age/time.Second), *d.MaxAge)
-		}
-	}
-	if len(d.ACR) > 0 {
-		if acr, _ := c.text("acr"); !slices.Contains(d.ACR, acr) {
-			return fmt.Errorf("%w: its acr is %.100q, and acr_values were %.200q", errUnmet, acr, strings.Join(d.ACR, " "))
-		}
-	}
-	return nil
-}
-
-// maxDate is the last second of the year 9999.
-const maxDate = 253402300799
 
 // hashFor returns the hash of text for a JWS algorithm; nil: it has none.
 func hashFor(alg, text string) []byte {

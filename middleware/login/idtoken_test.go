@@ -48,6 +48,9 @@ func verified(change func(claims map[string]any)) middleware.Verifier {
 		if issued, ok := claims["iat"].(float64); ok {
 			t.IssuedAt = time.Unix(int64(issued), 0)
 		}
+		if expiry, ok := claims["exp"].(float64); ok {
+			t.Expiry = time.Unix(int64(expiry), 0)
+		}
 		return t, nil
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/tokenlife/tokenlife/middleware/internal/stepup"
 )
 
 // reserved are the parameters of the authorization request that Start sets, or
@@ -77,7 +79,7 @@ func (f *Flow) setUpParams() error {
 	}
 	for _, name := range f.StartParams {
 		switch {
-		case name == "" || name == "return_to" || name == atOrigin || slices.Contains(reserved, name):
+		case name == "" || name == "return_to" || name == atOrigin || name == "step_up" || slices.Contains(reserved, name):
 			return fmt.Errorf("login: Flow.StartParams has %q, which is not for a link to set", name)
 		case f.AuthParams.Has(name), fixed.Has(name):
 			// A stranger's link would replace what the program has set.
@@ -87,11 +89,14 @@ func (f *Flow) setUpParams() error {
 	return nil
 }
 
-// A demand is what one sign-in is to be, beside a sign-in. It stands in the
-// attempt, and is checked when the answer comes.
-type demand struct {
-	MaxAge *int64   `json:"m,omitempty"` // in seconds; nil: any
-	ACR    []string `json:"a,omitempty"` // empty: any
+// An asked is what one sign-in is to be, beside a sign-in. It stands in the
+// attempt. The Demand is checked when the answer comes.
+type asked struct {
+	stepup.Demand
+
+	// ByHandler says that a handler has demanded it, for a page that the
+	// browser comes back to.
+	ByHandler bool `json:"h,omitempty"`
 
 	// Anew says that who has signed in in another tab has not got what this
 	// sign-in is for.
@@ -100,7 +105,7 @@ type demand struct {
 
 // authParams returns the parameters for the authorization request that r
 // begins, apart from those that Start sets, and what has been demanded by them.
-func (f *Flow) authParams(r *http.Request, at *url.URL) (url.Values, demand, error) {
+func (f *Flow) authParams(r *http.Request, at *url.URL) (url.Values, asked, error) {
 	q := at.Query()
 	replace := func(with url.Values) {
 		for name, values := range with {
@@ -110,41 +115,49 @@ func (f *Flow) authParams(r *http.Request, at *url.URL) (url.Values, demand, err
 	replace(f.AuthParams)
 
 	own := url.Values{} // for this sign-in alone
-	asked := r.URL.Query()
+	query := r.URL.Query()
 	for _, name := range f.StartParams {
-		values := asked[name]
+		values := query[name]
 		if len(values) == 0 {
 			continue
 		}
 		for _, value := range values {
 			if len(value) > maxStartParam || strings.ContainsFunc(value, unicode.IsControl) {
-				return nil, demand{}, fmt.Errorf("%w: %s is too long, or has control characters", errAsked, name)
+				return nil, asked{}, fmt.Errorf("%w: %s is too long, or has control characters", errAsked, name)
 			}
 		}
 		own[name] = values
 	}
 	if err := checkParams(own); err != nil {
-		return nil, demand{}, fmt.Errorf("%w: the request %w", errAsked, err)
+		return nil, asked{}, fmt.Errorf("%w: the request %w", errAsked, err)
 	}
 	if f.AuthParamsFor != nil {
 		more, err := f.AuthParamsFor(r)
 		if err != nil {
-			return nil, demand{}, fmt.Errorf("%w: AuthParamsFor: %w", errAsked, err)
+			return nil, asked{}, fmt.Errorf("%w: AuthParamsFor: %w", errAsked, err)
 		}
 		if err := checkParams(more); err != nil {
-			return nil, demand{}, fmt.Errorf("login: what Flow.AuthParamsFor returns %w", err)
+			return nil, asked{}, fmt.Errorf("login: what Flow.AuthParamsFor returns %w", err)
 		}
 		for name, values := range more {
 			own[name] = values
 		}
 	}
+	// What a handler demands comes last: it knows what its page needs.
+	demanded, err := f.Auth.StepUp(r)
+	if err != nil {
+		return nil, asked{}, fmt.Errorf("%w: %w", errAsked, err)
+	}
+	for name, values := range demanded {
+		own[name] = values
+	}
 	replace(own)
 
-	var d demand
+	d := asked{ByHandler: demanded != nil}
 	if seconds, err := strconv.ParseInt(q.Get("max_age"), 10, 64); err == nil {
 		d.MaxAge = &seconds
 	}
-	if f.RequireACR {
+	if f.RequireACR || demanded.Has("acr_values") {
 		d.ACR = strings.Fields(q.Get("acr_values"))
 	}
 	for _, name := range []string{"prompt", "max_age", "acr_values", "claims", "login_hint"} {

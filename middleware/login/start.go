@@ -62,11 +62,11 @@ func (f *Flow) authRequest(r *http.Request, at string, a *attempt) (string, erro
 	if err != nil {
 		return "", errors.New("login: the authorization endpoint is not a URL")
 	}
-	q, demand, err := f.authParams(r, u)
+	q, asked, err := f.authParams(r, u)
 	if err != nil {
 		return "", err
 	}
-	a.demand = demand
+	a.asked = asked
 	if slices.Contains(f.scopes, scopeOffline) && !q.Has("prompt") {
 		// Without it a provider must ignore the scope: OpenID Connect Core 1.0,
 		// section 11. Where only administrators may consent, it would fail for

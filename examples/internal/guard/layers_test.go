@@ -36,9 +36,10 @@ var layers = []layer{
 	{"middleware/middlewaretest", []string{"middleware", "middleware/verify", "refresh", "refresh/refreshtest", jwt, jwkset}},
 	{"middleware/echoauth", []string{"middleware", "middleware/verify", "github.com/labstack/echo/v4"}},
 	{"middleware/ginauth", []string{"middleware", "middleware/verify", "github.com/gin-gonic/gin"}},
-	{"middleware/login", []string{"middleware", "middleware/verify", "cookies", "refresh", "refresh/discovery", "refresh/event", lru, oauth2}},
-	{"middleware", []string{"middleware/internal/revocation", "middleware/verify", "cookies", "refresh", "refresh/event"}},
+	{"middleware/login", []string{"middleware", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/discovery", "refresh/event", lru, oauth2}},
+	{"middleware", []string{"middleware/internal/revocation", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/event"}},
 	{"middleware/internal/revocation", []string{"middleware/verify", "refresh", lru}},
+	{"middleware/internal/stepup", []string{"cookies"}},
 	{"middleware/verify", []string{"refresh/discovery", "refresh/event", jwt, jwkset, "github.com/MicahParks/keyfunc/v3", lru, "golang.org/x/sync"}},
 	{"cookies", []string{"refresh"}},
 	{"refresh/local", []string{"refresh", "refresh/sessions", "refresh/event", "refresh/internal/seal", "refresh/internal/signer"}},
@@ -75,7 +76,7 @@ var without = map[string][]string{
 }
 
 // noHTTP are packages that do without net/http altogether.
-var noHTTP = []string{"middleware/internal/revocation", "refresh/sessions", "refresh/redisstore", "refresh/sqlstore", "refresh/internal/signer"}
+var noHTTP = []string{"middleware/internal/revocation", "middleware/internal/stepup", "refresh/sessions", "refresh/redisstore", "refresh/sqlstore", "refresh/internal/signer"}
 
 func TestPackagesImportDownwardsAlone(t *testing.T) {
 	uses := make(map[string][]string)
