@@ -23,12 +23,14 @@ import (
 // none (RFC 6749, section 10.12).
 type attempt struct {
 	State    string `json:"s"`
-	Nonce    string `json:"n"`
-	Verifier string `json:"v"` // of PKCE
+	Nonce    string `json:"n,omitempty"` // empty: there is none
+	Verifier string `json:"v,omitempty"` // of PKCE; empty: there is none
 	ReturnTo string `json:"r"`
 	Origin   string `json:"o,omitempty"` // where ReturnTo is; empty: at the callback
 	Created  int64  `json:"c"`           // Unix seconds
 	asked
+
+	Answer *answer `json:"p,omitempty"` // the one that has come by POST; nil: none yet
 }
 
 const (
@@ -40,16 +42,17 @@ const (
 	maxAttemptBytes = 8 << 10
 )
 
-func newAttempt(returnTo string) attempt {
+func (f *Flow) newAttempt(returnTo string) attempt {
 	// The 256 random bits of a PKCE verifier are enough for state and nonce
 	// too.
-	return attempt{
-		State:    oauth2.GenerateVerifier(),
-		Nonce:    oauth2.GenerateVerifier(),
-		Verifier: oauth2.GenerateVerifier(),
-		ReturnTo: returnTo,
-		Created:  time.Now().Unix(),
+	a := attempt{State: oauth2.GenerateVerifier(), ReturnTo: returnTo, Created: time.Now().Unix()}
+	if !f.WithoutNonce && !f.WithoutIDToken {
+		a.Nonce = oauth2.GenerateVerifier()
 	}
+	if !f.WithoutPKCE {
+		a.Verifier = oauth2.GenerateVerifier()
+	}
+	return a
 }
 
 func (a attempt) live() bool {
@@ -78,9 +81,7 @@ func (f *Flow) purpose(cookie string) string {
 // remember sets the cookie of a, and deletes the oldest attempts if there are
 // too many.
 func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
-	plain, _ := json.Marshal(a) // strings and a number: it cannot fail
-	name := f.cookieName(a.State)
-	value := f.keys.Seal(f.purpose(name), plain)
+	name, value := f.seal(a)
 	http.SetCookie(w, f.cookie(name, value, int(attemptLife/time.Second)))
 
 	type other struct {
@@ -108,6 +109,13 @@ func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
 			f.forget(w, c.name)
 		}
 	}
+}
+
+// seal returns the name and the value of the cookie of a.
+func (f *Flow) seal(a attempt) (name, value string) {
+	plain, _ := json.Marshal(a) // strings and numbers: it cannot fail
+	name = f.cookieName(a.State)
+	return name, f.keys.Seal(f.purpose(name), plain)
 }
 
 // recall returns the attempt with this state, if r's browser has begun it.
@@ -140,8 +148,8 @@ func (f *Flow) cookie(name, value string, age int) *http.Cookie {
 		// Strict cookies are not sent.
 		SameSite: http.SameSiteLaxMode,
 	}
-	if p.SameSite == http.SameSiteNoneMode {
-		c.SameSite, c.Partitioned = p.SameSite, p.Partitioned
+	if p.SameSite == http.SameSiteNoneMode || f.ResponseMode == modeFormPost {
+		c.SameSite, c.Partitioned = http.SameSiteNoneMode, p.Partitioned
 	}
 	return c
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/tokenlife/tokenlife/middleware"
@@ -23,10 +22,6 @@ var (
 	errNoCode     = errors.New("login: the callback has no code")
 )
 
-// maxQuery bounds the callback's query, in bytes. The longest known codes are
-// JWTs.
-const maxQuery = 16 << 10
-
 // Callback returns the handler that the provider sends the browser back to. It
 // redeems the code, checks the tokens, begins the login with
 // [middleware.Auth.SignIn], and answers 303 to where the user wanted to go.
@@ -42,22 +37,35 @@ const maxQuery = 16 << 10
 // or if the provider wants something of the user.
 func (f *Flow) Callback() http.Handler {
 	f.mustBeValid()
-	return allowOnly(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+	get := allowOnly(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 		private(w.Header())
 		answer, err := parseAnswer(r.URL.RawQuery)
 		if err != nil {
 			f.fail(w, r, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: err})
 			return
 		}
-		a, ok := f.recall(r, answer.state)
+		a, ok := f.recall(r, answer.State)
 		if !ok {
 			// Most often that of a user who has gone back in the history, or
 			// reopened a tab.
 			f.failUnlessSignedIn(w, r, "/", &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
 			return
 		}
-		f.forget(w, f.cookieName(answer.state))
+		f.forget(w, f.cookieName(answer.State))
+		if a.Answer != nil {
+			answer = *a.Answer
+		}
 		f.finish(w, r, a, answer)
+	})
+	if f.ResponseMode != modeFormPost {
+		return get
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			f.takePost(w, r)
+			return
+		}
+		get.ServeHTTP(w, r)
 	})
 }
 
@@ -75,18 +83,18 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	case f.redemptions.isUsed(a.State):
 		used()
 		return
-	case answer.issuer != "" && answer.issuer != f.issuer:
+	case answer.Issuer != "" && answer.Issuer != f.issuer:
 		failed(http.StatusBadRequest, errIssuer)
 		return
 	case !a.live():
 		f.redemptions.markUsed(a.State)
 		f.failUnlessSignedIn(w, r, a.target(), &Failure{Status: http.StatusBadRequest, Again: again, Err: errTooOld})
 		return
-	case answer.err != "":
+	case answer.Error != "":
 		f.redemptions.markUsed(a.State)
 		f.refuse(w, r, a, answer)
 		return
-	case answer.code == "":
+	case answer.Code == "":
 		failed(http.StatusBadRequest, errNoCode)
 		return
 	}
@@ -115,7 +123,7 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	f.redemptions.markUsed(a.State)
 	err = red.redeemErr
 	if err == nil {
-		err = f.signIn(w, r, red)
+		err = f.signIn(w, r, red, answer.User)
 	}
 	if err != nil {
 		failed(statusOfRedemption(err), err)
@@ -129,10 +137,10 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 
 // refuse answers the callback of an attempt that the provider has refused.
 func (f *Flow) refuse(w http.ResponseWriter, r *http.Request, a attempt, answer answer) {
-	e := &Failure{Code: knownCode(answer.err), Again: f.again(a.ReturnTo), Err: errRefused}
+	e := &Failure{Code: knownCode(answer.Error), Again: f.again(a.ReturnTo), Err: errRefused}
 	e.Status = statusOf(e.Code)
-	if !a.repeats(answer.description) {
-		e.Description = answer.description
+	if !a.repeats(answer.Description) {
+		e.Description = answer.Description
 	}
 	if codes[e.Code] || a.Anew {
 		// The user's own decision, or one that the user has to take.
@@ -161,7 +169,7 @@ func (f *Flow) failUnlessSignedIn(w http.ResponseWriter, r *http.Request, return
 // began one, logins that are kept on the server would share a refresh token.
 // The tokens have been checked. What can still fail is writing them to cookies
 // or to a store.
-func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption) error {
+func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption, user string) error {
 	red.lock <- struct{}{}
 	defer func() { <-red.lock }()
 	h := w.Header()
@@ -181,6 +189,7 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption) e
 	}
 	red.signedIn, red.cookies = true, slices.Clone(h["Set-Cookie"][before:])
 	f.rememberSubject(ctx, red.tokens)
+	f.tellUser(ctx, red.tokens, user)
 	return nil
 }
 
@@ -197,31 +206,4 @@ func statusOfRedemption(err error) int {
 func redirect(w http.ResponseWriter, target string) {
 	w.Header().Set("Location", target)
 	w.WriteHeader(http.StatusSeeOther)
-}
-
-// An answer is what the provider put into the callback's URL (RFC 6749, section
-// 4.1.2; RFC 9207, section 2).
-type answer struct{ state, code, issuer, err, description string }
-
-// parseAnswer reads the parameters of a callback. It refuses a repeated one
-// (RFC 6749, section 3.1), of which the provider and this package could each
-// read another value.
-func parseAnswer(raw string) (answer, error) {
-	if len(raw) > maxQuery {
-		return answer{}, errParameters
-	}
-	q, err := url.ParseQuery(raw)
-	if err != nil {
-		return answer{}, errParameters // the error itself repeats the query
-	}
-	for _, values := range q {
-		if len(values) > 1 {
-			return answer{}, errParameters
-		}
-	}
-	a := answer{q.Get("state"), q.Get("code"), q.Get("iss"), q.Get("error"), describe(q.Get("error_description"))}
-	if a.code != "" && a.err != "" {
-		return answer{}, errParameters
-	}
-	return a, nil
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/discovery"
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
@@ -81,8 +80,45 @@ type Flow struct {
 	// the provider has one.
 	EndSessionURL string
 
+	// ResponseMode is how the provider sends its answer. With "form_post" it
+	// comes in a form that the browser sends by POST (OAuth 2.0 Form Post
+	// Response Mode), which Apple demands for the scopes name and email. The
+	// cookies of sign-ins under way are then SameSite=None: it cannot be
+	// combined with Auth.Cookies.InsecureHTTP. Default: in the URL.
+	ResponseMode string
+
+	// OnUnverifiedUser is called at the end of a sign-in whose form had a field
+	// user, before the browser is sent on. Apple sends the user's name in it as
+	// JSON, at the first sign-in and never again. The browser has brought it,
+	// and nobody has signed it: the user can have written anything. It is a
+	// JSON object of at most 2,048 bytes; any other is dropped. The verified ID
+	// token says whose it is. Default nil.
+	OnUnverifiedUser func(ctx context.Context, id *verify.Token, user string)
+
+	// WithoutIDToken signs in at a provider that issues no ID tokens, such as
+	// GitHub. The user is then whom Auth.Verifier names for the access token,
+	// as one does that asks the provider's user API. Given up is the nonce:
+	// that the answer belongs to this sign-in is known by state and PKCE alone.
+	// An ID token that comes all the same is dropped, and what is demanded by
+	// max_age and acr_values fails. Scopes must not have openid. Default: a
+	// sign-in without an ID token fails.
+	WithoutIDToken bool
+
+	// WithoutNonce sends no nonce and looks for none, for a provider that
+	// leaves it out of its ID tokens, such as LinkedIn. Given up is that an ID
+	// token is good for one sign-in. Default: it must be there.
+	WithoutNonce bool
+
+	// WithoutPKCE sends no code_challenge, for a provider that refuses requests
+	// with one, such as LinkedIn. Given up is that a stolen code is useless in
+	// another browser. Together with WithoutNonce nothing binds the answer to
+	// this browser but the state. Default: S256 is sent, whatever the provider
+	// says that it supports; most of those that do not know it ignore it.
+	WithoutPKCE bool
+
 	// Scopes are asked for, and must include openid. Most providers want
-	// offline_access before they give a refresh token. Default: openid.
+	// offline_access before they give a refresh token. Default: openid; with
+	// WithoutIDToken, none.
 	Scopes []string
 
 	// IDTokens checks the signature, issuer and times of ID tokens. The Flow
@@ -172,12 +208,24 @@ func (f *Flow) setUp() error {
 		return err
 	}
 	f.scopes = f.Scopes
-	if len(f.scopes) == 0 {
+	if len(f.scopes) == 0 && !f.WithoutIDToken {
 		f.scopes = []string{scopeOpenID}
 	}
-	if !slices.Contains(f.scopes, scopeOpenID) {
+	switch asks := slices.Contains(f.scopes, scopeOpenID); {
+	case asks && f.WithoutIDToken:
+		return errors.New("login: Flow.Scopes has openid, which asks for an ID token, and WithoutIDToken is set")
+	case !asks && !f.WithoutIDToken:
 		// Without it the provider returns no ID token, which names the user.
 		return errors.New("login: Flow.Scopes lacks openid")
+	}
+	switch f.ResponseMode {
+	case "", "query":
+	case modeFormPost:
+		if f.Auth.Cookies.InsecureHTTP {
+			return errors.New("login: Flow.ResponseMode is form_post, for which browsers send Secure cookies alone, which Auth.Cookies.InsecureHTTP turns off")
+		}
+	default:
+		return fmt.Errorf("login: Flow.ResponseMode is %.50q, and neither query nor form_post", f.ResponseMode)
 	}
 	if err := f.setUpIDTokens(); err != nil {
 		return err
@@ -195,49 +243,6 @@ func (f *Flow) setUp() error {
 	}
 	f.redemptions.setUp()
 	event.SetDefault(f.Auth.Observe, f.idTokens, f.logoutTokens)
-	return nil
-}
-
-func (f *Flow) setUpURLs() error {
-	provider := f.Client.Discovery
-	f.issuer = f.Issuer
-	if f.issuer == "" && provider != nil {
-		f.issuer = provider.Issuer
-	}
-	switch {
-	case f.issuer == "":
-		return errors.New("login: Flow.Issuer is empty, and Client.Discovery is nil")
-	case provider != nil && provider.Issuer != f.issuer:
-		return errors.New("login: Flow.Issuer is not that of Client.Discovery")
-	case f.AuthURL == "" && provider == nil:
-		return errors.New("login: Flow.AuthURL is empty, and Client.Discovery is nil")
-	case f.RedirectURL == "":
-		return errors.New("login: Flow.RedirectURL is empty")
-	}
-	ownURL := discovery.ParseURL
-	if f.Auth.Cookies.InsecureHTTP {
-		ownURL = discovery.ParseInsecureURL
-	}
-	for _, field := range []struct {
-		name, url string
-		parse     func(string) (*url.URL, error)
-	}{
-		{"AuthURL", f.AuthURL, discovery.ParseURL},
-		{"EndSessionURL", f.EndSessionURL, discovery.ParseURL},
-		{"RedirectURL", f.RedirectURL, ownURL},
-	} {
-		if field.url == "" {
-			continue
-		}
-		u, err := field.parse(field.url)
-		if err != nil {
-			return fmt.Errorf("login: Flow.%s %w", field.name, err)
-		}
-		if name := reservedIn(u.Query()); field.name == "AuthURL" && name != "" {
-			return fmt.Errorf("login: Flow.AuthURL has the parameter %s, which Start sets", name)
-		}
-		f.callback, f.origin = u, u.Scheme+"://"+u.Host // the last one is RedirectURL's
-	}
 	return nil
 }
 

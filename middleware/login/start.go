@@ -1,9 +1,7 @@
 package login
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -37,7 +35,7 @@ func (f *Flow) Start() http.Handler {
 			f.fail(w, r, &Failure{Status: http.StatusServiceUnavailable, Again: f.again(returnTo), Err: err})
 			return
 		}
-		a := newAttempt(returnTo)
+		a := f.newAttempt(returnTo)
 		a.Origin = f.startedAt(r)
 		to, err := f.authRequest(r, at, &a)
 		if err != nil {
@@ -73,36 +71,25 @@ func (f *Flow) authRequest(r *http.Request, at string, a *attempt) (string, erro
 		// all others, so another prompt is left alone.
 		q.Set("prompt", "consent")
 	}
-	for name, value := range map[string]string{
-		"response_type":         "code",
-		"client_id":             f.Client.ClientID,
-		"redirect_uri":          f.RedirectURL,
-		"scope":                 strings.Join(f.scopes, " "),
-		"state":                 a.State,
-		"nonce":                 a.Nonce,
-		"code_challenge":        oauth2.S256ChallengeFromVerifier(a.Verifier),
-		"code_challenge_method": "S256",
-	} {
-		q.Set(name, value)
+	q.Set("response_type", "code")
+	q.Set("client_id", f.Client.ClientID)
+	q.Set("redirect_uri", f.RedirectURL)
+	q.Set("state", a.State)
+	if len(f.scopes) > 0 {
+		q.Set("scope", strings.Join(f.scopes, " "))
+	}
+	if f.ResponseMode != "" {
+		q.Set("response_mode", f.ResponseMode)
+	}
+	if a.Nonce != "" {
+		q.Set("nonce", a.Nonce)
+	}
+	if a.Verifier != "" {
+		q.Set("code_challenge", oauth2.S256ChallengeFromVerifier(a.Verifier))
+		q.Set("code_challenge_method", "S256")
 	}
 	u.RawQuery = q.Encode()
 	return u.String(), nil
-}
-
-func (f *Flow) authURL(ctx context.Context) (string, error) {
-	if f.AuthURL != "" {
-		return f.AuthURL, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout())
-	defer cancel()
-	m, err := f.Client.Discovery.Metadata(ctx)
-	if err != nil {
-		return "", fmt.Errorf("login: %w", err)
-	}
-	if m.AuthorizationEndpoint == "" {
-		return "", errors.New("login: the provider's metadata has no authorization_endpoint")
-	}
-	return m.AuthorizationEndpoint, nil
 }
 
 // private keeps a response out of caches. It also keeps the URL of the request,
