@@ -31,7 +31,7 @@ import (
 // makes of the record of R:
 //
 //	answer                          record of R
-//	new tokens                      exchanged
+//	new tokens, with error or not   exchanged
 //	  but it has ended by now       as it is; the new tokens are revoked
 //	  but it is exchanged by now    as it is, and its tokens are returned
 //	a refusal                       refused
@@ -193,9 +193,9 @@ func (c *Coordinator) askUnderClaim(ctx context.Context, f *flight, l *ledger, t
 	askedAt := time.Now()
 	next, err := c.ask(ctx, f, t)
 	switch {
-	case err == nil:
+	case next.Refresh != "":
 		o := result{old: t, next: next, presentedAt: c.flights.presented(f, t), askedAt: askedAt, at: time.Now(), found: r}
-		err := c.publish(ctx, l, &o)
+		err := errors.Join(err, c.publish(ctx, l, &o))
 		if l == c.own || l.keep < l.life { // else the result outlives the claim
 			l.release(ctx, mine)
 		}
@@ -224,7 +224,7 @@ func (c *Coordinator) ask(ctx context.Context, f *flight, old Tokens) (next Toke
 	}
 	defer recovered(&err, "Refresher")
 	next, err = c.Refresher.Refresh(ctx, old)
-	if err != nil {
+	if err != nil && !bringsOn(next, old, err) {
 		return Tokens{}, err
 	}
 	if next.Access == "" {
@@ -236,7 +236,7 @@ func (c *Coordinator) ask(ctx context.Context, f *flight, old Tokens) (next Toke
 	if next.ID == "" {
 		next.ID = old.ID
 	}
-	return next, nil
+	return next, err
 }
 
 // resultOfOthers looks for the reason of a refusal of t. If another replica has

@@ -9,20 +9,18 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
-
+	"github.com/tokenlife/tokenlife/refresh/clientauth"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
-	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
 // OAuth2 is the [Refresher] and [Revoker] for any provider with an OAuth 2.0
-// token endpoint (RFC 6749), such as every OpenID Connect provider.
+// token endpoint (RFC 6749), such as every OpenID Connect provider. It also
+// asks the provider's other endpoints in the client's name.
 //
 // Each call is one request: never repeated, never redirected, because a
 // refresh token sent twice may be taken for a stolen one. An error that is the
 // provider's answer wraps a [*ProviderError]; no error repeats anything of the
-// answer but a registered code.
+// answer but a known code.
 //
 // Use an OAuth2 by pointer and do not change its fields after the first use.
 // Its methods are safe for concurrent use.
@@ -34,15 +32,38 @@ type OAuth2 struct {
 	// named in the form instead (RFC 6749, section 3.2.1). Default: none.
 	ClientSecret string
 
-	// SecretInForm sends the secret in the form (client_secret_post). Default:
-	// in the Authorization header (client_secret_basic; RFC 6749, section
-	// 2.3.1). If the provider refuses one method, the other is not tried.
-	SecretInForm bool
+	// Secret returns the client's password in place of ClientSecret, where that
+	// changes: [clientauth.AppleSecret] is one. It is called for each request,
+	// from several goroutines at once. What it returns with an error is not
+	// shown; the error is.
+	Secret func(ctx context.Context) (string, error)
+
+	// Key is what the client proves its identity with in place of a password:
+	// by an assertion signed with it (private_key_jwt) or, if AuthMethod says
+	// so, by its certificate. Default: none.
+	Key *clientauth.Key
+
+	// AuthMethod is how the client authenticates, by the registered name:
+	// client_secret_basic, client_secret_post, private_key_jwt,
+	// tls_client_auth, self_signed_tls_client_auth or none. With a certificate
+	// and without a Key, the Transport of Client shows it. If the provider
+	// refuses one method, no other is tried.
+	//
+	// Default: private_key_jwt with a Key, none without any credential. A
+	// secret goes where the metadata say that it is accepted, in the header
+	// before the form, and in the header (RFC 6749, section 2.3.1) if TokenURL
+	// is set or the metadata say nothing.
+	AuthMethod string
 
 	// TokenURL is the token endpoint and RevokeURL the revocation endpoint (RFC
 	// 7009): https, or http on a loopback host. Default: those that Discovery
 	// finds. Without a revocation endpoint, Revoke does nothing.
 	TokenURL, RevokeURL string
+
+	// PushURL is the endpoint of [OAuth2.Push], IntrospectURL that of
+	// [OAuth2.Introspect] and UserInfoURL that of [OAuth2.UserInfo]. Default:
+	// those that Discovery finds.
+	PushURL, IntrospectURL, UserInfoURL string
 
 	// Discovery finds the endpoints that are not given. It may be nil if
 	// TokenURL is set.
@@ -52,6 +73,21 @@ type OAuth2 struct {
 	// granted (RFC 6749, section 6). Default: not sent, and the grant stays as
 	// it is.
 	Scopes []string
+
+	// TokenParams are sent to the token endpoint with each code and refresh
+	// token, for providers that want more than the standard parameters, such as
+	// resource (RFC 8707, section 2) or audience. Default: none.
+	TokenParams url.Values
+
+	// IDTokenAsAccess puts the ID token in the place of the access token, at
+	// the sign-in and at each refresh, for providers whose access tokens are
+	// opaque, such as Google and Apple. A provider that returns no ID token at
+	// a refresh cannot be used in this way.
+	IDTokenAsAccess bool
+
+	// SignedIntrospection makes Introspect ask for an answer that is signed
+	// (RFC 9701). Default: for one in JSON (RFC 7662).
+	SignedIntrospection bool
 
 	// Client reaches the provider. Only its Transport is used. Default: a
 	// client with [http.DefaultTransport].
@@ -67,65 +103,28 @@ var (
 	_ Revoker   = (*OAuth2)(nil)
 )
 
-// Validate reports a mistake in the configuration, naming the field.
-func (o *OAuth2) Validate() error {
-	switch {
-	case o == nil:
-		return errors.New("refresh: the OAuth2 is nil")
-	case o.ClientID == "":
-		return errors.New("refresh: OAuth2.ClientID is empty")
-	case o.TokenURL == "" && o.Discovery == nil:
-		return errors.New("refresh: OAuth2.TokenURL is empty and OAuth2.Discovery is nil")
-	case o.Timeout < 0:
-		return errors.New("refresh: OAuth2.Timeout is negative")
-	}
-	if o.TokenURL != "" {
-		if _, err := discovery.ParseURL(o.TokenURL); err != nil {
-			return fmt.Errorf("refresh: OAuth2.TokenURL %w", err)
-		}
-	}
-	if o.RevokeURL != "" {
-		if _, err := discovery.ParseURL(o.RevokeURL); err != nil {
-			return fmt.Errorf("refresh: OAuth2.RevokeURL %w", err)
-		}
-	}
-	if o.Discovery != nil {
-		if err := o.Discovery.Validate(); err != nil {
-			return fmt.Errorf("refresh: OAuth2.Discovery: %w", err)
-		}
-	}
-	return nil
-}
-
 // Refresh exchanges the refresh token of old for new tokens (RFC 6749, section
-// 6). The result holds the old refresh token and the old ID token where the
-// provider returns no new ones.
+// 6). The result holds the old refresh token where the provider returns no new
+// one. It holds the old ID token where the provider returns no new one, or one
+// that is not of the same login (OpenID Connect Core 1.0, section 12.2).
 //
 // The error wraps [ErrDenied] if the provider says that the refresh token is no
-// longer good, or if old has none. Every other error is temporary, such as
-// wrong credentials of the client, an overload, a page of HTML, or an answer
-// that is not clear.
+// longer good, if it returns the ID token of another user, or if old has no
+// refresh token. Every other error is temporary, such as wrong credentials of
+// the client, an overload, a page of HTML, or an answer that is not clear.
+//
+// The tokens are empty if there is an error, with one exception: with
+// IDTokenAsAccess, an answer without a usable ID token is an error, and the
+// tokens hold the refresh token that is to be asked with next time.
 func (o *OAuth2) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if old.Refresh == "" {
 		return Tokens{}, fmt.Errorf("%w: there is no refresh token", ErrDenied)
 	}
-	return o.retrieve(ctx, old, func(ctx context.Context, conf *oauth2.Config) (*oauth2.Token, error) {
-		// The refreshing source of oauth2.Config cannot send a scope. The
-		// package for client credentials makes the same request with any
-		// grant type.
-		grant := clientcredentials.Config{
-			ClientID:     conf.ClientID,
-			ClientSecret: conf.ClientSecret,
-			TokenURL:     conf.Endpoint.TokenURL,
-			AuthStyle:    conf.Endpoint.AuthStyle,
-			Scopes:       o.Scopes,
-			EndpointParams: url.Values{
-				"grant_type":    {"refresh_token"},
-				"refresh_token": {old.Refresh},
-			},
-		}
-		return grant.Token(ctx)
-	})
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.Refresh}}
+	if len(o.Scopes) > 0 {
+		form.Set("scope", strings.Join(o.Scopes, " "))
+	}
+	return o.askForTokens(ctx, form, old)
 }
 
 // Exchange redeems the code of an authorization response (RFC 6749, section
@@ -138,90 +137,39 @@ func (o *OAuth2) Exchange(ctx context.Context, code, verifier, redirectURI strin
 	if code == "" {
 		return Tokens{}, errors.New("refresh: there is no authorization code")
 	}
-	return o.retrieve(ctx, Tokens{}, func(ctx context.Context, conf *oauth2.Config) (*oauth2.Token, error) {
-		conf.RedirectURL = redirectURI
-		if verifier == "" {
-			return conf.Exchange(ctx, code)
-		}
-		return conf.Exchange(ctx, code, oauth2.VerifierOption(verifier))
-	})
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}}
+	if verifier != "" {
+		form.Set("code_verifier", verifier)
+	}
+	if redirectURI != "" {
+		form.Set("redirect_uri", redirectURI)
+	}
+	return o.askForTokens(ctx, form, Tokens{})
 }
 
-// retrieve makes one call to the token endpoint. What the answer lacks is taken
-// from old.
-func (o *OAuth2) retrieve(
-	ctx context.Context, old Tokens, call func(context.Context, *oauth2.Config) (*oauth2.Token, error),
-) (Tokens, error) {
+// askForTokens makes one call to the token endpoint. What the answer lacks is
+// taken from old.
+func (o *OAuth2) askForTokens(ctx context.Context, form url.Values, old Tokens) (Tokens, error) {
 	if err := o.Validate(); err != nil {
 		return Tokens{}, err
 	}
+	for name, values := range o.TokenParams {
+		form[name] = values
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout())
 	defer cancel()
-	at := o.TokenURL
-	if at == "" {
-		m, err := o.Discovery.Metadata(ctx)
-		if err != nil {
-			return Tokens{}, fmt.Errorf("refresh: %w", err)
-		}
-		if m.TokenEndpoint == "" {
-			return Tokens{}, errors.New("refresh: the provider's metadata has no token_endpoint")
-		}
-		at = m.TokenEndpoint
-	}
-	// The style is always set. Without it, package oauth2 tries both methods,
-	// and sends a refused refresh twice.
-	style := oauth2.AuthStyleInHeader
-	if o.SecretInForm || o.ClientSecret == "" {
-		style = oauth2.AuthStyleInParams
-	}
-	tok, err := call(context.WithValue(ctx, oauth2.HTTPClient, endpoint.Client(o.Client)), &oauth2.Config{
-		ClientID:     o.ClientID,
-		ClientSecret: o.ClientSecret,
-		Endpoint:     oauth2.Endpoint{TokenURL: at, AuthStyle: style},
-	})
+	at, err := o.find(ctx, place{"token_endpoint", "TokenURL", o.TokenURL})
 	if err != nil {
-		return Tokens{}, tokenError(err)
+		return Tokens{}, err
 	}
-	return complete(old, tok)
-}
-
-func (o *OAuth2) timeout() time.Duration {
-	if o.Timeout > 0 {
-		return o.Timeout
+	got, err := o.post(ctx, at, form, "application/json")
+	if err != nil {
+		return Tokens{}, err
 	}
-	return endpoint.Timeout
-}
-
-// complete returns the tokens of a token response (RFC 6749, section 5.1). What
-// the response lacks is taken from old.
-func complete(old Tokens, tok *oauth2.Token) (Tokens, error) {
-	if tok.TokenType != "" && !strings.EqualFold(tok.TokenType, "Bearer") {
-		return Tokens{}, errors.New("refresh: the provider's token_type is not Bearer")
+	members := readAnswer(got)
+	if refused := got.refusal(members); refused != nil {
+		refused.Denied = refused.isFinal()
+		return Tokens{}, refused
 	}
-	t := Tokens{
-		Access:  tok.AccessToken,
-		Refresh: tok.RefreshToken,
-		ID:      old.ID,
-	}
-	if id, ok := tok.Extra("id_token").(string); ok && id != "" {
-		t.ID = id
-	}
-	now := time.Now()
-	if left := tok.Expiry.Sub(now); !tok.Expiry.IsZero() && left > 0 && left <= endpoint.MaxLifetime {
-		t.Expiry = tok.Expiry
-	}
-	if t.Refresh == "" {
-		t.Refresh = old.Refresh
-	}
-	// Neither name is standard. Keycloak uses the first, others the second.
-	for _, name := range []string{"refresh_expires_in", "refresh_token_expires_in"} {
-		if left := endpoint.Seconds(tok.Extra(name)); left > 0 && t.Refresh != "" {
-			t.RefreshExpiry = now.Add(left)
-			return t, nil
-		}
-	}
-	if t.Refresh == old.Refresh {
-		t.RefreshExpiry = old.RefreshExpiry
-	}
-	return t, nil
+	return o.tokens(members, old)
 }

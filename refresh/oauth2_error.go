@@ -1,16 +1,11 @@
 package refresh
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"mime"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 	"time"
-
-	"golang.org/x/oauth2"
 
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
@@ -22,9 +17,16 @@ type ProviderError struct {
 	Status int
 
 	// Code is the error code of the answer (RFC 6749, section 5.2), if it is
-	// a registered one; else empty. Package cognito has the names of exceptions
-	// and challenges here.
+	// a known one; else empty. Package cognito has the names of exceptions and
+	// challenges here.
 	Code string
+
+	// Description is what the provider says about it in its own words (the
+	// error_description), and a code that is not known. It is for a log, and
+	// not for users: it is what the provider has sent, shortened to 300
+	// printable characters. It is empty if it repeats a secret of the request;
+	// what may be another secret is left out of it.
+	Description string
 
 	// RetryAfter is how long the provider asks to be left alone, at most an
 	// hour; 0 where it does not say.
@@ -33,17 +35,21 @@ type ProviderError struct {
 	// Denied reports whether the refusal ends the login.
 	Denied bool
 
-	html bool // the answer is a page, which no token endpoint sends to a program
+	code string // the error code, whatever it is; empty: the answer is no OAuth error
 }
 
 // Error names the status and the code. It shows nothing else of the answer,
-// since descriptions and bodies may repeat a token.
+// since it may be shown to a user.
 func (e *ProviderError) Error() string {
 	if e.Code == "" {
 		return fmt.Sprintf("refresh: the provider refused with status %d", e.Status)
 	}
 	return fmt.Sprintf("refresh: the provider refused with status %d, %s", e.Status, e.Code)
 }
+
+// ProviderSays returns the Description. An event that has the error tells it to
+// the log.
+func (e *ProviderError) ProviderSays() string { return e.Description }
 
 // Unwrap returns [ErrDenied] if the refusal ends the login, [ErrNoAnswer] if a
 // proxy has answered in place of the provider, and else nil.
@@ -57,71 +63,58 @@ func (e *ProviderError) Unwrap() error {
 	return nil
 }
 
-// registeredCodes are the error codes that token and revocation endpoints
-// answer with. A code that is not among them is not shown, as it could hold a
-// secret.
-var registeredCodes = []string{
-	// RFC 6749, sections 4.1.2.1 and 5.2.
-	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
-	"unsupported_grant_type", "invalid_scope", "access_denied", "server_error",
-	"temporarily_unavailable",
-	// RFC 7009, section 2.2.1; RFC 6750, section 3.1; RFC 8628, section 3.5.
-	"unsupported_token_type", "invalid_token", "insufficient_scope",
-	"authorization_pending", "slow_down", "expired_token",
-	// RFC 8707, section 2; RFC 9449, section 5; OpenID Connect Core 1.0,
-	// section 3.1.2.6.
-	"invalid_target", "invalid_dpop_proof", "use_dpop_nonce",
+// aboutTheLogin are the error codes that say that a refresh token or a code
+// will never be accepted again, whatever the status they come with.
+var aboutTheLogin = []string{
+	// RFC 6749, sections 4.1.2.1 and 5.2; RFC 6750, section 3.1; RFC 8628,
+	// section 3.5.
+	"invalid_grant", "access_denied", "invalid_token", "expired_token",
+	// OpenID Connect Core 1.0, section 3.1.2.6: only a new sign-in helps.
 	"interaction_required", "login_required", "account_selection_required", "consent_required",
+	// Auth0; GitHub; Slack.
+	"mfa_required", "bad_refresh_token", "bad_verification_code",
+	"invalid_refresh_token", "token_expired", "token_revoked", "account_inactive", "invalid_code", "code_already_used",
 }
 
-// notOfTheUser are the error codes about the client or the provider, which end
-// no login. A wrong client secret must not sign out everybody.
-var notOfTheUser = []string{
+// aboutOthers are the error codes about the client, the request or the provider,
+// which end no login. A wrong client secret must not sign out everybody.
+var aboutOthers = []string{
+	// RFC 6749, sections 4.1.2.1 and 5.2; RFC 7009, section 2.2.1; RFC 6750,
+	// section 3.1; RFC 8628, section 3.5; RFC 8707, section 2; RFC 9449,
+	// section 5; RFC 9126, section 2.3.
 	"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
-	"server_error", "temporarily_unavailable", "slow_down",
+	"server_error", "temporarily_unavailable", "unsupported_token_type", "insufficient_scope",
+	"authorization_pending", "slow_down", "invalid_target", "invalid_dpop_proof", "use_dpop_nonce",
+	"invalid_request_object", "invalid_request_uri",
+	// GitHub; Slack.
+	"incorrect_client_credentials", "redirect_uri_mismatch",
+	"invalid_client_id", "bad_client_secret", "bad_redirect_uri", "ratelimited", "internal_error", "fatal_error",
+	"service_unavailable", "request_timeout", "accesslimited", "team_added_to_org", "org_login_required",
 }
 
-// providerError reads a refusal from a response and its body.
-func providerError(resp *http.Response, body []byte) *ProviderError {
-	var answer struct {
-		Error string `json:"error"`
+// invalidRequest says that the request is malformed (RFC 6749, section 5.2),
+// which some providers also say of a refresh token that is no longer good.
+const invalidRequest = "invalid_request"
+
+// isGood reports whether the status is one of success.
+func (r reply) isGood() bool { return r.status >= 200 && r.status <= 299 }
+
+// refusal returns the refusal of an endpoint, or nil if the answer is good. A
+// good one can have a member error that says nothing, such as false, or one
+// that nobody knows beside the tokens.
+func (r reply) refusal(m members) *ProviderError {
+	code := m.text("error")
+	known := code == invalidRequest || slices.Contains(aboutTheLogin, code) || slices.Contains(aboutOthers, code)
+	if r.isGood() && (code == "" || !known && m.text("access_token") != "") {
+		return nil
 	}
-	e := &ProviderError{Status: resp.StatusCode, RetryAfter: endpoint.RetryAfter(resp.Header.Get("Retry-After"))}
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	e.html = kind == "text/html"
-	if json.Unmarshal(body, &answer) == nil && slices.Contains(registeredCodes, answer.Error) {
-		e.Code = answer.Error
+	e := &ProviderError{Status: r.status, RetryAfter: endpoint.RetryAfter(r.header.Get("Retry-After")), code: code}
+	said := m.text("error_description")
+	if known {
+		e.Code = code
+	} else if code != "" {
+		said = strings.TrimSuffix(code+": "+said, ": ")
 	}
+	e.Description = describe(said, r.sent)
 	return e
-}
-
-// isFinal reports whether a refusal of the token endpoint means that the
-// refresh token, or the code, will never be accepted again. Providers express
-// that in different ways: some send invalid_grant with 403, some a 400 or 401
-// with another code or none. A page of HTML comes from a proxy, which knows
-// nothing of tokens.
-func (e *ProviderError) isFinal() bool {
-	switch {
-	case e.Status == http.StatusTooManyRequests || e.Status >= 500:
-		return false
-	case e.Code == "invalid_grant":
-		return true
-	case e.Status == http.StatusBadRequest || e.Status == http.StatusUnauthorized:
-		return !e.html && !slices.Contains(notOfTheUser, e.Code)
-	}
-	return false
-}
-
-// tokenError converts an error of package oauth2, which may quote a whole body
-// and so a token, to one that holds no secret.
-func tokenError(err error) error {
-	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		e := providerError(refused.Response, refused.Body)
-		e.Denied = e.isFinal()
-		return e
-	}
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return endpoint.Error(err)
-	}
-	return fmt.Errorf("%w: what came is not a token response", ErrNoAnswer)
 }

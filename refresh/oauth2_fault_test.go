@@ -43,8 +43,8 @@ var faults = []faultCase{
 	{name: "dead: 400 invalid_grant", fault: refreshtest.Refuse, denied: true, status: 400, code: "invalid_grant"},
 	{name: "dead: 403 invalid_grant", fault: refreshtest.Refuse, refusal: refreshtest.ForbiddenGrant, denied: true, status: 403, code: "invalid_grant"},
 	{name: "dead: 400 invalid_request", fault: refreshtest.Refuse, refusal: refreshtest.InvalidRequest, denied: true, status: 400, code: "invalid_request"},
-	{name: "dead: 400 with nothing", fault: refreshtest.Refuse, refusal: refreshtest.EmptyBody, denied: true, status: 400},
-	{name: "dead: 401 with nothing", fault: refreshtest.Refuse, refusal: refreshtest.Unauthorized, denied: true, status: 401},
+	{name: "400 with nothing, which no provider says", fault: refreshtest.Refuse, refusal: refreshtest.EmptyBody, status: 400},
+	{name: "401 with nothing, which no provider says", fault: refreshtest.Refuse, refusal: refreshtest.Unauthorized, status: 401},
 	{name: "dead: invalid_grant with 200", fault: refreshtest.Refuse, refusal: refreshtest.ErrorIn200, denied: true, status: 200, code: "invalid_grant"},
 }
 

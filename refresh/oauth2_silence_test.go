@@ -47,7 +47,7 @@ func TestOAuth2TransportErrorsAreToldWithoutSecrets(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client := &refresh.OAuth2{
-				ClientID: "client", ClientSecret: secret, SecretInForm: true,
+				ClientID: "client", ClientSecret: secret, AuthMethod: "client_secret_post",
 				TokenURL: "https://provider.test/token?key=0123456789abcdef", RevokeURL: "https://provider.test/revoke",
 				Client: &http.Client{Transport: brokenTransport{c.err}},
 			}

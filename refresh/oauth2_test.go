@@ -81,25 +81,25 @@ func TestOAuth2WithoutRefreshTokenIsOver(t *testing.T) {
 func TestOAuth2AuthenticatesInOneStatedWay(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		client refresh.OAuth2
+		client *refresh.OAuth2
 		basic  bool
 		form   string
 	}{
 		{
 			"a secret goes in the header",
-			refresh.OAuth2{ClientID: "a:b", ClientSecret: "s&ü"},
+			&refresh.OAuth2{ClientID: "a:b", ClientSecret: "s&ü"},
 			true,
 			"grant_type=refresh_token&refresh_token=old",
 		},
 		{
 			"or in the form",
-			refresh.OAuth2{ClientID: "a:b", ClientSecret: "s&ü", SecretInForm: true},
+			&refresh.OAuth2{ClientID: "a:b", ClientSecret: "s&ü", AuthMethod: "client_secret_post"},
 			false,
 			"client_id=a%3Ab&client_secret=s%26%C3%BC&grant_type=refresh_token&refresh_token=old",
 		},
 		{
 			"a public client is named in the form",
-			refresh.OAuth2{ClientID: "a:b", Scopes: []string{"x", "y"}},
+			&refresh.OAuth2{ClientID: "a:b", Scopes: []string{"x", "y"}},
 			false,
 			"client_id=a%3Ab&grant_type=refresh_token&refresh_token=old&scope=x+y",
 		},
@@ -124,6 +124,7 @@ func TestOAuth2AuthenticatesInOneStatedWay(t *testing.T) {
 						t.Errorf("the form is %s, want %s", body, want)
 					}
 					w.WriteHeader(http.StatusUnauthorized)
+					io.WriteString(w, `{"error":"invalid_grant"}`)
 				}))
 				var err error
 				if method == "refresh" {

@@ -15,6 +15,11 @@ import (
 // that the login is over; every other error is temporary, and the old tokens
 // are kept. A Refresher is called from several goroutines at once and stops
 // when ctx does.
+//
+// With a temporary error the result may hold a new refresh token, beside an
+// access token that no verifier takes: the old refresh token has been used up
+// for an answer that cannot be used. It is then remembered as what follows, so
+// that the next call is made with the new refresh token.
 type Refresher interface {
 	Refresh(ctx context.Context, old Tokens) (Tokens, error)
 }
@@ -24,6 +29,12 @@ type Func func(ctx context.Context, old Tokens) (Tokens, error)
 
 // Refresh calls f.
 func (f Func) Refresh(ctx context.Context, old Tokens) (Tokens, error) { return f(ctx, old) }
+
+// bringsOn reports whether an error of a Refresher comes with a refresh token
+// that is to be asked with from now on.
+func bringsOn(next, old Tokens, err error) bool {
+	return next.Refresh != "" && next.Refresh != old.Refresh && !errors.Is(err, ErrDenied)
+}
 
 // A Revoker ends a login at its provider. A [Refresher] that can do so has this
 // method as well, and what wraps a Refresher forwards it.
@@ -45,6 +56,10 @@ var ErrNoAnswer = endpoint.ErrNoAnswer
 // ago, by a sign-out or by a new sign-in. Whoever ended it has told the
 // browser, which may hold another login by now: it is to be left alone.
 var ErrEnded = fmt.Errorf("%w: ended here", ErrDenied)
+
+// ErrOtherSubject is an [ErrDenied] of our own: a refresh has brought the tokens
+// of another user, which nobody gets.
+var ErrOtherSubject = fmt.Errorf("%w: a refresh brought the tokens of another subject", ErrDenied)
 
 // These are temporary: the login stays.
 var (

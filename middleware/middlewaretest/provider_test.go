@@ -60,7 +60,7 @@ func TestALoginKeepsItsClaims(t *testing.T) {
 			t.Errorf("it ends at %d, want %d", login.Expiry.Unix(), want)
 		}
 		<-time.After(10 * time.Second)
-		next, err := p.Refresh(t.Context(), login)
+		next, err := p.Refresh(t.Context(), refresh.Tokens{Refresh: login.Refresh})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestAFaultOfTheProviderIsSeen(t *testing.T) {
 	}
 
 	p.Endpoint.Fail(refreshtest.OtherSubject, 1)
-	next, err := p.Refresh(t.Context(), login)
+	next, err := p.Refresh(t.Context(), refresh.Tokens{Refresh: login.Refresh})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestAKeyThatIsRotatedSignsNoMore(t *testing.T) {
 	if _, err := p.Verify(t.Context(), login.Access); !errors.Is(err, verify.ErrInvalid) {
 		t.Errorf("a token of the old key: %v", err)
 	}
-	next, err := p.Refresh(t.Context(), login)
+	next, err := p.Refresh(t.Context(), refresh.Tokens{Refresh: login.Refresh})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,10 +66,7 @@ func (s *source) document(ctx context.Context, old *snapshot) (document, error) 
 			return document{}, err
 		}
 		if m.JWKSURI == "" {
-			return document{}, errors.New("discovery: the document names no jwks_uri")
-		}
-		if _, err := discovery.ParseURL(m.JWKSURI); err != nil {
-			return document{}, fmt.Errorf("discovery: jwks_uri %w", err)
+			return document{}, cmp.Or(m.Unusable("jwks_uri"), errors.New("discovery: the document names no jwks_uri"))
 		}
 		keysURL = m.JWKSURI
 	}

@@ -34,6 +34,7 @@ func (p *Pool) call(ctx context.Context, operation string, in, out any) error {
 	if err != nil {
 		return errors.New("cognito: Pool.Endpoint is not a URL")
 	}
+	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "AWSCognitoIdentityProviderService."+operation)
 	resp, err := endpoint.Client(p.Client).Do(req)

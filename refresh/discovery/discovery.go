@@ -26,6 +26,9 @@ const (
 //
 // The document is fetched at the first use, from the issuer's URL followed by
 // /.well-known/openid-configuration (OpenID Connect Discovery 1.0, section 4).
+// If there is none, as at a provider of OAuth 2.0 alone, it is fetched from
+// /.well-known/oauth-authorization-server followed by the issuer's path (RFC
+// 8414, section 3.1).
 // After a day it is fetched again in the background, while callers get the old
 // one. A failed fetch never replaces a document. While there is none, the error
 // is returned to all callers that wait for the fetch, and to those within a
@@ -152,10 +155,36 @@ func (p *Provider) apply(f *flight) {
 	}
 }
 
+// A notThereError says that the provider has answered, and that what it has at
+// an address is no document.
+type notThereError struct{ error }
+
+func (e notThereError) Unwrap() error { return e.error }
+
+// fetch fetches the document from the place that OpenID Connect Discovery gives
+// it or, if the provider has none there, from that of RFC 8414.
 func (p *Provider) fetch(ctx context.Context) (*Metadata, error) {
 	// A trailing slash of the issuer is removed here only (OpenID Connect
 	// Discovery 1.0, section 4.1).
-	at := strings.TrimSuffix(p.Issuer, "/") + "/.well-known/openid-configuration"
+	at := strings.TrimSuffix(p.Issuer, "/")
+	m, err := p.fetchFrom(ctx, at+"/.well-known/openid-configuration")
+	if _, ok := errors.AsType[notThereError](err); !ok {
+		return m, err
+	}
+	u, parsed := url.Parse(at)
+	if parsed != nil {
+		return nil, err
+	}
+	// Between the host and the path (RFC 8414, section 3.1).
+	at = u.Scheme + "://" + u.Host + "/.well-known/oauth-authorization-server" + u.EscapedPath()
+	m, second := p.fetchFrom(ctx, at)
+	if _, ok := errors.AsType[notThereError](second); ok {
+		return nil, err
+	}
+	return m, second
+}
+
+func (p *Provider) fetchFrom(ctx context.Context, at string) (*Metadata, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return nil, errors.New("the issuer does not make a URL")
@@ -167,8 +196,11 @@ func (p *Provider) fetch(ctx context.Context) (*Metadata, error) {
 		return nil, withoutURL(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("answered %d", resp.StatusCode)
+	switch status := resp.StatusCode; {
+	case status >= 400 && status < 500 && status != http.StatusTooManyRequests:
+		return nil, notThereError{fmt.Errorf("answered %d", status)}
+	case status != http.StatusOK:
+		return nil, fmt.Errorf("answered %d", status)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
@@ -177,7 +209,11 @@ func (p *Provider) fetch(ctx context.Context) (*Metadata, error) {
 	if len(body) > maxBody {
 		return nil, fmt.Errorf("the answer is longer than %d bytes", maxBody)
 	}
-	return parse(p.Issuer, body)
+	m, err := parse(p.Issuer, body)
+	if err == errNoDocument { // such as the page that a site has for every path
+		return nil, notThereError{err}
+	}
+	return m, err
 }
 
 // client returns a client with the configured transport that follows redirects

@@ -37,8 +37,8 @@
 // # Trust
 //
 // The document must name exactly the issuer that it was requested for (RFC
-// 8414, section 3.3), and if the issuer is an https URL, so must be its
-// endpoints. All trust in a provider begins with this document: an attacker who
+// 8414, section 3.3), and if the issuer is an https URL, so must be the
+// endpoints that are used. All trust in a provider begins with this document: an attacker who
 // can change it can send users elsewhere. A program that should not depend on
 // discovery sets the endpoints in the fields of a refresh.OAuth2, a login.Flow
 // and a verify.Issuer.

@@ -1,6 +1,7 @@
 package discovery_test
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -89,8 +90,8 @@ func TestOneRuleForURLs(t *testing.T) {
 					w.Write([]byte(document("issuer", "http://localhost", "token_endpoint", raw)))
 				},
 			))}
-			_, err := provider.Metadata(context.Background())
-			return err
+			m, err := provider.Metadata(context.Background())
+			return cmp.Or(err, m.Unusable("token_endpoint"))
 		}},
 		{"Issuer.KeysURL", "verify: issuer https://provider.test: KeysURL ", "", func(raw string) error {
 			return verifier(verify.Issuer{URL: "https://provider.test", KeysURL: raw})

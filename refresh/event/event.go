@@ -1,6 +1,7 @@
 package event
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -132,9 +133,18 @@ type Event struct {
 	Login, Device string
 }
 
+// A fromProvider is an error with the words of a provider, such as a
+// refresh.ProviderError. The text of the error does not have them, as it may be
+// shown to users.
+type fromProvider interface {
+	error
+	ProviderSays() string
+}
+
 // LogValue returns what is set of e but its Kind, which makes the message, its
 // Level, and its Device: reason, cause, outcome, waiters, keys, took_ms,
-// remembered, bearer, error, issuer, subject, unverified, login.
+// remembered, bearer, error, description, issuer, subject, unverified, login.
+// The description is what a provider has said of its error in its own words.
 func (e Event) LogValue() slog.Value {
 	var attrs []slog.Attr
 	text := func(key, value string) {
@@ -162,6 +172,9 @@ func (e Event) LogValue() slog.Value {
 	flag("bearer", e.Bearer)
 	if e.Err != nil {
 		text("error", e.Err.Error())
+		if p, ok := errors.AsType[fromProvider](e.Err); ok {
+			text("description", p.ProviderSays())
+		}
 	}
 	text("issuer", e.Issuer)
 	text("subject", e.Subject)

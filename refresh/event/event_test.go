@@ -22,6 +22,8 @@ func TestALogHasWhatIsSet(t *testing.T) {
 	}{
 		{event.Event{Kind: event.Verified, Level: slog.LevelDebug, Bearer: true, Issuer: "i", Subject: "s"}, "DEBUG verified bearer=true issuer=i subject=s"},
 		{event.Event{Kind: event.Refused, Level: slog.LevelWarn, Reason: "unavailable", Err: err}, `WARN refused reason=unavailable error="test: why"`},
+		{event.Event{Kind: event.Refused, Err: fmt.Errorf("test: %w", said("The user is locked."))}, `INFO refused error="test: refused" description="The user is locked."`},
+		{event.Event{Kind: event.Refused, Err: said("")}, `INFO refused error=refused`},
 		{event.Event{Kind: event.Refreshed, Cause: "due", Remembered: true}, "INFO refreshed cause=due took_ms=0 remembered=true"},
 		{
 			event.Event{Kind: event.Ended, Cause: "expired", Took: time.Second, Issuer: "i", Subject: "s", Unverified: true},
@@ -48,6 +50,12 @@ func TestALogHasWhatIsSet(t *testing.T) {
 		}
 	}
 }
+
+// said is an error with the words of a provider.
+type said string
+
+func (said) Error() string          { return "refused" }
+func (s said) ProviderSays() string { return string(s) }
 
 // What a log leaves out costs no allocation: there is an event for every request.
 func TestALevelThatIsOffCostsNothing(t *testing.T) {

@@ -42,8 +42,8 @@ const (
 	InvalidGrant   Refusal = iota // 400 invalid_grant, as RFC 6749, section 5.2, has it
 	ForbiddenGrant                // 403 invalid_grant
 	InvalidRequest                // 400 invalid_request
-	EmptyBody                     // 400 with nothing
-	Unauthorized                  // 401 with nothing
+	EmptyBody                     // 400 with nothing, as a proxy may answer: it ends no login
+	Unauthorized                  // 401 with nothing, as a proxy may answer: it ends no login
 	ErrorIn200                    // 200 with an error of invalid_grant
 )
 

@@ -169,8 +169,9 @@ func TestPeakIsMeasured(t *testing.T) {
 func TestOtherSubject(t *testing.T) {
 	p := &refreshtest.Provider{}
 	client := &refresh.OAuth2{ClientID: "client", TokenURL: p.URL("/token"), Client: p.Client()}
-	p.Fail(refreshtest.OtherSubject, 1)
-	tok, err := client.Refresh(t.Context(), p.Login("alice"))
+	p.Fail(refreshtest.OtherSubject, 2)
+	login := p.Login("alice")
+	tok, err := client.Refresh(t.Context(), refresh.Tokens{Refresh: login.Refresh})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +179,9 @@ func TestOtherSubject(t *testing.T) {
 		if sub := payload(t, raw)["sub"]; sub != "alice-other" {
 			t.Errorf("the subject is %v", sub)
 		}
+	}
+	if _, err := client.Refresh(t.Context(), p.Login("bob")); !errors.Is(err, refresh.ErrOtherSubject) {
+		t.Errorf("where the ID token of the login is kept: %v", err)
 	}
 }
 

@@ -137,9 +137,10 @@ func (s *Sessions) advance(ctx, waiting context.Context, at *stored, h handle, k
 		return t, false, err
 	}
 	switch {
-	case err == nil:
+	case err == nil || next.Refresh != "":
 		f.claim = nil // it holds back those who have read the record before this
-		return s.settle(ctx, at, h, next, f)
+		t, done, failed := s.settle(ctx, at, h, next, f)
+		return t, done, errors.Join(err, failed)
 	case errors.Is(err, refresh.ErrDenied):
 		// It counts where nobody else asks by now, or has got further.
 		if !s.undisputed(ctx, f) {
@@ -191,7 +192,7 @@ func (s *Sessions) ask(ctx context.Context, kept refresh.Tokens, timeout time.Du
 	}()
 	next, err = s.Refresher.Refresh(ctx, kept)
 	switch {
-	case err != nil:
+	case err != nil && (next.Refresh == "" || next.Refresh == kept.Refresh || errors.Is(err, refresh.ErrDenied)):
 		return refresh.Tokens{}, err
 	case next.Access == "":
 		return refresh.Tokens{}, errors.New("the Refresher returned no access token")
@@ -202,7 +203,7 @@ func (s *Sessions) ask(ctx context.Context, kept refresh.Tokens, timeout time.Du
 	if next.ID == "" {
 		next.ID = kept.ID
 	}
-	return next, nil
+	return next, err
 }
 
 // settle puts what the provider gave for the tokens under h into the login,

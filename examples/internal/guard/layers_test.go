@@ -48,7 +48,8 @@ var layers = []layer{
 	{"refresh/sqlstore", []string{"refresh"}},
 	{"refresh/cognito", []string{"refresh", "refresh/discovery", "refresh/internal/endpoint", jwt}},
 	{"refresh/refreshtest", []string{"refresh", "refresh/internal/signer", jwt}},
-	{"refresh", []string{"refresh/discovery", "refresh/event", "refresh/internal/endpoint", "refresh/internal/pace", "refresh/internal/seal", lru, oauth2}},
+	{"refresh", []string{"refresh/clientauth", "refresh/discovery", "refresh/event", "refresh/internal/endpoint", "refresh/internal/pace", "refresh/internal/seal", lru}},
+	{"refresh/clientauth", []string{"refresh/internal/signer"}},
 	{"refresh/discovery", nil},
 	{"refresh/internal/signer", []string{jwt, jwkset}},
 	{"refresh/internal/seal", nil},
@@ -66,13 +67,14 @@ var ofServers = []string{"ResponseWriter", "Handler", "HandlerFunc", "Cookie", "
 // without lists what is out of a package's sight although it may import net/http:
 // calling a provider takes that, too.
 var without = map[string][]string{
-	"cookies":           {"Handler", "HandlerFunc", "Client", "Transport", "RoundTripper", "NewRequest", "NewRequestWithContext"},
-	"middleware":        {"Client", "Transport", "RoundTripper", "NewRequest", "NewRequestWithContext"},
-	"middleware/verify": ofServers,
-	"refresh":           ofServers,
-	"refresh/cognito":   ofServers,
-	"refresh/discovery": ofServers,
-	"refresh/local":     {"Cookie", "SetCookie", "Redirect", "Client", "Transport"},
+	"cookies":            {"Handler", "HandlerFunc", "Client", "Transport", "RoundTripper", "NewRequest", "NewRequestWithContext"},
+	"middleware":         {"Client", "Transport", "RoundTripper", "NewRequest", "NewRequestWithContext"},
+	"middleware/verify":  ofServers,
+	"refresh":            ofServers,
+	"refresh/clientauth": ofServers,
+	"refresh/cognito":    ofServers,
+	"refresh/discovery":  ofServers,
+	"refresh/local":      {"Cookie", "SetCookie", "Redirect", "Client", "Transport"},
 }
 
 // noHTTP are packages that do without net/http altogether.

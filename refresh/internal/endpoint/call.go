@@ -42,14 +42,10 @@ func Client(c *http.Client) *http.Client {
 	}
 }
 
-// answers is a RoundTripper that reads the whole body of each answer, and
-// normalizes what package oauth2 would fail on. After such a failure the new
-// tokens would be lost, and the old ones would have been used up.
+// answers is a RoundTripper that reads the whole body of each answer.
 type answers struct{ next http.RoundTripper }
 
 func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context()) // the caller's request must not be changed
-	r.Header.Set("Accept", "application/json")
 	resp, err := a.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -62,38 +58,9 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(body) > maxBody {
 		return nil, errTooLong
 	}
-	if fixed, ok := normalize(body); ok {
-		body = fixed
-		resp.Header.Set("Content-Type", "application/json")
-	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength = int64(len(body))
 	return resp, nil
-}
-
-// normalize returns body with an expires_in that is a whole number, or absent.
-// The lifetime is a hint, and a malformed one must not fail the answer. It
-// returns false if body is not a JSON object.
-func normalize(body []byte) ([]byte, bool) {
-	var object map[string]json.RawMessage
-	if json.Unmarshal(body, &object) != nil || object == nil {
-		return nil, false
-	}
-	in, ok := object["expires_in"]
-	if !ok {
-		return body, true
-	}
-	var value any
-	if json.Unmarshal(in, &value) != nil {
-		return nil, false
-	}
-	whole, err := json.Marshal(int64(Seconds(value).Seconds()))
-	if err != nil {
-		return nil, false
-	}
-	object["expires_in"] = whole
-	fixed, err := json.Marshal(object)
-	return fixed, err == nil
 }
 
 // Seconds returns a lifetime in seconds, in one of the types in which providers
@@ -104,8 +71,6 @@ func Seconds(v any) time.Duration {
 	switch v := v.(type) {
 	case float64:
 		s = v
-	case int64:
-		s = float64(v) // from an answer in the form of a query
 	case string:
 		s, _ = strconv.ParseFloat(v, 64)
 	case json.Number:

@@ -25,23 +25,42 @@ type Public struct {
 
 // Describe describes a public key, which must be of a kind that [From] takes.
 func Describe(key crypto.PublicKey) (Public, error) {
-	var p Public
+	alg, err := algorithmOf(key)
+	if err == nil && (alg == ES384 || alg == ES512) {
+		err = errors.New("signer: an ECDSA key that is not on P-256")
+	}
+	if err != nil {
+		return Public{}, err
+	}
+	return describe(key, alg)
+}
+
+// algorithmOf returns the algorithm that a key is used with by default.
+func algorithmOf(key crypto.PublicKey) (string, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
 		if key.N.BitLen() < 2048 {
-			return p, fmt.Errorf("signer: an RSA key of %d bits; 2048 are the least (RFC 7518, section 3.3)", key.N.BitLen())
+			return "", fmt.Errorf("signer: an RSA key of %d bits; 2048 are the least (RFC 7518, section 3.3)", key.N.BitLen())
 		}
-		p.Algorithm = RS256
+		return RS256, nil
 	case *ecdsa.PublicKey:
-		if key.Curve != elliptic.P256() {
-			return p, errors.New("signer: an ECDSA key that is not on P-256")
+		switch key.Curve {
+		case elliptic.P256():
+			return ES256, nil
+		case elliptic.P384():
+			return ES384, nil
+		case elliptic.P521():
+			return ES512, nil
 		}
-		p.Algorithm = ES256
+		return "", errors.New("signer: an ECDSA key that is on none of P-256, P-384 and P-521")
 	case ed25519.PublicKey:
-		p.Algorithm = EdDSA
-	default:
-		return p, fmt.Errorf("signer: a key of type %T, which is neither RSA nor ECDSA nor Ed25519", key)
+		return EdDSA, nil
 	}
+	return "", fmt.Errorf("signer: a key of type %T, which is neither RSA nor ECDSA nor Ed25519", key)
+}
+
+func describe(key crypto.PublicKey, alg string) (Public, error) {
+	p := Public{Algorithm: alg}
 	options := jwkset.JWKOptions{Metadata: jwkset.JWKMetadataOptions{ALG: jwkset.ALG(p.Algorithm), USE: jwkset.UseSig}}
 	jwk, err := jwkset.NewJWKFromKey(key, options)
 	if err != nil {
@@ -85,3 +104,15 @@ func Set(keys ...Public) []byte {
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// Named returns p with another key ID.
+func (p Public) Named(id string) Public {
+	var jwk map[string]any
+	if json.Unmarshal(p.jwk, &jwk) == nil {
+		jwk["kid"] = id
+		if renamed, err := json.Marshal(jwk); err == nil {
+			p.ID, p.jwk = id, renamed
+		}
+	}
+	return p
+}

@@ -1,0 +1,73 @@
+package refresh
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+const (
+	maxDescription = 300 // characters
+	maxRead        = 4096
+	shown          = 12 // so many characters of a secret are too many
+)
+
+// describe returns what a provider says in its own words, for a log: printable
+// and bounded, and nothing at all if it repeats a secret that was sent.
+func describe(text string, sent []string) string {
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsSpace(c) {
+			return ' '
+		}
+		if !unicode.IsPrint(c) || c == unicode.ReplacementChar {
+			return -1
+		}
+		return c
+	}, text[:min(len(text), maxRead)])
+	text = strings.Join(strings.Fields(text), " ")
+	forms := []string{strings.ToLower(text)}
+	if plain, err := url.QueryUnescape(text); err == nil {
+		forms = append(forms, strings.ToLower(plain))
+	}
+	for _, secret := range sent {
+		secret = strings.ToLower(secret)
+		for _, form := range forms {
+			if repeats(form, secret) || repeats(form, strings.ToLower(url.QueryEscape(secret))) {
+				return ""
+			}
+		}
+	}
+	text = maybeSecret.ReplaceAllStringFunc(text, func(word string) string {
+		if isUUID.MatchString(word) || !strings.ContainsAny(word, "0123456789") {
+			return word
+		}
+		return "…"
+	})
+	if all := []rune(text); len(all) > maxDescription {
+		return string(all[:maxDescription-1]) + "…"
+	}
+	return text
+}
+
+// repeats reports whether text shows too much of a secret.
+func repeats(text, secret string) bool {
+	if secret == "" {
+		return false
+	}
+	for i := 0; i+shown <= len(secret); i++ {
+		if strings.Contains(text, secret[i:i+shown]) {
+			return true
+		}
+	}
+	return len(secret) < shown && len(secret) >= 4 && strings.Contains(text, secret)
+}
+
+var (
+	// maybeSecret is a word that could be a token. A provider that knows more
+	// secrets than those of the request can mention one.
+	maybeSecret = regexp.MustCompile(`[A-Za-z0-9+/=_.~%-]{16,}`)
+
+	// isUUID is a trace or correlation ID, which its support asks for.
+	isUUID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\.?$`)
+)

@@ -1,0 +1,95 @@
+package refresh
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// isFinal reports whether a refusal of the token endpoint means that the
+// refresh token, or the code, will never be accepted again. Only the provider's
+// own word means that: an OAuth error (RFC 6749, section 5.2). A status without
+// one means nothing, as a proxy may have answered.
+//
+// Not every provider keeps to the codes of the standards. A code that nobody
+// knows ends the login with a status that refusals have, unless it is about the
+// client or the provider, or is no more than a status in words: those are the
+// errors of gateways and frameworks.
+func (e *ProviderError) isFinal() bool {
+	switch {
+	case e.code == "", e.Status == http.StatusTooManyRequests, e.Status >= 500, slices.Contains(aboutOthers, e.code):
+		return false
+	case slices.Contains(aboutTheLogin, e.code):
+		return true
+	}
+	switch e.Status {
+	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return isCode(e.code) && !seemsAboutOthers(e.code)
+	}
+	return false
+}
+
+// isCode reports whether an error is a code, and not a sentence.
+func isCode(code string) bool {
+	return len(code) <= 64 && !strings.ContainsFunc(code, func(c rune) bool { return c <= ' ' || c > '~' })
+}
+
+// seemsAboutOthers reports whether an unknown code is about the client or the
+// provider, by a word in it, or is the text of a status, or says nothing.
+func seemsAboutOthers(code string) bool {
+	words := wordsOf(code)
+	if isStatusText(words) {
+		return true
+	}
+	says := false
+	for _, word := range words {
+		for _, begin := range []string{
+			"client", "app", "application", "scope", "redirect", "uri", "url", "resource", "audience", "type", "method", "signature", "dpop", "header",
+			"server", "service", "internal", "unavailable", "timeout", "timed", "upstream", "gateway", "proxy", "backend", "network", "tls",
+			"rate", "limit", "quota", "too", "throttl", "busy", "overload", "slow", "retry", "later", "maintenance", "fatal", "unexpected",
+		} {
+			if word == begin || len(begin) > 3 && strings.HasPrefix(word, begin) {
+				return true
+			}
+		}
+		says = says || !slices.Contains([]string{"unknown", "generic", "general", "error", "failure", "failed", "exception", "invalid", "request"}, word)
+	}
+	return !says && code != invalidRequest
+}
+
+// isStatusText reports whether words are those of a status, such as bad_request
+// or Unauthorized.
+func isStatusText(words []string) bool {
+	plain := strings.Join(words, "")
+	for status := 400; status < 600; status++ {
+		if text := http.StatusText(status); text != "" && plain == strings.Join(wordsOf(text), "") {
+			return true
+		}
+	}
+	return false
+}
+
+// wordsOf returns the words of a code in lower case, whether they are joined by
+// a sign or by a capital letter.
+func wordsOf(code string) (words []string) {
+	var word []rune
+	end := func() {
+		if len(word) > 0 {
+			words = append(words, strings.ToLower(string(word)))
+		}
+		word = nil
+	}
+	small := false // the letter before
+	for _, c := range code {
+		if !unicode.IsLetter(c) || unicode.IsUpper(c) && small {
+			end()
+		}
+		if unicode.IsLetter(c) {
+			word = append(word, c)
+		}
+		small = unicode.IsLower(c)
+	}
+	end()
+	return words
+}
