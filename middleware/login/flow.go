@@ -80,6 +80,13 @@ type Flow struct {
 	// the provider has one.
 	EndSessionURL string
 
+	// PushRequests sends the parameters of each authorization request from here
+	// to the provider (RFC 9126), so that the browser carries none of them, and
+	// nobody can change them on the way. It needs Client.PushURL or
+	// Client.Discovery. Default: only if AuthURL is left to discovery and the
+	// provider's metadata say that it accepts no others.
+	PushRequests bool
+
 	// ResponseMode is how the provider sends its answer. With "form_post" it
 	// comes in a form that the browser sends by POST (OAuth 2.0 Form Post
 	// Response Mode), which Apple demands for the scopes name and email. The

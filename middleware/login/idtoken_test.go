@@ -304,3 +304,15 @@ func TestAVerifierThatPanicsEndsOneSignInOnly(t *testing.T) {
 		s.silent(t)
 	})
 }
+
+// Where the ID token stands in for the access token, at_hash is of a token that
+// nobody uses.
+func TestTheIDTokenAsAccessToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(f *login.Flow) {
+			f.Client.IDTokenAsAccess = true
+			f.Auth.Verifier = verified(func(map[string]any) {})
+		})
+		newBrowser().signIn(t, s)
+	})
+}

@@ -36,6 +36,9 @@ const (
 // errAsked is the error of a request to Start that asks for what cannot be.
 var errAsked = errors.New("login: the sign-in was asked for with parameters that cannot be")
 
+// errParams is the error of a program that returns such parameters.
+var errParams = errors.New("login: Flow.AuthParamsFor")
+
 // reservedIn returns the name of a reserved parameter in q; empty: there is
 // none.
 func reservedIn(q url.Values) string {
@@ -137,7 +140,7 @@ func (f *Flow) authParams(r *http.Request, at *url.URL) (url.Values, asked, erro
 			return nil, asked{}, fmt.Errorf("%w: AuthParamsFor: %w", errAsked, err)
 		}
 		if err := checkParams(more); err != nil {
-			return nil, asked{}, fmt.Errorf("login: what Flow.AuthParamsFor returns %w", err)
+			return nil, asked{}, fmt.Errorf("%w: what it returns %w", errParams, err)
 		}
 		for name, values := range more {
 			own[name] = values

@@ -1,7 +1,9 @@
 package login
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/refresh"
 )
 
 // Start returns the handler that sends the browser to the provider. After the
@@ -30,20 +33,11 @@ func (f *Flow) Start() http.Handler {
 			return
 		}
 		returnTo := middleware.ReturnTo(r.URL.Query().Get("return_to"))
-		at, err := f.authURL(r.Context())
-		if err != nil {
-			f.fail(w, r, &Failure{Status: http.StatusServiceUnavailable, Again: f.again(returnTo), Err: err})
-			return
-		}
 		a := f.newAttempt(returnTo)
 		a.Origin = f.startedAt(r)
-		to, err := f.authRequest(r, at, &a)
+		to, err := f.authRequest(r, &a)
 		if err != nil {
-			e := &Failure{Status: http.StatusInternalServerError, Again: f.again(returnTo), Err: err}
-			if errors.Is(err, errAsked) {
-				e.Status = http.StatusBadRequest
-			}
-			f.fail(w, r, e)
+			f.fail(w, r, &Failure{Status: statusOfStart(err), Again: f.again(returnTo), Err: err})
 			return
 		}
 		f.remember(w, r, a)
@@ -55,10 +49,12 @@ func (f *Flow) Start() http.Handler {
 // authRequest returns the URL of the authorization request of an attempt (RFC
 // 6749, section 4.1.1; OpenID Connect Core 1.0, section 3.1.2.1), and puts into
 // the attempt what it demands.
-func (f *Flow) authRequest(r *http.Request, at string, a *attempt) (string, error) {
-	u, err := url.Parse(at)
+func (f *Flow) authRequest(r *http.Request, a *attempt) (string, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), f.timeout())
+	defer cancel()
+	u, push, err := f.authURL(ctx)
 	if err != nil {
-		return "", errors.New("login: the authorization endpoint is not a URL")
+		return "", err
 	}
 	q, asked, err := f.authParams(r, u)
 	if err != nil {
@@ -71,6 +67,22 @@ func (f *Flow) authRequest(r *http.Request, at string, a *attempt) (string, erro
 		// all others, so another prompt is left alone.
 		q.Set("prompt", "consent")
 	}
+	f.setOwn(q, a)
+	if push {
+		uri, _, err := f.Client.Push(ctx, q)
+		if err != nil {
+			return "", fmt.Errorf("login: %w", err)
+		}
+		q = u.Query() // belongs to the endpoint
+		q.Set("client_id", f.Client.ClientID)
+		q.Set("request_uri", uri)
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// setOwn sets the reserved parameters.
+func (f *Flow) setOwn(q url.Values, a *attempt) {
 	q.Set("response_type", "code")
 	q.Set("client_id", f.Client.ClientID)
 	q.Set("redirect_uri", f.RedirectURL)
@@ -88,8 +100,21 @@ func (f *Flow) authRequest(r *http.Request, at string, a *attempt) (string, erro
 		q.Set("code_challenge", oauth2.S256ChallengeFromVerifier(a.Verifier))
 		q.Set("code_challenge_method", "S256")
 	}
-	u.RawQuery = q.Encode()
-	return u.String(), nil
+}
+
+// statusOfStart returns the status of a sign-in that cannot begin because of
+// err.
+func statusOfStart(err error) int {
+	var refused *refresh.ProviderError
+	switch {
+	case errors.Is(err, errAsked):
+		return http.StatusBadRequest
+	case errors.Is(err, errParams):
+		return http.StatusInternalServerError
+	case errors.As(err, &refused) && refused.Status < 500 && refused.Status != http.StatusTooManyRequests:
+		return http.StatusBadGateway
+	}
+	return http.StatusServiceUnavailable
 }
 
 // private keeps a response out of caches. It also keeps the URL of the request,

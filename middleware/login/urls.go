@@ -22,6 +22,8 @@ func (f *Flow) setUpURLs() error {
 		return errors.New("login: Flow.Issuer is not that of Client.Discovery")
 	case f.AuthURL == "" && provider == nil:
 		return errors.New("login: Flow.AuthURL is empty, and Client.Discovery is nil")
+	case f.PushRequests && provider == nil && f.Client.PushURL == "":
+		return errors.New("login: Flow.PushRequests is set, and Client.PushURL is empty, and Client.Discovery nil")
 	case f.RedirectURL == "":
 		return errors.New("login: Flow.RedirectURL is empty")
 	}
@@ -52,18 +54,22 @@ func (f *Flow) setUpURLs() error {
 	return nil
 }
 
-func (f *Flow) authURL(ctx context.Context) (string, error) {
-	if f.AuthURL != "" {
-		return f.AuthURL, nil
+// authURL returns the authorization endpoint, and whether it is sent pushed
+// requests (RFC 9126).
+func (f *Flow) authURL(ctx context.Context) (at *url.URL, push bool, err error) {
+	raw, push := f.AuthURL, f.PushRequests
+	if raw == "" {
+		m, err := f.Client.Discovery.Metadata(ctx)
+		if err != nil {
+			return nil, false, fmt.Errorf("login: %w", err)
+		}
+		if raw = m.AuthorizationEndpoint; raw == "" {
+			return nil, false, errors.New("login: the provider's metadata has no authorization_endpoint")
+		}
+		push = push || m.RequirePushedAuthorizationRequests
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout())
-	defer cancel()
-	m, err := f.Client.Discovery.Metadata(ctx)
-	if err != nil {
-		return "", fmt.Errorf("login: %w", err)
+	if at, err = url.Parse(raw); err != nil {
+		return nil, false, errors.New("login: the authorization endpoint is not a URL")
 	}
-	if m.AuthorizationEndpoint == "" {
-		return "", errors.New("login: the provider's metadata has no authorization_endpoint")
-	}
-	return m.AuthorizationEndpoint, nil
+	return at, push, nil
 }
