@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,11 +23,12 @@ const revokeTimeout = 3 * time.Second
 // browser gets handles.
 //
 // SignIn returns an error, and sets nothing, if the token is not good or the
-// cookies would be too large.
+// cookies would be too large. The Expiry of t counts if the Verifier does not
+// know that of the token.
 //
 // The token must just have been issued. So cut-offs of the Revocations that
 // have passed do not apply to it, if its iat is at most six minutes before
-// them.
+// them, or if it is no JWT and has none.
 //
 // SignIn ends the login that the request's cookies held before. It revokes that
 // login at the provider only if it was another user's: a provider may count two
@@ -48,7 +50,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 			return fmt.Errorf("middleware: sign-in: %w", err)
 		}
 	}
-	t.Expiry = token.Expiry
+	t.Expiry = cmp.Or(token.Expiry, t.Expiry)
 	if t, err = a.keep(r.Context(), t, token, r.UserAgent()); err != nil {
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}

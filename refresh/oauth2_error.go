@@ -51,6 +51,9 @@ func (e *ProviderError) Error() string {
 // the log.
 func (e *ProviderError) ProviderSays() string { return e.Description }
 
+// StatusCode returns the Status, for those who do not know the type.
+func (e *ProviderError) StatusCode() int { return e.Status }
+
 // Unwrap returns [ErrDenied] if the refusal ends the login, [ErrNoAnswer] if a
 // proxy has answered in place of the provider, and else nil.
 func (e *ProviderError) Unwrap() error {

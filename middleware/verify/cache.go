@@ -29,7 +29,7 @@ type cache struct {
 	tokens *lru.Cache[[sha256.Size]byte, *cachedToken]
 	shared *lru.Cache[string, *shared]
 
-	recent  recents
+	recent  recents[cachedToken]
 	headers atomic.Pointer[map[string]int32] // first segments, numbered from 1
 	last    atomic.Pointer[numberedHeader]   // the latest of them, as most tokens have it
 	mu      sync.Mutex                       // held to change headers
@@ -108,7 +108,7 @@ func (m *cache) find(raw string) *cachedToken {
 		return nil
 	}
 	if r, ok := m.tokens.Get(digest(raw, header)); ok && r.header == header.number {
-		admit(slot, raw, r)
+		admit(slot, raw, r, &r.seen)
 		return r
 	}
 	return nil
@@ -209,6 +209,7 @@ func (m *cachedToken) token(raw string, t *Token) {
 	if s.hasIssuedAt {
 		t.IssuedAt = time.Unix(m.iat, 0)
 	}
+	t.answer = nil
 }
 
 // A buffer holds the decoded parts of a token while it is verified.

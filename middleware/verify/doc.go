@@ -1,6 +1,7 @@
 // Package verify verifies access tokens: signed JWTs (RFC 7519, RFC 9068) of a
 // configured issuer, for this service, not expired, with a signature by a key
-// that the issuer publishes.
+// that the issuer publishes. Tokens that are no JWTs it verifies by asking their
+// provider: see below.
 //
 // Use it through package middleware, whose handlers find the token in a
 // request, or by itself if tokens arrive some other way:
@@ -74,6 +75,45 @@
 // Keys are stored by github.com/MicahParks/jwkset and found by
 // github.com/MicahParks/keyfunc; github.com/golang-jwt/jwt checks the
 // signatures. This package fetches the keys and parses tokens strictly.
+//
+// # Tokens that are no JWTs
+//
+// Many providers give access tokens that only they can read: Ory Hydra and
+// zitadel unless they are configured to make JWTs, Google and GitHub always,
+// Auth0 unless an audience is asked for. There are two Verifiers for them, which
+// ask the provider:
+//
+//	Introspection  RFC 7662: says if the token is active, for whom it was made,
+//	               and its expiry, scopes and subject
+//	UserInfo       says whose the token is, and nothing else of it
+//
+// An [Introspection] is the safer one: a [UserInfo] cannot tell a token that was
+// made for another client. Both give the [Token] that a JWT gives; its Claims
+// are the provider's answer.
+//
+//	client := &refresh.OAuth2{
+//		ClientID: "shop", ClientSecret: secret,
+//		Discovery: &discovery.Provider{Issuer: "https://hydra.example.com"},
+//		IntrospectURL: "http://127.0.0.1:4445/admin/oauth2/introspect", // if the metadata names none
+//	}
+//	tokens := &verify.Introspection{
+//		Ask:     client.Introspect,
+//		Issuer:  "https://hydra.example.com",
+//		Clients: []string{"shop"},
+//	}
+//	auth := &middleware.Auth{Verifier: tokens, Refresher: client}
+//
+// The one number to choose is Remember, a minute by default: for so long an
+// answer is used, and a token accepted that the provider has revoked meanwhile.
+// A token in use costs what a cached JWT costs, and one call per Remember,
+// however many requests there are. While the provider is down, a remembered
+// token stays good for its time, and others cannot be verified: 503. Made-up
+// tokens have a share of the calls of their own.
+//
+// A provider says the same of an expired token as of a made-up one. The
+// middleware refreshes a login in both cases. Whose an expired token was is
+// remembered by the process that has seen it: there, a refresh may not change
+// the subject.
 //
 // # Cost
 //

@@ -88,7 +88,7 @@ func ExampleCognito() {
 	_, err = tokens.Verify(context.Background(), "not a token")
 	fmt.Println(err)
 	// Output:
-	// verify: token refused: not three parts
+	// verify: token refused: not three parts: it is no JWT, but may be good for an Introspection or a UserInfo in place of the JWT
 }
 
 func ExampleJWT_lookup() {

@@ -15,7 +15,7 @@ import (
 func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) error {
 	p, ok := split(raw)
 	if !ok {
-		return refusal("not three parts")
+		return errNoJWT
 	}
 	b := buffers.Get().(*buffer)
 	defer buffers.Put(b)

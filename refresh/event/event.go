@@ -56,6 +56,11 @@ const (
 // any, go on. Told by verify.JWT.
 const KeysFetched Kind = "keys_fetched"
 
+// TokenAsked says that a provider was asked about an access token, for all
+// requests with that token: Issuer, Took; Err: it could not be asked. Told by
+// verify.Introspection and verify.UserInfo.
+const TokenAsked Kind = "token_asked"
+
 // An Outcome says what an exchange of a refresh token has come to.
 type Outcome string
 
@@ -110,7 +115,8 @@ type Event struct {
 
 	// Took is how long that took which the event is about: a refresh for its
 	// request, which a handler may have run beside; an exchange, from the first
-	// request that waited for it; or a fetch of keys, discovery included.
+	// request that waited for it; a fetch of keys, discovery included; or a call
+	// about an access token.
 	Took time.Duration
 
 	Remembered bool // the new tokens had been fetched before, for another request
@@ -165,7 +171,7 @@ func (e Event) LogValue() slog.Value {
 	if e.Kind == KeysFetched {
 		attrs = append(attrs, slog.Int("keys", e.Keys))
 	}
-	if e.Cause != "" || e.Outcome != "" || e.Kind == KeysFetched {
+	if e.Cause != "" || e.Outcome != "" || e.Kind == KeysFetched || e.Kind == TokenAsked {
 		attrs = append(attrs, slog.Int64("took_ms", e.Took.Milliseconds()))
 	}
 	flag("remembered", e.Remembered)

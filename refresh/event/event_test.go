@@ -32,6 +32,7 @@ func TestALogHasWhatIsSet(t *testing.T) {
 		{event.Event{Kind: event.ProviderCalled, Outcome: event.OutcomeExchanged}, "INFO provider_called outcome=exchanged waiters=0 took_ms=0"},
 		{event.Event{Kind: event.KeysFetched, Issuer: "i", Keys: 2, Took: time.Millisecond}, "INFO keys_fetched keys=2 took_ms=1 issuer=i"},
 		{event.Event{Kind: event.KeysFetched, Err: err, Issuer: "i"}, `INFO keys_fetched keys=0 took_ms=0 error="test: why" issuer=i`},
+		{event.Event{Kind: event.TokenAsked, Issuer: "i", Took: time.Millisecond}, "INFO token_asked took_ms=1 issuer=i"},
 		{
 			event.Event{Kind: event.HandleReused, Level: slog.LevelWarn, Issuer: "i", Subject: "s", Login: "l", Device: "d"},
 			"WARN handle_reused issuer=i subject=s login=l",
