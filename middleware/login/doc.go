@@ -77,6 +77,27 @@
 // If access tokens have the claim sid, the one login with that session ends. If
 // they have none, all logins of the user end.
 //
+// # What a sign-in asks the provider for
+//
+// AuthParams are sent with every authorization request, such as an audience. A
+// request to Start sets no more than StartParams lists, since anybody can make
+// a link to it. AuthParamsFor finds parameters for one sign-in, such as the
+// organization whose page it is. This page lets a user choose another account,
+// and knows whom to expect:
+//
+//	flow.StartParams = []string{"login_hint"}
+//	flow.AuthParams = url.Values{"prompt": {"select_account"}}
+//
+// A handler can demand more than a login: [middleware.Auth.RequireAuthentication],
+// or a 401 of its own (RFC 9470). The browser is sent to Start, and comes back
+// when the provider has authenticated the user as is demanded.
+//
+// # Providers that lack something
+//
+// GitHub has no ID tokens: WithoutIDToken. LinkedIn has no nonce and refuses
+// PKCE: WithoutNonce, WithoutPKCE. Apple gives the user's name in a form alone:
+// ResponseMode and OnUnverifiedUser. Each field says what is given up by it.
+//
 // # Providers with more than one name for a user
 //
 // The ID token says who has signed in, to this client. The access token is for

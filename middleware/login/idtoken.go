@@ -22,62 +22,83 @@ import (
 // The two tokens are for two recipients, each of which may know the user by
 // another name, and the issuer as well. So their iss and sub are not compared.
 // What binds them is that they come in one answer, and at_hash.
+//
+// The UserInfo endpoint is another matter: it answers this client, and its sub
+// must be that of the ID token (section 5.3.2).
 func (f *Flow) check(ctx context.Context, a attempt, t refresh.Tokens) error {
+	var id *verify.Token
 	if !f.WithoutIDToken {
-		if err := f.checkID(ctx, a, t); err != nil {
+		var err error
+		if id, err = f.checkID(ctx, a, t); err != nil {
 			return err
 		}
 	}
 	access, err := f.Auth.Verifier.Verify(ctx, t.Access)
-	switch {
-	case err != nil:
+	if err != nil {
 		return unusable("access", err)
-	case !f.WithoutIDToken:
-		return nil
-	case access.Subject == "":
-		return errors.New("login: nothing names the user: there is no ID token, and Auth.Verifier returns no Subject for the access token")
-	case !a.IsZero():
-		return fmt.Errorf("%w: it says so in ID tokens, and WithoutIDToken is set", errUnmet)
+	}
+	if id == nil {
+		return checkNamed(access, a)
+	}
+	if _, ok := f.Auth.Verifier.(*verify.UserInfo); ok {
+		var info claims
+		if err := access.Claims(&info); err != nil {
+			return unusable("access", err)
+		}
+		if sub, err := info.text("sub"); err != nil || sub != "" && sub != id.Subject {
+			return errors.New("login: the sub of the UserInfo endpoint is not that of the ID token")
+		}
 	}
 	return nil
 }
 
-// checkID checks the ID token.
-func (f *Flow) checkID(ctx context.Context, a attempt, t refresh.Tokens) error {
+// checkNamed checks a sign-in without an ID token.
+func checkNamed(access *verify.Token, a attempt) error {
+	switch {
+	case access.Subject == "":
+		return errors.New("login: nothing names the user: there is no ID token, and Auth.Verifier returns no Subject for the access token")
+	case !a.IsZero():
+		return fmt.Errorf("%w: only an ID token says how, and WithoutIDToken is set", errUnmet)
+	}
+	return nil
+}
+
+// checkID returns the ID token if it is that of the attempt.
+func (f *Flow) checkID(ctx context.Context, a attempt, t refresh.Tokens) (*verify.Token, error) {
 	if t.ID == "" {
-		return errors.New("login: the provider gave no ID token")
+		return nil, errors.New("login: the provider gave no ID token")
 	}
 	id, err := f.idTokens.Verify(ctx, t.ID)
 	if err != nil {
-		return unusable("ID", err)
+		return nil, unusable("ID", err)
 	}
 	var c claims
 	if err := id.Claims(&c); err != nil {
-		return unusable("ID", err)
+		return nil, unusable("ID", err)
 	}
 	client := f.Client.ClientID
 	party, azpErr := c.text("azp")
 	nonce, _ := c.text("nonce")
 	switch {
 	case !f.WithoutNonce && (a.Nonce == "" || subtle.ConstantTimeCompare([]byte(nonce), []byte(a.Nonce)) != 1):
-		return errors.New("login: the ID token is that of another sign-in: its nonce is another, or missing")
+		return nil, errors.New("login: the ID token is that of another sign-in: its nonce is another, or missing")
 	case id.Subject == "":
-		return errors.New("login: the ID token has no sub")
+		return nil, errors.New("login: the ID token has no sub")
 	case id.IssuedAt.IsZero():
-		return errors.New("login: the ID token has no iat")
+		return nil, errors.New("login: the ID token has no iat")
 	case !slices.Contains(id.Audience, client):
-		return fmt.Errorf("login: the ID token is for another client: its aud is %.200q, and Client.ClientID is %.100q", id.Audience, client)
+		return nil, fmt.Errorf("login: the ID token is for another client: its aud is %.200q, and Client.ClientID is %.100q", id.Audience, client)
 	case azpErr != nil, party != "" && party != client, party == "" && len(id.Audience) > 1:
-		return fmt.Errorf("login: the ID token was issued to another client: its azp is %.100q, and Client.ClientID is %.100q", party, client)
+		return nil, fmt.Errorf("login: the ID token was issued to another client: its azp is %.100q, and Client.ClientID is %.100q", party, client)
 	}
 	if err := c.checkAccessHash(t); err != nil {
-		return err
+		return nil, err
 	}
 	// Items 12 and 13.
 	if err := a.Demand.Check(c); err != nil {
-		return fmt.Errorf("%w: %w", errUnmet, err)
+		return nil, fmt.Errorf("%w: %w", errUnmet, err)
 	}
-	return nil
+	return id, nil
 }
 
 func unusable(which string, err error) error {
