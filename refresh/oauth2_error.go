@@ -35,7 +35,7 @@ type ProviderError struct {
 	// Denied reports whether the refusal ends the login.
 	Denied bool
 
-	code string // the error code, whatever it is; empty: the answer is no OAuth error
+	final bool // of the token endpoint, it ends the login
 }
 
 // Error names the status and the code. It shows nothing else of the answer,
@@ -111,7 +111,7 @@ func (r reply) refusal(m members) *ProviderError {
 	if r.isGood() && (code == "" || !known && m.text("access_token") != "") {
 		return nil
 	}
-	e := &ProviderError{Status: r.status, RetryAfter: endpoint.RetryAfter(r.header.Get("Retry-After")), code: code}
+	e := &ProviderError{Status: r.status, RetryAfter: endpoint.RetryAfter(r.header.Get("Retry-After")), final: isFinal(r.status, code)}
 	said := m.text("error_description")
 	if known {
 		e.Code = code

@@ -7,25 +7,26 @@ import (
 	"unicode"
 )
 
-// isFinal reports whether a refusal of the token endpoint means that the
-// refresh token, or the code, will never be accepted again. Only the provider's
-// own word means that: an OAuth error (RFC 6749, section 5.2). A status without
-// one means nothing, as a proxy may have answered.
+// isFinal reports whether a refusal of the token endpoint, with a status and an
+// error code, means that the refresh token, or the authorization code, will
+// never be accepted again. Only the provider's own word means that: an OAuth
+// error (RFC 6749, section 5.2). A status without a code means nothing, as a
+// proxy may have answered.
 //
 // Not every provider keeps to the codes of the standards. A code that nobody
 // knows ends the login with a status that refusals have, unless it is about the
 // client or the provider, or is no more than a status in words: those are the
 // errors of gateways and frameworks.
-func (e *ProviderError) isFinal() bool {
+func isFinal(status int, code string) bool {
 	switch {
-	case e.code == "", e.Status == http.StatusTooManyRequests, e.Status >= 500, slices.Contains(aboutOthers, e.code):
+	case code == "", status == http.StatusTooManyRequests, status >= 500, slices.Contains(aboutOthers, code):
 		return false
-	case slices.Contains(aboutTheLogin, e.code):
+	case slices.Contains(aboutTheLogin, code):
 		return true
 	}
-	switch e.Status {
+	switch status {
 	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return isCode(e.code) && !seemsAboutOthers(e.code)
+		return isCode(code) && !seemsAboutOthers(code)
 	}
 	return false
 }

@@ -57,9 +57,9 @@ var ErrNoAnswer = endpoint.ErrNoAnswer
 // browser, which may hold another login by now: it is to be left alone.
 var ErrEnded = fmt.Errorf("%w: ended here", ErrDenied)
 
-// ErrOtherSubject is an [ErrDenied] of our own: a refresh has brought the tokens
-// of another user, which nobody gets.
-var ErrOtherSubject = fmt.Errorf("%w: a refresh brought the tokens of another subject", ErrDenied)
+// ErrOtherSubject says that a refresh has brought the tokens of another user,
+// which nobody gets. It is temporary: a proxy may have mixed up two answers.
+var ErrOtherSubject = errors.New("refresh: a refresh brought the tokens of another subject")
 
 // These are temporary: the login stays.
 var (
