@@ -16,6 +16,7 @@ const (
 	// known codes are JWTs.
 	maxAnswer = 16 << 10
 
+	maxError  = 400     // bytes of each of its texts
 	maxUser   = 2 << 10 // bytes
 	maxCookie = 4 << 10 // bytes of its name and value: RFC 6265, section 6.1
 
@@ -29,7 +30,7 @@ type answer struct {
 	Code        string `json:"c,omitempty"`
 	Issuer      string `json:"i,omitempty"`
 	Error       string `json:"e,omitempty"`
-	Description string `json:"d,omitempty"` // for the log
+	Description string `json:"d,omitempty"`
 	User        string `json:"u,omitempty"` // of a form: a JSON object, not verified
 }
 
@@ -56,8 +57,9 @@ func readAnswer(q url.Values) (answer, error) {
 	}
 	a := answer{
 		State: q.Get("state"), Code: q.Get("code"), Issuer: q.Get("iss"),
-		Error: q.Get("error"), Description: describe(q.Get("error_description")),
+		Error: q.Get("error"), Description: q.Get("error_description"),
 	}
+	a.Error, a.Description = a.Error[:min(len(a.Error), maxError)], a.Description[:min(len(a.Description), maxError)]
 	if a.Code != "" && a.Error != "" {
 		return answer{}, errParameters
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
+	"github.com/tokenlife/tokenlife/internal/describe"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/internal/stepup"
 	"github.com/tokenlife/tokenlife/refresh"
@@ -139,9 +141,11 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 func (f *Flow) refuse(w http.ResponseWriter, r *http.Request, a attempt, answer answer) {
 	e := &Failure{Code: knownCode(answer.Error), Again: f.again(a.ReturnTo), Err: errRefused}
 	e.Status = statusOf(e.Code)
-	if !a.repeats(answer.Description) {
-		e.Description = answer.Description
+	said := answer.Description
+	if e.Code == "" {
+		said = strings.TrimSuffix(answer.Error+": "+said, ": ")
 	}
+	e.Description = describe.Error(said, []string{a.State, a.Nonce, a.Verifier})
 	if codes[e.Code] || a.Anew {
 		// The user's own decision, or one that the user has to take.
 		f.fail(w, r, e)

@@ -8,36 +8,38 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // A Failure is why a sign-in did not succeed. Of what the provider and the
-// browser have sent, it repeats a known error code, and the description.
+// browser have sent, it repeats a known error code, and the Description.
 type Failure struct {
 	Status int    // of the answer: 400, 403, 500, 502 or 503
 	Code   string // the provider's error code, if it is a known one, else empty
 	Again  string // the URL to begin anew
 	Err    error  // the reason, for the log; it is not shown to the client
 
-	// Description is the provider's error_description, for the log: one line of
-	// at most 200 bytes, without control characters, quotes and markup. A
-	// stranger may have written it, so it is not shown to the client.
+	// Description is what the provider says in its own words: the
+	// error_description, of its answer or of its token endpoint, and a code
+	// that is not known. It is for a log, printable and of at most 300
+	// characters. A stranger may have written it: Error does not show it, and
+	// it is not for the client.
 	Description string
 }
 
-// Error names the provider's error code and its description, if there are any,
-// and the reason.
+// Error names the provider's error code, if there is one, and the reason.
 func (e *Failure) Error() string {
 	text := "login: sign-in failed: "
 	if e.Code != "" {
 		text += e.Code + ": "
 	}
-	text += e.Err.Error()
-	if e.Description != "" {
-		text += ": " + e.Description
-	}
-	return text
+	return text + e.Err.Error()
 }
+
+// ProviderSays returns the Description. An event that has the error tells it to
+// the log.
+func (e *Failure) ProviderSays() string { return e.Description }
 
 // Unwrap returns the reason.
 func (e *Failure) Unwrap() error { return e.Err }
@@ -110,6 +112,10 @@ func (e *Failure) explain() string {
 }
 
 func (f *Flow) tell(r *http.Request, e *Failure) {
+	var refused *refresh.ProviderError
+	if e.Description == "" && errors.As(e.Err, &refused) {
+		e.Description = refused.Description
+	}
 	f.Auth.Observe.Tell(r.Context(), event.Event{Kind: event.SignInFailed, Level: event.LevelOf(e), Reason: e.Code, Err: e})
 }
 

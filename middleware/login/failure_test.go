@@ -26,17 +26,16 @@ func deny(back *url.URL, code, description string) string {
 func TestTheProvidersDescriptionIsForTheLogAlone(t *testing.T) {
 	for _, test := range []struct{ name, sent, want string }{
 		{"none", "", ""},
-		{"of Entra ID", "AADSTS50105: The signed in user 'ann' is not assigned to a role.\r\nTrace ID: 7d2e", "AADSTS50105: The signed in user ?ann? is not assigned to a role. Trace ID: 7d2e"},
+		{"of Entra ID", "AADSTS50105: The signed in user 'ann' is not assigned to a role.\r\nTrace ID: 7d2e", "AADSTS50105: The signed in user 'ann' is not assigned to a role. Trace ID: 7d2e"},
 		{"of Keycloak", "authentication_expired", "authentication_expired"},
 		{"in another language", "Anmeldung für „shop“ abgelehnt", "Anmeldung für „shop“ abgelehnt"},
-		{"markup", `<b onclick="x">&amp;`, "?b onclick=?x???amp;"},
-		{"an escape sequence for a terminal", "\x1b[31mred\x1b[0m", "?[31mred?[0m"},
+		{"an escape sequence for a terminal", "\x1b[31mred\x1b[0m", "[31mred[0m"},
 		{"a line of its own in the log", "x\nlevel=ERROR msg=forged", "x level=ERROR msg=forged"},
-		{"right to left", "abc\u202edef", "abc?def"},
-		{"not UTF-8", "a\xff\xfeb", "a?b"},
+		{"right to left", "abc\u202edef", "abcdef"},
+		{"not UTF-8", "a\xff\xfeb", "ab"},
 		{"a code or a token, such as one of a JWT", "the code " + strings.Repeat("aB3-_.", 20) + " is over", "the code … is over"},
 		{"spaces alone", " \t \n ", ""},
-		{"without end", strings.Repeat("word ", 2000), strings.Repeat("word ", 40)},
+		{"without end", strings.Repeat("word ", 2000), strings.Repeat("word ", 59) + "word…"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -54,8 +53,8 @@ func TestTheProvidersDescriptionIsForTheLogAlone(t *testing.T) {
 				if failure.Description != want || !utf8.ValidString(failure.Description) {
 					t.Errorf("described as %q, want %q", failure.Description, want)
 				}
-				if want != "" && !strings.Contains(failure.Error(), want) {
-					t.Errorf("the log has %q", failure.Error())
+				if got := told.LogValue().String(); want != "" && !strings.Contains(got, want) {
+					t.Errorf("the log has %s", got)
 				}
 				// The recorder of the site has the event's error on a line of its own,
 				// and then the page.
@@ -76,7 +75,7 @@ func TestADescriptionWithTheSecretsOfTheAttempt(t *testing.T) {
 		back := b.begin(t, s, "/")
 		state := back.Query().Get("state")
 		for _, description := range []string{
-			"state " + state, "state=" + state, "(" + state + ")", "state:'" + state + "'", state + "," + state, "nonce/" + state,
+			"state " + state, strings.ToLower(state), "state=" + state, "(" + state + ")", "state:'" + state + "'", state + "," + state, "nonce/" + state,
 			"the half of it: " + state[:20],
 		} {
 			b := b.copy()

@@ -226,8 +226,8 @@ func TestAnErrorByPost(t *testing.T) {
 		back := b.begin(t, s, "/cart")
 		form := url.Values{"state": {back.Query().Get("state")}, "error": {"user_cancelled_authorize"}, "error_description": {"cancelled by Ann"}}
 		resp := b.open(s, s.callback, b.post(s, "/callback", form).Header.Get("Location"))
-		if resp.StatusCode != http.StatusForbidden || !strings.Contains(s.failures()[0].Err.Error(), "user_cancelled_authorize: login: the provider answered with an error: cancelled by Ann") {
-			t.Errorf("status %d, %v", resp.StatusCode, s.failures()[0].Err)
+		if resp.StatusCode != http.StatusForbidden || !strings.Contains(s.failures()[0].LogValue().String(), "cancelled by Ann") {
+			t.Errorf("status %d, %v", resp.StatusCode, s.failures()[0])
 		}
 	})
 }

@@ -36,7 +36,7 @@ var layers = []layer{
 	{"middleware/middlewaretest", []string{"middleware", "middleware/verify", "refresh", "refresh/refreshtest", jwt, jwkset}},
 	{"middleware/echoauth", []string{"middleware", "middleware/verify", "github.com/labstack/echo/v4"}},
 	{"middleware/ginauth", []string{"middleware", "middleware/verify", "github.com/gin-gonic/gin"}},
-	{"middleware/login", []string{"middleware", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/discovery", "refresh/event", lru, oauth2}},
+	{"middleware/login", []string{"internal/describe", "middleware", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/discovery", "refresh/event", lru, oauth2}},
 	{"middleware", []string{"middleware/internal/revocation", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/event"}},
 	{"middleware/internal/revocation", []string{"middleware/verify", "refresh", lru}},
 	{"middleware/internal/stepup", []string{"cookies"}},
@@ -48,7 +48,7 @@ var layers = []layer{
 	{"refresh/sqlstore", []string{"refresh"}},
 	{"refresh/cognito", []string{"refresh", "refresh/discovery", "refresh/internal/endpoint", jwt}},
 	{"refresh/refreshtest", []string{"refresh", "refresh/internal/signer", jwt}},
-	{"refresh", []string{"refresh/clientauth", "refresh/discovery", "refresh/event", "refresh/internal/endpoint", "refresh/internal/pace", "refresh/internal/seal", lru}},
+	{"refresh", []string{"internal/describe", "refresh/clientauth", "refresh/discovery", "refresh/event", "refresh/internal/endpoint", "refresh/internal/pace", "refresh/internal/seal", lru}},
 	{"refresh/clientauth", []string{"refresh/internal/signer"}},
 	{"refresh/discovery", nil},
 	{"refresh/internal/signer", []string{jwt, jwkset}},
@@ -57,6 +57,7 @@ var layers = []layer{
 	{"refresh/internal/endpoint", nil},
 	{"refresh/internal/silence", nil},
 	{"refresh/event", nil},
+	{"internal/describe", nil},
 	{"internal/race", nil},
 }
 
