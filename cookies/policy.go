@@ -67,6 +67,11 @@ type Policy struct {
 	// Default: http.SameSiteLaxMode.
 	SameSite http.SameSite
 
+	// Partitioned gives the browser a jar of its own for each site that shows
+	// this one in a frame. Browsers that block cookies of third parties keep no
+	// others there. It needs a SameSite of http.SameSiteNoneMode. Default: off.
+	Partitioned bool
+
 	// Keys seals the tokens, so that they can be neither read nor made up on
 	// the client. Cookies written before Keys was set are not accepted
 	// afterwards. Default: unsealed.
@@ -111,6 +116,9 @@ func (p Policy) Validate() error {
 		}
 	default:
 		return fmt.Errorf("cookies: Policy.SameSite: %d is none of net/http's modes", p.SameSite)
+	}
+	if p.Partitioned && p.SameSite != http.SameSiteNoneMode {
+		return errors.New("cookies: Policy.Partitioned: is for frames of other sites, to which browsers send no cookies but those with SameSite None")
 	}
 	if p.Keys != nil && len(p.Keys.keys) == 0 {
 		return errors.New("cookies: Policy.Keys: a KeyRing without keys; NewKeyRing makes one")
@@ -163,6 +171,7 @@ func (p *Policy) setCookie(k kind, name, value string, age int) string {
 	c := http.Cookie{
 		Name: name, Value: value, Path: "/", Domain: p.Domain, MaxAge: age,
 		Secure: !p.InsecureHTTP, HttpOnly: k != marker, SameSite: p.SameSite,
+		Partitioned: p.Partitioned,
 	}
 	if k == refreshToken && p.hidesRefresh() {
 		c.Path = p.RefreshPath

@@ -40,6 +40,8 @@ func TestValidateNamesTheFieldThatCannotWork(t *testing.T) {
 		{"a refresh path longer than browsers take", cookies.Policy{RefreshPath: "/" + strings.Repeat("x", 1024)}, "RefreshPath"},
 		{"a SameSite that does not exist", cookies.Policy{SameSite: 9}, "SameSite"},
 		{"None without Secure", cookies.Policy{SameSite: http.SameSiteNoneMode, InsecureHTTP: true}, "SameSite"},
+		{"a jar for each site, in frames", cookies.Policy{SameSite: http.SameSiteNoneMode, Partitioned: true}, ""},
+		{"a jar for each site, and cookies that come to none", cookies.Policy{Partitioned: true}, "Partitioned"},
 		{"a key ring nobody filled", cookies.Policy{Keys: new(cookies.KeyRing)}, "Keys"},
 		{"a lifetime that browsers take for none", cookies.Policy{Lifetime: time.Millisecond}, "Lifetime"},
 		{"a negative lifetime", cookies.Policy{Lifetime: -time.Hour}, "Lifetime"},

@@ -3,6 +3,7 @@ package middleware
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -91,6 +92,7 @@ type Auth struct {
 	//   - it has run for less than ten seconds, and for less than half of the
 	//     Coordinator's Grace,
 	//   - the method is safe, or the 401 has a Bearer challenge,
+	//   - the 401 does not demand another sign-in (RFC 9470),
 	//   - the request is not for an upgrade or an event stream.
 	//
 	// Default 64 KiB; negative: no handler runs twice.
@@ -116,8 +118,9 @@ type Auth struct {
 	Realm string
 
 	// LoginURL is where page navigations without a login are redirected to,
-	// with the URL of the page in the parameter return_to. Default "": they are
-	// answered with 401.
+	// with the URL of the page in the parameter return_to. So are those whose
+	// handler demands another sign-in than the one they have: see
+	// RequireAuthentication and StepUp. Default "": they are answered with 401.
 	LoginURL string
 
 	// OnError answers refused requests; err is a [*Refusal]. Default
@@ -147,6 +150,7 @@ type Auth struct {
 
 	crossOrigin *http.CrossOriginProtection
 	challenges  challenges
+	stepUpKeys  *cookies.KeyRing // seals what is demanded of a sign-in
 }
 
 // Validate returns what is wrong with the fields of a, or what the Validate of
@@ -205,6 +209,13 @@ func (a *Auth) setUp() error {
 	}
 	if a.Revocations != nil {
 		if err := a.Revocations.validate(refresh.SharedStore(a.Refresher)); err != nil {
+			return err
+		}
+	}
+	if a.stepUpKeys = a.Cookies.Keys; a.stepUpKeys == nil {
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // it never returns an error
+		if a.stepUpKeys, err = cookies.NewKeyRing(key); err != nil {
 			return err
 		}
 	}

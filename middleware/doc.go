@@ -67,6 +67,9 @@
 //     token that the provider refuses: 401 with error="invalid_token". In the
 //     second case the cookies are cleared.
 //   - A missing scope or group: 403 with error="insufficient_scope".
+//   - An authentication that is not the demanded one: 401 with
+//     error="insufficient_user_authentication" (RFC 9470); a page navigation is
+//     redirected to LoginURL, and comes back.
 //   - A token that [Auth.Revocations] have revoked: as an invalid one. If its whole
 //     login is revoked, and is in cookies: as a refused refresh token.
 //   - Two Authorization headers, or a malformed bearer token: 400.

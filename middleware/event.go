@@ -147,6 +147,8 @@ func reasonOf(err error) string {
 		return "scope"
 	case errors.Is(err, errGroup):
 		return "group"
+	case errors.Is(err, errDemand):
+		return "authentication"
 	case errors.Is(err, errOtherSubject):
 		return "other_subject"
 	case errors.Is(err, errUnusable):

@@ -84,8 +84,8 @@ func (a *Auth) handler(next http.Handler, m mode, need func(*verify.Token) error
 		if err == nil && d.token != nil && !d.passive {
 			a.observeToken(event.Verified, d)
 		}
-		// The response has to set cookies, or may be replaced by a replay's.
-		intercept := d.renewal != nil || d.background != nil || d.clearCookies || a.mayReplay(r, d)
+		// The response has to set cookies, or may be replaced.
+		intercept := d.renewal != nil || d.background != nil || d.clearCookies || a.mayReplay(r, d) || a.mayRedirect(r, d)
 		switch {
 		case err != nil && intercept:
 			a.serve(w, r, d, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) }))

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware/internal/stepup"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 )
@@ -27,6 +28,8 @@ type Refusal struct {
 	RetryAfter time.Duration // the Retry-After header; zero: none
 	SignIn     string        // where a page with status 503 offers to sign in again; empty: it does not
 	Err        error         // the reason; the client does not see it
+
+	demand stepup.Demand // what a sign-in has to be to mend it; zero: any
 }
 
 // Error returns the status and the reason. It has no part of a token.
@@ -44,6 +47,7 @@ var (
 	errMalformed    = errors.New("middleware: malformed bearer token")
 	errCrossOrigin  = errors.New("middleware: a request of another origin")
 	errScope        = errors.New("middleware: a scope is missing")
+	errDemand       = errors.New("middleware: the user has not been authenticated as the handler demands")
 	errGroup        = errors.New("middleware: a group is missing")
 	errOtherSubject = errors.New("middleware: a refresh brought the tokens of another subject")
 	errUnusable     = errors.New("middleware: a refresh brought a token that cannot be used now")
@@ -54,7 +58,7 @@ const retryAfter = time.Second
 
 // challenges are the values of WWW-Authenticate.
 type challenges struct {
-	none, request, token, scope, group string
+	none, request, token, scope, group, demand string
 }
 
 func newChallenges(realm string) (challenges, error) {
@@ -72,6 +76,7 @@ func newChallenges(realm string) (challenges, error) {
 		request: bearer + `, error="invalid_request"`,
 		token:   bearer + `, error="invalid_token", error_description="the access token is missing, malformed, expired or revoked"`,
 		scope:   bearer + `, error="insufficient_scope", scope="`,
+		demand:  bearer + `, `,
 		group:   bearer + `, error="insufficient_scope", error_description="this is for members of a group"`,
 	}, nil
 }
@@ -155,10 +160,12 @@ func isStatus(err error, statuses ...int) bool {
 func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a.observeRefusal(r.Context(), err)
 	if a.LoginURL != "" && isStatus(err, http.StatusUnauthorized) && isNavigation(r) {
-		noStore(w.Header())
-		w.Header().Set("Location", withReturnTo(a.LoginURL, r))
-		w.WriteHeader(http.StatusFound)
-		return
+		if to := a.signInURL(r, demandOf(err)); to != "" {
+			noStore(w.Header())
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusFound)
+			return
+		}
 	}
 	// A login whose refresh fails for good would otherwise have no way out.
 	if a.LoginURL != "" && isStatus(err, http.StatusServiceUnavailable) && isNavigation(r) {

@@ -24,11 +24,11 @@ func (a *Auth) serve(w http.ResponseWriter, r *http.Request, d *decision, next h
 	rw := &response{ResponseWriter: w, auth: a, r: r, d: d}
 	returned := false
 	defer func() { rw.finish(returned) }()
+	if len(w.Header()) > 0 {
+		rw.header = w.Header().Clone()
+	}
 	if a.mayReplay(r, d) {
 		rw.started = time.Now()
-		if len(w.Header()) > 0 {
-			rw.header = w.Header().Clone()
-		}
 		if r.Body != nil && r.Body != http.NoBody {
 			rw.body = &replayBody{body: r.Body, limit: a.replay}
 		}

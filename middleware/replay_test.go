@@ -73,6 +73,10 @@ func TestAHandlersFirst401IsReplayedWithANewToken(t *testing.T) {
 		{"a POST without a Bearer challenge is about something else", nil, "POST", 10, nil, 30 * time.Second, func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "wrong password", http.StatusUnauthorized)
 		}, 401, "wrong password\n", 0},
+		{"a handler that demands another sign-in", nil, "GET", 0, nil, 30 * time.Second, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", max_age="5"`)
+			http.Error(w, "sign in once more", http.StatusUnauthorized)
+		}, 401, "sign in once more\n", 0},
 		{"a handler that never likes a token", nil, "GET", 0, nil, 30 * time.Second, choosy(9, echo), 401, "I do not like this token\n", 1},
 		{"a young token is not exchanged again", nil, "GET", 0, nil, 5 * time.Second, choosy(1, echo), 401, "I do not like this token\n", 0},
 		{"a token that was refreshed a moment ago", nil, "GET", 0, nil, life, choosy(2, echo), 401, "I do not like this token\n", 1},

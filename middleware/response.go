@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/tokenlife/tokenlife/middleware/internal/stepup"
 )
 
 // A response is the ResponseWriter of a handler whose request may have to set
@@ -15,7 +17,7 @@ import (
 // newest tokens are not known earlier. It buffers nothing.
 //
 // A response also discards a first 401 of the handler if the handler can be run
-// again.
+// again, and redirects a page navigation whose 401 demands another sign-in.
 type response struct {
 	http.ResponseWriter
 	auth *Auth
@@ -25,9 +27,10 @@ type response struct {
 
 	committed  bool        // the cookies are set: the final header is being written
 	discarding bool        // this run has answered 401 and the handler will run again
+	redirected bool        // the client has got a redirect in place of the handler's answer
 	lastRun    bool        // the handler will not run again
 	started    time.Time   // when the first run began
-	header     http.Header // what was set before the first run, for the second
+	header     http.Header // what was set before the first run, for the second or a redirect
 
 	hijacker hijackable // what writer returns, here to save an allocation
 }
@@ -81,17 +84,28 @@ func (rw *response) finish(returned bool) {
 	rw.d.release()
 }
 
+// drops reports whether what the handler writes is not for the client.
+func (rw *response) drops() bool { return rw.discarding || rw.redirected }
+
 // WriteHeader sets the cookies first, unless it discards a 401.
 func (rw *response) WriteHeader(status int) {
 	switch {
-	case rw.discarding:
+	case rw.drops():
 		return
 	case status < 200 && status != http.StatusSwitchingProtocols:
 		// An informational header. The cookies come with the final one, which
 		// 101 is.
-	case status == http.StatusUnauthorized && !rw.committed && rw.exchangeAfter401():
-		rw.discarding = true
-		return
+	case status == http.StatusUnauthorized && !rw.committed:
+		// No refresh brings what a sign-in has to.
+		if demand, ok := stepup.Parse(rw.Header()["Www-Authenticate"]); ok {
+			if rw.redirected = rw.redirectToSignIn(demand); rw.redirected {
+				return
+			}
+		} else if rw.exchangeAfter401() {
+			rw.discarding = true
+			return
+		}
+		rw.commit()
 	default:
 		rw.commit()
 	}
@@ -99,7 +113,7 @@ func (rw *response) WriteHeader(status int) {
 }
 
 func (rw *response) Write(p []byte) (int, error) {
-	if rw.discarding {
+	if rw.drops() {
 		return len(p), nil
 	}
 	rw.commit()
@@ -107,7 +121,7 @@ func (rw *response) Write(p []byte) (int, error) {
 }
 
 func (rw *response) WriteString(s string) (int, error) {
-	if rw.discarding {
+	if rw.drops() {
 		return len(s), nil
 	}
 	rw.commit()
@@ -116,7 +130,7 @@ func (rw *response) WriteString(s string) (int, error) {
 
 // ReadFrom lets the ResponseWriter use sendfile.
 func (rw *response) ReadFrom(r io.Reader) (int64, error) {
-	if rw.discarding {
+	if rw.drops() {
 		return io.Copy(io.Discard, r)
 	}
 	rw.commit()
@@ -128,7 +142,7 @@ func (rw *response) Flush() { _ = rw.FlushError() }
 
 // FlushError is Flush for [http.ResponseController].
 func (rw *response) FlushError() error {
-	if rw.discarding {
+	if rw.drops() {
 		return nil
 	}
 	rw.commit()
@@ -141,7 +155,7 @@ func (rw *response) Unwrap() http.ResponseWriter { return rw.ResponseWriter }
 // Hijack sets the cookies in w.Header(). The handler writes the header to the
 // connection itself, and may take them from there.
 func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if h.discarding {
+	if h.drops() {
 		return nil, nil, http.ErrNotSupported
 	}
 	h.commit()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenlife/tokenlife/internal/describe"
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
@@ -121,6 +122,6 @@ func (r reply) refusal(m members) *ProviderError {
 	} else if code != "" {
 		said = strings.TrimSuffix(code+": "+said, ": ")
 	}
-	e.Description = describe(said, r.sent)
+	e.Description = describe.Error(said, r.sent)
 	return e
 }

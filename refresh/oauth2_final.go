@@ -7,6 +7,9 @@ import (
 	"unicode"
 )
 
+// maxWords is how many bytes of a description are looked at.
+const maxWords = 4 << 10
+
 // isFinal reports whether a refusal of the token endpoint, with a status, an
 // error code and a description, means that the refresh token, or the
 // authorization code, will never be accepted again. Only the provider's own
@@ -29,7 +32,7 @@ func isFinal(status int, code, description string) bool {
 	switch status {
 	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		if code == invalidRequest {
-			return !nameOthers(wordsOf(description[:min(len(description), maxRead)]))
+			return !nameOthers(wordsOf(description[:min(len(description), maxWords)]))
 		}
 		return isCode(code) && !seemsAboutOthers(wordsOf(code))
 	}

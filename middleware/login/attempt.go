@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/tokenlife/tokenlife/middleware/internal/stepup"
 )
 
 // An attempt is one sign-in that has begun and not ended yet. The browser keeps
@@ -21,10 +23,14 @@ import (
 // none (RFC 6749, section 10.12).
 type attempt struct {
 	State    string `json:"s"`
-	Nonce    string `json:"n"`
-	Verifier string `json:"v"` // of PKCE
+	Nonce    string `json:"n,omitempty"` // empty: there is none
+	Verifier string `json:"v,omitempty"` // of PKCE; empty: there is none
 	ReturnTo string `json:"r"`
-	Created  int64  `json:"c"` // Unix seconds
+	Origin   string `json:"o,omitempty"` // where ReturnTo is; empty: at the callback
+	Created  int64  `json:"c"`           // Unix seconds
+	asked
+
+	Answer *answer `json:"p,omitempty"` // the one that has come by POST; nil: none yet
 }
 
 const (
@@ -32,23 +38,21 @@ const (
 
 	// The bounds on the attempts of one browser. Their cookies are sent with
 	// every request.
-	maxAttempts     = 5
+	maxAttempts     = 40
 	maxAttemptBytes = 8 << 10
-
-	attemptName = "tokenLogin-"
-	hostPrefix  = "__Host-"
 )
 
-func newAttempt(returnTo string) attempt {
+func (f *Flow) newAttempt(returnTo string) attempt {
 	// The 256 random bits of a PKCE verifier are enough for state and nonce
 	// too.
-	return attempt{
-		State:    oauth2.GenerateVerifier(),
-		Nonce:    oauth2.GenerateVerifier(),
-		Verifier: oauth2.GenerateVerifier(),
-		ReturnTo: returnTo,
-		Created:  time.Now().Unix(),
+	a := attempt{State: oauth2.GenerateVerifier(), ReturnTo: returnTo, Created: time.Now().Unix()}
+	if !f.WithoutNonce && !f.WithoutIDToken {
+		a.Nonce = oauth2.GenerateVerifier()
 	}
+	if !f.WithoutPKCE {
+		a.Verifier = oauth2.GenerateVerifier()
+	}
+	return a
 }
 
 func (a attempt) live() bool {
@@ -56,12 +60,10 @@ func (a attempt) live() bool {
 	return age >= -time.Minute && age < attemptLife // clocks of replicas differ
 }
 
-func (f *Flow) attemptPrefix() string {
-	if f.Auth.Cookies.InsecureHTTP {
-		return attemptName
-	}
-	return hostPrefix + attemptName
-}
+// target returns where the browser goes after the sign-in.
+func (a attempt) target() string { return a.Origin + a.ReturnTo }
+
+func (f *Flow) attemptPrefix() string { return stepup.CookiePrefix(f.Auth.Cookies) }
 
 // cookieName returns the name of an attempt's cookie. It holds a hash of the
 // state, which must not be visible.
@@ -79,9 +81,7 @@ func (f *Flow) purpose(cookie string) string {
 // remember sets the cookie of a, and deletes the oldest attempts if there are
 // too many.
 func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
-	plain, _ := json.Marshal(a) // strings and a number: it cannot fail
-	name := f.cookieName(a.State)
-	value := f.keys.Seal(f.purpose(name), plain)
+	name, value := f.seal(a)
 	http.SetCookie(w, f.cookie(name, value, int(attemptLife/time.Second)))
 
 	type other struct {
@@ -92,7 +92,7 @@ func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
 	var others []other
 	seen := make(map[string]bool)
 	for _, c := range r.Cookies() {
-		if len(others) == 4*maxAttempts || seen[c.Name] || !strings.HasPrefix(c.Name, f.attemptPrefix()) {
+		if len(others) == maxAttempts || seen[c.Name] || !strings.HasPrefix(c.Name, f.attemptPrefix()) {
 			continue
 		}
 		seen[c.Name] = true
@@ -109,6 +109,13 @@ func (f *Flow) remember(w http.ResponseWriter, r *http.Request, a attempt) {
 			f.forget(w, c.name)
 		}
 	}
+}
+
+// seal returns the name and the value of the cookie of a.
+func (f *Flow) seal(a attempt) (name, value string) {
+	plain, _ := json.Marshal(a) // strings and numbers: it cannot fail
+	name = f.cookieName(a.State)
+	return name, f.keys.Seal(f.purpose(name), plain)
 }
 
 // recall returns the attempt with this state, if r's browser has begun it.
@@ -131,14 +138,20 @@ func (f *Flow) forget(w http.ResponseWriter, name string) {
 	http.SetCookie(w, f.cookie(name, "", -1))
 }
 
+// cookie returns a cookie with the attributes of the login's own.
 func (f *Flow) cookie(name, value string, age int) *http.Cookie {
-	return &http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: age,
-		Secure: !f.Auth.Cookies.InsecureHTTP, HttpOnly: true,
+	p := f.Auth.Cookies
+	c := &http.Cookie{
+		Name: name, Value: value, Path: "/", Domain: p.Domain, MaxAge: age,
+		Secure: !p.InsecureHTTP, HttpOnly: true,
 		// The provider's redirect is a navigation across sites, with which
 		// Strict cookies are not sent.
 		SameSite: http.SameSiteLaxMode,
 	}
+	if p.SameSite == http.SameSiteNoneMode || f.ResponseMode == modeFormPost {
+		c.SameSite, c.Partitioned = http.SameSiteNoneMode, p.Partitioned
+	}
+	return c
 }
 
 // Strip removes the cookies of attempts from the header of a request. It is for

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 
+	"github.com/tokenlife/tokenlife/internal/describe"
 	"github.com/tokenlife/tokenlife/middleware"
+	"github.com/tokenlife/tokenlife/middleware/internal/stepup"
 	"github.com/tokenlife/tokenlife/refresh"
 )
 
@@ -22,66 +24,81 @@ var (
 	errNoCode     = errors.New("login: the callback has no code")
 )
 
-// maxQuery bounds the callback's query, in bytes. The longest known codes are
-// JWTs.
-const maxQuery = 16 << 10
-
 // Callback returns the handler that the provider sends the browser back to. It
 // redeems the code, checks the tokens, begins the login with
 // [middleware.Auth.SignIn], and answers 303 to where the user wanted to go.
 //
-// A sign-in that failed is answered by OnError. A callback that is opened again
-// by a user who has signed in meanwhile redirects to "/".
+// If the sign-in was asked for with a max_age, the ID token must have an
+// auth_time that is no longer ago than that and a minute. If it was asked for
+// with acr_values, its acr must be one of them: see RequireACR. Otherwise the
+// answer is 403, and the login that the browser has, if any, goes on.
+//
+// A sign-in that failed is answered by OnError. A user who has signed in
+// meanwhile, in another tab, is sent on: to where this sign-in was to lead, or
+// to "/" if that is not known. It is not so if the user has ended this sign-in,
+// or if the provider wants something of the user.
 func (f *Flow) Callback() http.Handler {
 	f.mustBeValid()
-	// A callback that matches no attempt of this browser is most often that of
-	// a user who has gone back in the history, or reopened a tab.
-	unknownAttempt := f.Auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := middleware.FromContext(r.Context()); ok {
-			redirect(w, "/")
-			return
-		}
-		f.fail(w, r, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
-	}))
-	return allowOnly(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+	get := allowOnly(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 		private(w.Header())
 		answer, err := parseAnswer(r.URL.RawQuery)
 		if err != nil {
 			f.fail(w, r, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: err})
 			return
 		}
-		a, ok := f.recall(r, answer.state)
+		a, ok := f.recall(r, answer.State)
 		if !ok {
-			unknownAttempt.ServeHTTP(w, r)
+			// Most often that of a user who has gone back in the history, or
+			// reopened a tab.
+			f.failUnlessSignedIn(w, r, "/", &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
 			return
 		}
-		f.forget(w, f.cookieName(answer.state))
-		if !f.finish(w, r, a, answer) {
-			unknownAttempt.ServeHTTP(w, r)
+		f.forget(w, f.cookieName(answer.State))
+		if a.Answer != nil {
+			answer = *a.Answer
 		}
+		f.finish(w, r, a, answer)
+	})
+	if f.ResponseMode != modeFormPost {
+		return get
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			f.takePost(w, r)
+			return
+		}
+		get.ServeHTTP(w, r)
 	})
 }
 
-// finish answers the callback of an attempt of this browser. If the attempt has
-// been used, it writes nothing and returns false.
-func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer answer) bool {
-	failed := func(status int, code string, err error) bool {
+// finish answers the callback of an attempt of this browser.
+func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer answer) {
+	again := f.again(a.ReturnTo)
+	failed := func(status int, err error) {
 		f.redemptions.markUsed(a.State)
-		f.fail(w, r, &Failure{Status: status, Code: code, Again: f.again(a.ReturnTo), Err: err})
-		return true
+		f.fail(w, r, &Failure{Status: status, Again: again, Err: err})
+	}
+	used := func() {
+		f.failUnlessSignedIn(w, r, a.target(), &Failure{Status: http.StatusBadRequest, Again: again, Err: errNoState})
 	}
 	switch {
 	case f.redemptions.isUsed(a.State):
-		return false
+		used()
+		return
+	case answer.Issuer != "" && answer.Issuer != f.issuer:
+		failed(http.StatusBadRequest, errIssuer)
+		return
 	case !a.live():
-		return failed(http.StatusBadRequest, "", errTooOld)
-	case answer.issuer != "" && answer.issuer != f.issuer:
-		return failed(http.StatusBadRequest, "", errIssuer)
-	case answer.err != "":
-		code := knownCode(answer.err)
-		return failed(statusOf(code), code, errRefused)
-	case answer.code == "":
-		return failed(http.StatusBadRequest, "", errNoCode)
+		f.redemptions.markUsed(a.State)
+		f.failUnlessSignedIn(w, r, a.target(), &Failure{Status: http.StatusBadRequest, Again: again, Err: errTooOld})
+		return
+	case answer.Error != "":
+		f.redemptions.markUsed(a.State)
+		f.refuse(w, r, a, answer)
+		return
+	case answer.Code == "":
+		failed(http.StatusBadRequest, errNoCode)
+		return
 	}
 	red, err := f.redemptions.join(a.State, func() (refresh.Tokens, error) {
 		// Like a refresh, it outlives its request: a code can be redeemed only
@@ -92,34 +109,71 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 	})
 	switch {
 	case err != nil:
-		return failed(http.StatusServiceUnavailable, "", err)
+		failed(http.StatusServiceUnavailable, err)
+		return
 	case red == nil:
-		return false
+		used()
+		return
 	}
 	select {
 	case <-red.done:
 	case <-r.Context().Done():
 	}
 	if r.Context().Err() != nil {
-		return true // the client has gone; the tokens are kept for its next request
+		return // the client has gone; the tokens are kept for its next request
 	}
 	f.redemptions.markUsed(a.State)
 	err = red.redeemErr
 	if err == nil {
-		err = f.signIn(w, r, red)
+		err = f.signIn(w, r, red, answer.User)
 	}
 	if err != nil {
-		return failed(statusOfRedemption(err), "", err)
+		failed(statusOfRedemption(err), err)
+		return
 	}
-	redirect(w, a.ReturnTo)
-	return true
+	if a.ByHandler {
+		http.SetCookie(w, f.cookie(stepup.CookieName(f.Auth.Cookies), a.Mark(), stepup.CookieLife))
+	}
+	redirect(w, a.target())
+}
+
+// refuse answers the callback of an attempt that the provider has refused.
+func (f *Flow) refuse(w http.ResponseWriter, r *http.Request, a attempt, answer answer) {
+	e := &Failure{Code: knownCode(answer.Error), Again: f.again(a.ReturnTo), Err: errRefused}
+	e.Status = statusOf(e.Code)
+	said := answer.Description
+	if e.Code == "" {
+		said = strings.TrimSuffix(answer.Error+": "+said, ": ")
+	}
+	e.Description = describe.Error(said, []string{a.State, a.Nonce, a.Verifier})
+	if codes[e.Code] || a.Anew {
+		// The user's own decision, or one that the user has to take.
+		f.fail(w, r, e)
+		return
+	}
+	f.failUnlessSignedIn(w, r, a.target(), e)
+}
+
+// failUnlessSignedIn redirects a user who has signed in meanwhile, and fails
+// any other.
+func (f *Flow) failUnlessSignedIn(w http.ResponseWriter, r *http.Request, returnTo string, e *Failure) {
+	f.Auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := middleware.FromContext(r.Context()); !ok {
+			f.fail(w, r, e)
+			return
+		}
+		if e.Err == errRefused {
+			f.tell(r, e)
+		}
+		redirect(w, returnTo)
+	})).ServeHTTP(w, r)
 }
 
 // signIn begins the login, once for all callbacks that wait for red. If each
 // began one, logins that are kept on the server would share a refresh token.
 // The tokens have been checked. What can still fail is writing them to cookies
 // or to a store.
-func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption) error {
+func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption, user string) error {
 	red.lock <- struct{}{}
 	defer func() { <-red.lock }()
 	h := w.Header()
@@ -140,12 +194,16 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption) e
 	red.signedIn, red.cookies = true, slices.Clone(h["Set-Cookie"][before:])
 	f.noteNames(ctx, red.tokens, red.began)
 	f.adviseHint(ctx, red.tokens)
+	f.tellUser(ctx, red.tokens, user)
 	return nil
 }
 
 func statusOfRedemption(err error) int {
-	if errors.Is(err, refresh.ErrDenied) || errors.Is(err, errIssuer) {
+	switch {
+	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errIssuer):
 		return http.StatusBadRequest // the code is too old, used, or nobody's
+	case errors.Is(err, errUnmet):
+		return http.StatusForbidden
 	}
 	return http.StatusBadGateway
 }
@@ -153,31 +211,4 @@ func statusOfRedemption(err error) int {
 func redirect(w http.ResponseWriter, target string) {
 	w.Header().Set("Location", target)
 	w.WriteHeader(http.StatusSeeOther)
-}
-
-// An answer is what the provider put into the callback's URL (RFC 6749, section
-// 4.1.2; RFC 9207, section 2).
-type answer struct{ state, code, issuer, err string }
-
-// parseAnswer reads the parameters of a callback. It refuses a repeated one
-// (RFC 6749, section 3.1), of which the provider and this package could each
-// read another value.
-func parseAnswer(raw string) (answer, error) {
-	if len(raw) > maxQuery {
-		return answer{}, errParameters
-	}
-	q, err := url.ParseQuery(raw)
-	if err != nil {
-		return answer{}, errParameters // the error itself repeats the query
-	}
-	for _, values := range q {
-		if len(values) > 1 {
-			return answer{}, errParameters
-		}
-	}
-	a := answer{q.Get("state"), q.Get("code"), q.Get("iss"), q.Get("error")}
-	if a.code != "" && a.err != "" {
-		return answer{}, errParameters
-	}
-	return a, nil
 }

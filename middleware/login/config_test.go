@@ -57,6 +57,18 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"an EndSessionURL with a place in its path", func(f *login.Flow) { f.EndSessionURL = "https://provider.test/{client_id}/logout" }, "Flow.EndSessionURL has braces"},
 		{"a LogoutHint that there is not", func(f *login.Flow) { f.LogoutHint = 3 }, "Flow.LogoutHint"},
 		{"Scopes without openid", func(f *login.Flow) { f.Scopes = []string{"profile"} }, "Flow.Scopes lacks openid"},
+		{"no openid where there is no ID token", func(f *login.Flow) { f.WithoutIDToken, f.Scopes = true, []string{"read:user"} }, ""},
+		{"no ID token, no discovery, and nothing to verify one with", func(f *login.Flow) {
+			f.Client = &refresh.OAuth2{ClientID: "client", TokenURL: "https://code.test/token"}
+			f.WithoutIDToken, f.Issuer, f.AuthURL = true, "https://code.test", "https://code.test/authorize"
+		}, ""},
+		{"openid where there is no ID token", func(f *login.Flow) { f.WithoutIDToken, f.Scopes = true, []string{"openid"} }, "Flow.Scopes has openid"},
+		{"answers by POST", func(f *login.Flow) { f.ResponseMode = "form_post" }, ""},
+		{"answers in the query, said so", func(f *login.Flow) { f.ResponseMode = "query" }, ""},
+		{"answers in the fragment", func(f *login.Flow) { f.ResponseMode = "fragment" }, `Flow.ResponseMode is "fragment"`},
+		{"answers by POST, and cookies that do not come along", func(f *login.Flow) {
+			f.ResponseMode, f.RedirectURL, f.Auth.Cookies.InsecureHTTP = "form_post", "http://dev.example/callback", true
+		}, "Flow.ResponseMode is form_post"},
 		{"a negative Timeout", func(f *login.Flow) { f.Timeout = -time.Second }, "Flow.Timeout is negative"},
 		{"a Store of this process alone, and logins in one of all", func(f *login.Flow) {
 			f.Auth.Refresher = &refresh.Coordinator{Refresher: f.Client, Store: new(refreshtest.FaultyStore)}

@@ -81,13 +81,37 @@
 // they have none, all logins of the user end. They need not name the user as ID
 // tokens and logout tokens do: a sign-in records both names in the Store.
 //
+// # What a sign-in asks the provider for
+//
+// AuthParams are sent with every authorization request, such as an audience. A
+// request to Start sets no more than StartParams lists, since anybody can make
+// a link to it. AuthParamsFor finds parameters for one sign-in, such as the
+// organization whose page it is. This page lets a user choose another account,
+// and knows whom to expect:
+//
+//	flow.StartParams = []string{"login_hint"}
+//	flow.AuthParams = url.Values{"prompt": {"select_account"}}
+//
+// A handler can demand more than a login: [middleware.Auth.RequireAuthentication],
+// or a 401 of its own (RFC 9470). The browser is sent to Start, and comes back
+// when the provider has authenticated the user as is demanded.
+//
+// # Providers that lack something
+//
+// GitHub has no ID tokens: WithoutIDToken. LinkedIn has no nonce and refuses
+// PKCE: WithoutNonce, WithoutPKCE. Apple gives the user's name in a form alone:
+// ResponseMode and OnUnverifiedUser. Each field says what is given up by it.
+//
 // # Providers with more than one name for a user
 //
-// The ID token and the access token of a login must have the same issuer and
-// the same subject. A sign-in with others fails with 502. Some providers give a
-// user another subject in each application. With Microsoft Entra ID, the API of
-// the access tokens must be exposed by the application that signs in, and must
-// request tokens of version 2, which have the same issuer as ID tokens.
+// The ID token says who has signed in, to this client. The access token is for
+// an API, which may know the user by another subject, and the issuer by another
+// URL: Okta, AD FS and Microsoft Entra ID issue such tokens. Their names are
+// not compared. An ID token with at_hash is good with its own access token
+// alone (OpenID Connect Core 1.0, section 3.1.3.8).
+//
+// From then on the access token names the user: to handlers, in events, and in
+// Auth.Revocations.
 //
 // An endpoint for many tenants, such as common of Entra ID, has no issuer that
 // discovery could find. There, set Issuer to any name, set AuthURL and

@@ -8,16 +8,24 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // A Failure is why a sign-in did not succeed. Of what the provider and the
-// browser have sent, it repeats a registered error code alone.
+// browser have sent, it repeats a known error code, and the Description.
 type Failure struct {
-	Status int    // of the answer: 400, 403, 502 or 503
-	Code   string // the provider's error code, if it is a registered one, else empty
+	Status int    // of the answer: 400, 403, 500, 502 or 503
+	Code   string // the provider's error code, if it is a known one, else empty
 	Again  string // the URL to begin anew
 	Err    error  // the reason, for the log; it is not shown to the client
+
+	// Description is what the provider says in its own words: the
+	// error_description, of its answer or of its token endpoint, and a code
+	// that is not known. It is for a log, printable and of at most 300
+	// characters. A stranger may have written it: Error does not show it, and
+	// it is not for the client.
+	Description string
 }
 
 // Error names the provider's error code, if there is one, and the reason.
@@ -29,19 +37,29 @@ func (e *Failure) Error() string {
 	return text + e.Err.Error()
 }
 
+// ProviderSays returns the Description. An event that has the error tells it to
+// the log.
+func (e *Failure) ProviderSays() string { return e.Description }
+
 // Unwrap returns the reason.
 func (e *Failure) Unwrap() error { return e.Err }
 
 // codes are the registered errors of an authorization response (RFC 6749,
-// section 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6; RFC 8707). A value
-// reports whether the user has caused the error, by a decision, and not a
-// fault.
+// section 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6; Core Error Code
+// unmet_authentication_requirements 1.0; RFC 8707), and two of Apple and
+// LinkedIn. A value reports whether the user has caused the error, by a
+// decision, and not a fault.
 var codes = map[string]bool{
 	"access_denied":              true,
 	"account_selection_required": true,
 	"consent_required":           true,
 	"interaction_required":       true,
 	"login_required":             true,
+
+	"unmet_authentication_requirements": true,
+	"user_cancelled_authorize":          true,
+	"user_cancelled_login":              true,
+
 	"invalid_request":            false,
 	"invalid_request_object":     false,
 	"invalid_request_uri":        false,
@@ -76,10 +94,14 @@ func statusOf(code string) int {
 // explain returns the text for the user.
 func (e *Failure) explain() string {
 	switch {
-	case e.Code == "access_denied":
+	case e.Code == "access_denied", strings.HasPrefix(e.Code, "user_cancelled_"):
 		return "The sign-in was cancelled, or your account may not sign in here."
-	case codes[e.Code]:
+	case codes[e.Code], errors.Is(e.Err, errUnmet):
 		return "The sign-in service wants you to sign in once more."
+	case errors.Is(e.Err, errAsked):
+		return "A sign-in cannot begin in this way."
+	case e.Status == http.StatusInternalServerError:
+		return "A sign-in cannot begin just now."
 	case e.Status == http.StatusBadRequest:
 		return "This sign-in has ended, was begun too long ago, or was begun in another browser."
 	case e.Status == http.StatusServiceUnavailable:
@@ -89,8 +111,16 @@ func (e *Failure) explain() string {
 	}
 }
 
-func (f *Flow) fail(w http.ResponseWriter, r *http.Request, e *Failure) {
+func (f *Flow) tell(r *http.Request, e *Failure) {
+	var refused *refresh.ProviderError
+	if e.Description == "" && errors.As(e.Err, &refused) {
+		e.Description = refused.Description
+	}
 	f.Auth.Observe.Tell(r.Context(), event.Event{Kind: event.SignInFailed, Level: event.LevelOf(e), Reason: e.Code, Err: e})
+}
+
+func (f *Flow) fail(w http.ResponseWriter, r *http.Request, e *Failure) {
+	f.tell(r, e)
 	if f.OnError != nil {
 		f.OnError(w, r, e)
 		return

@@ -17,7 +17,6 @@ import (
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
-	"github.com/tokenlife/tokenlife/refresh/discovery"
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
@@ -45,11 +44,37 @@ type Flow struct {
 	// Issuer is the provider's URL. Default: that of Client.Discovery.
 	Issuer string
 
-	// AuthURL is the authorization endpoint. Its query may hold parameters that
-	// the provider needs besides the standard ones, such as audience. With
-	// offline_access in Scopes, prompt=consent is added unless the query holds
-	// a prompt. Default: found by Client.Discovery.
+	// AuthURL is the authorization endpoint. Default: found by
+	// Client.Discovery.
 	AuthURL string
+
+	// AuthParams are added to every authorization request: what the provider
+	// wants beside the standard parameters, such as audience, resource (which
+	// may be repeated: RFC 8707), access_type or prompt. Those that the Flow
+	// sets itself, such as scope and state, are refused. With offline_access
+	// in Scopes, prompt=consent is added unless there is a prompt. A max_age
+	// is checked when the answer comes: see [Flow.Callback]. Default: none.
+	AuthParams url.Values
+
+	// AuthParamsFor returns the parameters for the one sign-in that r, a
+	// request to Start, begins: prompt, login_hint, domain_hint, organization,
+	// acr_values, max_age or ui_locales, for example. They replace those of
+	// AuthParams with the same names. An error is answered with 400. What r
+	// says may come from a stranger, who can make a link to Start. It is called
+	// by several goroutines at once. Default: none.
+	AuthParamsFor func(r *http.Request) (url.Values, error)
+
+	// StartParams are the names of parameters that a request to Start may bring
+	// in its query for the authorization request, such as login_hint and
+	// ui_locales. Anybody can make a link with them. Default: none, and a link
+	// to Start sets nothing.
+	StartParams []string
+
+	// RequireACR makes acr_values, which are otherwise a wish (OpenID Connect
+	// Core 1.0, section 3.1.2.1), a condition: the acr of the ID token must be
+	// one of them. Default: it must be for a sign-in that a handler has
+	// demanded (RFC 9470), and for no other.
+	RequireACR bool
 
 	// EndSessionURL is where the browser is sent after signing out, to end the
 	// session at the provider as well. For a sign-out page of another kind, its
@@ -64,8 +89,52 @@ type Flow struct {
 	// Default: [HintByPost].
 	LogoutHint LogoutHint
 
+	// PushRequests sends the parameters of each authorization request from here
+	// to the provider (RFC 9126), so that the browser carries none of them, and
+	// nobody can change them on the way. It needs Client.PushURL or
+	// Client.Discovery. Default: only if AuthURL is left to discovery and the
+	// provider's metadata say that it accepts no others.
+	PushRequests bool
+
+	// ResponseMode is how the provider sends its answer. With "form_post" it
+	// comes in a form that the browser sends by POST (OAuth 2.0 Form Post
+	// Response Mode), which Apple demands for the scopes name and email. The
+	// cookies of sign-ins under way are then SameSite=None: it cannot be
+	// combined with Auth.Cookies.InsecureHTTP. Default: in the URL.
+	ResponseMode string
+
+	// OnUnverifiedUser is called at the end of a sign-in whose form had a field
+	// user, before the browser is sent on. Apple sends the user's name in it as
+	// JSON, at the first sign-in and never again. The browser has brought it,
+	// and nobody has signed it: the user can have written anything. It is a
+	// JSON object of at most 2,048 bytes; any other is dropped. The verified ID
+	// token says whose it is. Default nil.
+	OnUnverifiedUser func(ctx context.Context, id *verify.Token, user string)
+
+	// WithoutIDToken signs in at a provider that issues no ID tokens, such as
+	// GitHub. The user is then whom Auth.Verifier names for the access token,
+	// as one does that asks the provider's user API. Given up is the nonce:
+	// that the answer belongs to this sign-in is known by state and PKCE alone.
+	// An ID token that comes all the same is dropped, and what is demanded by
+	// max_age and acr_values fails. Scopes must not have openid. Default: a
+	// sign-in without an ID token fails.
+	WithoutIDToken bool
+
+	// WithoutNonce sends no nonce and looks for none, for a provider that
+	// leaves it out of its ID tokens, such as LinkedIn. Given up is that an ID
+	// token is good for one sign-in. Default: it must be there.
+	WithoutNonce bool
+
+	// WithoutPKCE sends no code_challenge, for a provider that refuses requests
+	// with one, such as LinkedIn. Given up is that a stolen code is useless in
+	// another browser. Together with WithoutNonce nothing binds the answer to
+	// this browser but the state. Default: S256 is sent, whatever the provider
+	// says that it supports; most of those that do not know it ignore it.
+	WithoutPKCE bool
+
 	// Scopes are asked for, and must include openid. Most providers want
-	// offline_access before they give a refresh token. Default: openid.
+	// offline_access before they give a refresh token. Default: openid; with
+	// WithoutIDToken, none.
 	Scopes []string
 
 	// IDTokens checks the signature, issuer and times of ID tokens. The Flow
@@ -114,6 +183,7 @@ type Flow struct {
 	idTokens middleware.Verifier
 	own      []*verify.JWT // made by this Flow, which closes them
 	origin   string        // of RedirectURL
+	callback *url.URL      // RedirectURL
 	store    refresh.Store
 
 	logoutTokens middleware.Verifier // nil: logout tokens cannot be checked
@@ -155,13 +225,28 @@ func (f *Flow) setUp() error {
 	if err := f.setUpEndSession(); err != nil {
 		return err
 	}
+	if err := f.setUpParams(); err != nil {
+		return err
+	}
 	f.scopes = f.Scopes
-	if len(f.scopes) == 0 {
+	if len(f.scopes) == 0 && !f.WithoutIDToken {
 		f.scopes = []string{scopeOpenID}
 	}
-	if !slices.Contains(f.scopes, scopeOpenID) {
+	switch asks := slices.Contains(f.scopes, scopeOpenID); {
+	case asks && f.WithoutIDToken:
+		return errors.New("login: Flow.Scopes has openid, which asks for an ID token, and WithoutIDToken is set")
+	case !asks && !f.WithoutIDToken:
 		// Without it the provider returns no ID token, which names the user.
 		return errors.New("login: Flow.Scopes lacks openid")
+	}
+	switch f.ResponseMode {
+	case "", "query":
+	case modeFormPost:
+		if f.Auth.Cookies.InsecureHTTP {
+			return errors.New("login: Flow.ResponseMode is form_post, for which browsers send Secure cookies alone, which Auth.Cookies.InsecureHTTP turns off")
+		}
+	default:
+		return fmt.Errorf("login: Flow.ResponseMode is %.50q, and neither query nor form_post", f.ResponseMode)
 	}
 	if err := f.setUpIDTokens(); err != nil {
 		return err
@@ -180,60 +265,6 @@ func (f *Flow) setUp() error {
 	f.redemptions.setUp()
 	event.SetDefault(f.Auth.Observe, f.idTokens, f.logoutTokens)
 	return nil
-}
-
-func (f *Flow) setUpURLs() error {
-	provider := f.Client.Discovery
-	f.issuer = f.Issuer
-	if f.issuer == "" && provider != nil {
-		f.issuer = provider.Issuer
-	}
-	switch {
-	case f.issuer == "":
-		return errors.New("login: Flow.Issuer is empty, and Client.Discovery is nil")
-	case provider != nil && provider.Issuer != f.issuer:
-		return errors.New("login: Flow.Issuer is not that of Client.Discovery")
-	case f.AuthURL == "" && provider == nil:
-		return errors.New("login: Flow.AuthURL is empty, and Client.Discovery is nil")
-	case f.RedirectURL == "":
-		return errors.New("login: Flow.RedirectURL is empty")
-	}
-	ownURL := discovery.ParseURL
-	if f.Auth.Cookies.InsecureHTTP {
-		ownURL = discovery.ParseInsecureURL
-	}
-	for _, field := range []struct {
-		name, url string
-		parse     func(string) (*url.URL, error)
-	}{
-		{"AuthURL", f.AuthURL, discovery.ParseURL},
-		{"EndSessionURL", f.EndSessionURL, discovery.ParseURL},
-		{"RedirectURL", f.RedirectURL, ownURL},
-	} {
-		if field.url == "" {
-			continue
-		}
-		u, err := field.parse(field.url)
-		if err != nil {
-			return fmt.Errorf("login: Flow.%s %w", field.name, err)
-		}
-		if field.name == "AuthURL" {
-			query := u.Query()
-			for _, own := range ownParameters {
-				if query.Has(own) {
-					return fmt.Errorf("login: Flow.AuthURL has the parameter %s, which Start sets", own)
-				}
-			}
-		}
-		f.origin = u.Scheme + "://" + u.Host // the last one is RedirectURL's
-	}
-	return nil
-}
-
-// ownParameters are the parameters of the authorization request that Start
-// sets. Each may be there only once (RFC 6749, section 3.1).
-var ownParameters = []string{
-	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
 }
 
 func (f *Flow) mustBeValid() {

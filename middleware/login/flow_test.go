@@ -130,18 +130,21 @@ func TestTabsSignInBesideEachOther(t *testing.T) {
 
 func TestOfManyAttemptsTheNewestAreKept(t *testing.T) {
 	for _, test := range []struct {
-		name     string
-		returnTo string
-		kept     int
+		name         string
+		returnTo     string
+		opened, kept int
 	}{
-		{"five of short addresses", "/", 5},
-		{"fewer of long ones", "/" + strings.Repeat("x", 2000), 2},
+		{"eight tabs", "/", 8, 8},
+		{"eight tabs of a shop", "/shop/women/shoes?color=red&color=blue&size=38&sort=price&page=2", 8, 8},
+		{"eight tabs with a long query", "/search?q=" + strings.Repeat("q", 300), 8, 8},
+		{"as many as fit into 8 KiB", "/", 40, 27},
+		{"fewer of long addresses", "/" + strings.Repeat("x", 2000), 8, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, b := newSite(t), newBrowser()
 				var backs []*url.URL
-				for range 8 {
+				for range test.opened {
 					backs = append(backs, b.begin(t, s, test.returnTo))
 					time.Sleep(time.Second) // so that one is older than the other
 				}

@@ -3,6 +3,8 @@ package login_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -43,6 +45,12 @@ func verified(change func(claims map[string]any)) middleware.Verifier {
 		case []string:
 			t.Audience = aud
 		}
+		if issued, ok := claims["iat"].(float64); ok {
+			t.IssuedAt = time.Unix(int64(issued), 0)
+		}
+		if expiry, ok := claims["exp"].(float64); ok {
+			t.Expiry = time.Unix(int64(expiry), 0)
+		}
 		return t, nil
 	})
 }
@@ -67,8 +75,19 @@ func TestTheIDTokenIsThatOfThisSignIn(t *testing.T) {
 		{"with an empty nonce", set("nonce", ""), false},
 		{"with another nonce", set("nonce", "another"), false},
 		{"with a nonce that is no text", set("nonce", 1), false},
-		{"of another subject than the access token", set("sub", "mallory"), false},
-		{"of another issuer than the access token", set("iss", "https://evil.example"), false},
+		{"without a subject", set("sub", nil), false},
+		{"without a time of issue", set("iat", nil), false},
+		{"with a time of issue that is no number", set("iat", "now"), false},
+		{"of another subject than the access token, which is for another recipient", set("sub", "00u1a2b3c4"), true},
+		{"of another issuer than the access token, which is for another recipient", set("iss", "https://sts.provider.test/tenant/"), true},
+		{"without at_hash, which is optional", set("at_hash", nil), true},
+		{"with the hash of another access token", set("at_hash", "77QmUPtjPfzWtF2AnpK9RQ"), false},
+		{"with an empty hash", set("at_hash", ""), false},
+		{"with a hash that is no text", set("at_hash", 1), false},
+		{"with a hash under a name in capitals, which is another claim", func(c map[string]any) {
+			delete(c, "at_hash")
+			c["AT_HASH"] = "77QmUPtjPfzWtF2AnpK9RQ"
+		}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -87,6 +106,76 @@ func TestTheIDTokenIsThatOfThisSignIn(t *testing.T) {
 				s.silent(t)
 			})
 		})
+	}
+}
+
+// The hash of the access token is made by the algorithm that signed the ID token
+// (OpenID Connect Core 1.0, section 3.1.3.6): the left half of it.
+func TestTheIDTokenIsBoundToTheAccessTokenByTheHashOfItsAlgorithm(t *testing.T) {
+	half := func(sum []byte) string { return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]) }
+	sha256Of := func(s string) string { sum := sha256.Sum256([]byte(s)); return half(sum[:]) }
+	sha384Of := func(s string) string { sum := sha512.Sum384([]byte(s)); return half(sum[:]) }
+	sha512Of := func(s string) string { sum := sha512.Sum512([]byte(s)); return half(sum[:]) }
+	for _, test := range []struct {
+		alg    string
+		hash   func(access string) string
+		others []func(string) string
+	}{
+		{"RS256", sha256Of, []func(string) string{sha384Of, sha512Of}},
+		{"PS256", sha256Of, []func(string) string{sha384Of, sha512Of}},
+		{"ES256", sha256Of, []func(string) string{sha384Of, sha512Of}},
+		{"RS384", sha384Of, []func(string) string{sha256Of, sha512Of}},
+		{"ES384", sha384Of, []func(string) string{sha256Of, sha512Of}},
+		{"PS512", sha512Of, []func(string) string{sha256Of, sha384Of}},
+		{"ES512", sha512Of, []func(string) string{sha256Of, sha384Of}},
+		{"EdDSA", sha512Of, []func(string) string{sha256Of, sha384Of}},
+		{"Ed25519", sha512Of, []func(string) string{sha256Of, sha384Of}},
+		{"XY999", nil, []func(string) string{sha256Of, sha384Of, sha512Of}},
+	} {
+		t.Run(test.alg, func(t *testing.T) {
+			try := func(hash func(string) string, good bool) {
+				synctest.Test(t, func(t *testing.T) {
+					var access string
+					s := newSite(t, answering(func(tokens map[string]any) {
+						access = tokens["access_token"].(string)
+						header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"` + test.alg + `"}`))
+						parts := strings.Split(tokens["id_token"].(string), ".")
+						tokens["id_token"] = header + "." + parts[1] + "." + parts[2]
+					}), func(f *login.Flow) {
+						f.IDTokens = verified(func(claims map[string]any) { claims["at_hash"] = hash(access) })
+					})
+					b := newBrowser()
+					resp := b.open(s, s.callback, b.begin(t, s, "/").String())
+					if b.signedIn() != good {
+						t.Errorf("signed in: %v, want %v (status %d)", b.signedIn(), good, resp.StatusCode)
+					}
+					s.silent(t)
+				})
+			}
+			if test.hash != nil {
+				try(test.hash, true)
+				try(func(access string) string { return test.hash(access) + "==" }, true) // padded
+				try(func(access string) string { return test.hash(access)[1:] }, false)
+				try(func(access string) string { return test.hash(access + "x") }, false)
+			}
+			for _, other := range test.others {
+				try(other, false)
+			}
+		})
+	}
+}
+
+// answering changes the answers of the token endpoint.
+func answering(change func(tokens map[string]any)) func(f *login.Flow) {
+	return func(f *login.Flow) {
+		next := f.Client.Client.Transport
+		f.Client.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && r.URL.Path == "/token" && resp.StatusCode == http.StatusOK {
+				err = edit(resp, change)
+			}
+			return resp, err
+		})}
 	}
 }
 
@@ -213,5 +302,17 @@ func TestAVerifierThatPanicsEndsOneSignInOnly(t *testing.T) {
 			t.Errorf("status %d", resp.StatusCode)
 		}
 		s.silent(t)
+	})
+}
+
+// Where the ID token stands in for the access token, at_hash is of a token that
+// nobody uses.
+func TestTheIDTokenAsAccessToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(f *login.Flow) {
+			f.Client.IDTokenAsAccess = true
+			f.Auth.Verifier = verified(func(map[string]any) {})
+		})
+		newBrowser().signIn(t, s)
 	})
 }

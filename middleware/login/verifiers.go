@@ -9,7 +9,7 @@ import (
 )
 
 func (f *Flow) setUpIDTokens() error {
-	if f.idTokens = f.IDTokens; f.idTokens != nil {
+	if f.idTokens = f.IDTokens; f.idTokens != nil || f.WithoutIDToken {
 		return nil
 	}
 	if f.Client.Discovery == nil {

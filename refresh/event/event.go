@@ -98,8 +98,8 @@ type Event struct {
 
 	// Reason is why a request was refused, in a word: "no_token", "malformed",
 	// "invalid", "expired", "revoked", "login_over", "other_subject",
-	// "cross_origin", "scope", "group", "canceled" for a client that has not
-	// waited, or "unavailable" for a provider, its keys or a store that could not
+	// "cross_origin", "scope", "group", "authentication" for a user who has to be
+	// authenticated in another way, "canceled" for a client that has not waited, or "unavailable" for a provider, its keys or a store that could not
 	// be reached. Of a sign-in that failed it is the provider's error code, if
 	// that is a registered one.
 	Reason string

@@ -2,6 +2,8 @@ package refreshtest
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh"
@@ -152,9 +154,12 @@ func (p *Provider) mint(g *grant, subject string) map[string]any {
 	if g.login.nonce != "" {
 		id["nonce"] = g.login.nonce
 	}
+	signed := p.sign("at+jwt", access)
+	sum := sha256.Sum256([]byte(signed)) // the hash of ES256
+	id["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 	answer := map[string]any{
 		"token_type":   "Bearer",
-		"access_token": p.sign("at+jwt", access),
+		"access_token": signed,
 		"id_token":     p.sign("JWT", id),
 		"expires_in":   int64(p.accessLife() / time.Second),
 		"scope":        g.login.scope,
@@ -168,7 +173,7 @@ func (p *Provider) mint(g *grant, subject string) map[string]any {
 	if p.access == nil {
 		p.access = map[string]*login{}
 	}
-	p.access[answer["access_token"].(string)] = g.login
+	p.access[signed] = g.login
 	return answer
 }
 

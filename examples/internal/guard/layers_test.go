@@ -36,9 +36,10 @@ var layers = []layer{
 	{"middleware/middlewaretest", []string{"middleware", "middleware/verify", "refresh", "refresh/refreshtest", jwt, jwkset}},
 	{"middleware/echoauth", []string{"middleware", "middleware/verify", "github.com/labstack/echo/v4"}},
 	{"middleware/ginauth", []string{"middleware", "middleware/verify", "github.com/gin-gonic/gin"}},
-	{"middleware/login", []string{"middleware", "middleware/verify", "cookies", "refresh", "refresh/discovery", "refresh/event", lru, oauth2}},
-	{"middleware", []string{"middleware/internal/revocation", "middleware/verify", "cookies", "refresh", "refresh/event"}},
+	{"middleware/login", []string{"internal/describe", "middleware", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/discovery", "refresh/event", lru, oauth2}},
+	{"middleware", []string{"middleware/internal/revocation", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/event"}},
 	{"middleware/internal/revocation", []string{"middleware/verify", "refresh", lru}},
+	{"middleware/internal/stepup", []string{"cookies"}},
 	{"middleware/verify", []string{"refresh/discovery", "refresh/event", jwt, jwkset, "github.com/MicahParks/keyfunc/v3", lru, "golang.org/x/sync"}},
 	{"cookies", []string{"refresh"}},
 	{"refresh/local", []string{"refresh", "refresh/sessions", "refresh/event", "refresh/internal/seal", "refresh/internal/signer"}},
@@ -47,7 +48,7 @@ var layers = []layer{
 	{"refresh/sqlstore", []string{"refresh"}},
 	{"refresh/cognito", []string{"refresh", "refresh/discovery", "refresh/internal/endpoint", jwt}},
 	{"refresh/refreshtest", []string{"refresh", "refresh/internal/signer", jwt}},
-	{"refresh", []string{"refresh/clientauth", "refresh/discovery", "refresh/event", "refresh/internal/endpoint", "refresh/internal/pace", "refresh/internal/seal", lru}},
+	{"refresh", []string{"internal/describe", "refresh/clientauth", "refresh/discovery", "refresh/event", "refresh/internal/endpoint", "refresh/internal/pace", "refresh/internal/seal", lru}},
 	{"refresh/clientauth", []string{"refresh/internal/signer"}},
 	{"refresh/discovery", nil},
 	{"refresh/internal/signer", []string{jwt, jwkset}},
@@ -56,6 +57,7 @@ var layers = []layer{
 	{"refresh/internal/endpoint", nil},
 	{"refresh/internal/silence", nil},
 	{"refresh/event", nil},
+	{"internal/describe", nil},
 	{"internal/race", nil},
 }
 
@@ -77,7 +79,7 @@ var without = map[string][]string{
 }
 
 // noHTTP are packages that do without net/http altogether.
-var noHTTP = []string{"middleware/internal/revocation", "refresh/sessions", "refresh/redisstore", "refresh/sqlstore", "refresh/internal/signer"}
+var noHTTP = []string{"middleware/internal/revocation", "middleware/internal/stepup", "refresh/sessions", "refresh/redisstore", "refresh/sqlstore", "refresh/internal/signer"}
 
 func TestPackagesImportDownwardsAlone(t *testing.T) {
 	uses := make(map[string][]string)

@@ -49,7 +49,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 		"credential", "cookie", "header")
 	m.refused = m.counters("requests_refused_total", "Requests that were refused, by reason.",
 		"reason", "no_token", "malformed", "invalid", "expired", "revoked", "login_over", "other_subject",
-		"cross_origin", "scope", "group", "canceled", "unavailable", other)
+		"cross_origin", "scope", "group", "authentication", "canceled", "unavailable", other)
 	m.replayed = m.counter("requests_replayed_total", "Requests that were run again with a new token, because the handler answered 401.")
 	m.cookiesFailed = m.counter("cookies_failed_total", "New tokens that could not be put into cookies.")
 	m.misconfigured = m.counter("misconfigured_total", "Settings that were found not to fit the provider; the log says which.")

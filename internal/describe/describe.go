@@ -1,4 +1,6 @@
-package refresh
+// Package describe makes what a provider says of an error in its own words fit
+// for a log.
+package describe
 
 import (
 	"net/url"
@@ -13,9 +15,9 @@ const (
 	shown          = 12 // so many characters of a secret are too many
 )
 
-// describe returns what a provider says in its own words, for a log: printable
-// and bounded, and nothing at all if it repeats a secret that was sent.
-func describe(text string, sent []string) string {
+// Error returns what a provider says in its own words, for a log: printable and
+// bounded, and nothing at all if it repeats a secret that was sent.
+func Error(text string, sent []string) string {
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsSpace(c) {
 			return ' '
