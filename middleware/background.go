@@ -112,7 +112,7 @@ func (a *Auth) inBackoff() bool {
 // of it either, nor does one whose tokens are not good.
 func (a *Auth) updateBackoff(d *decision, err error) {
 	switch {
-	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errOtherSubject), errors.Is(err, errRejected), d.Err() != nil,
+	case errors.Is(err, refresh.ErrDenied), errors.Is(err, refresh.ErrOtherSubject), errors.Is(err, errRejected), d.Err() != nil,
 		err == nil && d.renewal.Remembered:
 	case err != nil, a.isDue(d.token):
 		a.backoffUntil.Store(time.Now().Add(backoff).UnixNano())

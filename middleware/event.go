@@ -53,7 +53,7 @@ func (a *Auth) observeRenewal(d *decision, was *verify.Token, cause string, took
 	switch {
 	case errors.Is(err, refresh.ErrDenied):
 		e.Kind, e.Level = event.Ended, slog.LevelInfo
-	case errors.Is(err, errOtherSubject):
+	case errors.Is(err, refresh.ErrOtherSubject):
 		e.Kind, e.Level = event.OtherSubject, slog.LevelError
 	case errors.Is(err, errRejected) && !errors.Is(err, errStillRejected):
 		e.Kind, e.Level = event.RefreshFailed, slog.LevelError
@@ -149,7 +149,7 @@ func reasonOf(err error) string {
 		return "group"
 	case errors.Is(err, errDemand):
 		return "authentication"
-	case errors.Is(err, errOtherSubject):
+	case errors.Is(err, refresh.ErrOtherSubject):
 		return "other_subject"
 	case errors.Is(err, errUnusable):
 		return "unavailable"

@@ -106,7 +106,7 @@ func sameSubject(old, new *verify.Token) error {
 	if old == nil || old.Subject == "" || old.Subject == new.Subject && old.Issuer == new.Issuer {
 		return nil
 	}
-	return errOtherSubject
+	return refresh.ErrOtherSubject
 }
 
 // checkExchange returns an error if Revocations have ended the login whose

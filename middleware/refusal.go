@@ -49,7 +49,6 @@ var (
 	errScope        = errors.New("middleware: a scope is missing")
 	errDemand       = errors.New("middleware: the user has not been authenticated as the handler demands")
 	errGroup        = errors.New("middleware: a group is missing")
-	errOtherSubject = errors.New("middleware: a refresh brought the tokens of another subject")
 	errUnusable     = errors.New("middleware: a refresh brought a token that cannot be used now")
 )
 
@@ -115,7 +114,7 @@ func statusOf(err error) int {
 		// The provider has just issued the token. Its key may be too new to be
 		// known yet, and a later request may find it good.
 		return http.StatusServiceUnavailable
-	case errors.Is(err, refresh.ErrDenied), errors.Is(err, errOtherSubject),
+	case errors.Is(err, refresh.ErrDenied), errors.Is(err, refresh.ErrOtherSubject),
 		errors.Is(err, verify.ErrInvalid), errors.Is(err, verify.ErrExpired),
 		errors.Is(err, errNoCredential):
 		return http.StatusUnauthorized

@@ -72,7 +72,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 
 	m.signedIn = m.counter("sign_ins_total", "Logins that began.")
 	m.signInFailed = m.counters("sign_ins_failed_total", "Sign-ins that failed, by the provider's error code; other: a rarer one, or none.",
-		"reason", "access_denied", "login_required", "server_error", "temporarily_unavailable", other)
+		"reason", "access_denied", "login_required", "temporarily_unavailable", other)
 	m.signedOut = m.counters("sign_outs_total", "Logins that their users ended, and if the provider was told.", "result", "ok", "failed")
 	m.loggedOut = m.counters("back_channel_logouts_total", "Logout requests of the provider, and if they were obeyed.", "result", "ok", "failed")
 	m.ended = m.counters("sessions_ended_total", "Logins kept on the server that no user ended, by reason; reused: perhaps a theft.",
