@@ -17,18 +17,27 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// A Verifier verifies access tokens. [verify.JWT] is one.
+// A Verifier verifies access tokens. [verify.JWT], [verify.Introspection] and
+// [verify.UserInfo] are.
 //
 // Verify returns the token if it is good. For an expired token it returns the
 // token and an error that wraps [verify.ErrExpired]. For an invalid one it
 // returns an error that wraps [verify.ErrInvalid]. Any other error says that
 // the token could not be verified now, and the request is answered with 503. A
-// token whose Expiry is zero does not expire. Verify is called by several
-// goroutines at once.
+// token whose Expiry is zero does not expire, as far as the Verifier knows: when
+// it is due is what the provider has said when it gave the token, and only
+// scripts are told. Verify is called by several goroutines at once.
 //
-// Two more methods of [verify.JWT] are used if a Verifier has them. VerifyTo
-// saves an allocation for each request. VerifyExpired verifies the signature of
-// an expired token, which Revocations need at a refresh.
+// An expired token is refreshed, and so is an invalid one. But of an invalid one
+// nobody knows whose it was: the subject of the new token is not compared with
+// it, and Revocations of that subject end the login. So a Verifier that asks a
+// provider, which says nothing of expired tokens, remembers whose they were.
+// [verify.Introspection] and [verify.UserInfo] do.
+//
+// Three more methods are used if a Verifier has
+// them. VerifyTo saves an allocation for each request. VerifyExpired says if an
+// expired token was good, which Revocations need at a refresh. Validate returns
+// what is wrong with the Verifier's fields.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (*verify.Token, error)
 }
@@ -141,7 +150,7 @@ type Auth struct {
 }
 
 // Validate returns what is wrong with the fields of a, or what the Validate of
-// the Refresher returns if it has one. Require and the other methods that
+// the Verifier or the Refresher returns if it has one. Require and the other methods that
 // return handlers panic with this error: a program calls Validate when it
 // starts.
 func (a *Auth) Validate() error {
@@ -152,6 +161,11 @@ func (a *Auth) Validate() error {
 func (a *Auth) setUp() error {
 	if a.Verifier == nil {
 		return errors.New("middleware: Auth.Verifier is nil")
+	}
+	if v, ok := a.Verifier.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return fmt.Errorf("middleware: Auth.Verifier: %w", err)
+		}
 	}
 	if err := a.Cookies.Validate(); err != nil {
 		return fmt.Errorf("middleware: Auth.Cookies: %w", err)

@@ -16,6 +16,7 @@
 //		"net/http"
 //		"os"
 //
+//		"github.com/tokenlife/tokenlife/cookies"
 //		"github.com/tokenlife/tokenlife/middleware"
 //		"github.com/tokenlife/tokenlife/middleware/login"
 //		"github.com/tokenlife/tokenlife/middleware/verify"
@@ -30,7 +31,12 @@
 //			log.Fatal(err)
 //		}
 //		client := &refresh.OAuth2{ClientID: "web", ClientSecret: os.Getenv("CLIENT_SECRET"), Discovery: provider}
-//		auth := &middleware.Auth{Verifier: tokens, Refresher: client, LoginURL: "/auth/login"}
+//		auth := &middleware.Auth{
+//			Verifier:  tokens,
+//			Refresher: client,
+//			Cookies:   cookies.Policy{KeepID: true}, // the provider wants the ID token at a sign-out
+//			LoginURL:  "/auth/login",
+//		}
 //		flow := &login.Flow{Auth: auth, Client: client, RedirectURL: "http://localhost:8080/auth/callback"}
 //		if err := flow.Validate(); err != nil {
 //			log.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"github.com/tokenlife/tokenlife/refresh"
 )
 
 // RefreshHandler returns the handler that scripts call, by POST, when the
@@ -46,14 +48,35 @@ func (a *Auth) Session() http.Handler {
 	}), session, nil)
 }
 
+// An EndedLogin is what [Auth.Logout] has ended. All but ReturnTo is zero if
+// the request had no login.
+type EndedLogin struct {
+	// Tokens are those that the request's cookies held: handles, if a
+	// [refresh.Keeper] keeps the tokens. Tokens.ID is the ID token of the login
+	// in either case. It may have expired. It is empty if neither the cookies
+	// (see [cookies.Policy].KeepID) nor the Keeper have kept it.
+	Tokens refresh.Tokens
+
+	// Issuer and Subject say whose login it was, by its access token. Both are
+	// empty if the signature of that could not be verified.
+	Issuer, Subject string
+
+	// ReturnTo is where the user wants to go: a path on this origin.
+	ReturnTo string
+}
+
 // Logout returns the handler that signs the user out, by POST: see
 // [Auth.SignOut].
 //
-// A request of a script is answered with 204. A form of a page is redirected,
-// with 303, to the URL that after returns for the request's parameter
-// return_to. The parameter is "/" if it is absent or no path on this origin. If
-// after is nil, the URL is the parameter itself.
-func (a *Auth) Logout(after func(returnTo string) string) http.Handler {
+// A request of a script is answered with 204. After a form of a page, next
+// answers, as [login.Flow.EndSession] does, which leads on to the sign-out page
+// of a provider. Its request has the cookies of the login, which has ended, and
+// its ResponseWriter the cookies that delete them. If next is nil, the form is
+// redirected, with 303, to ReturnTo: the path in the request's parameter
+// return_to, or "/" if that is absent or no path on this origin.
+//
+// [login.Flow.EndSession]: https://pkg.go.dev/github.com/tokenlife/tokenlife/middleware/login#Flow.EndSession
+func (a *Auth) Logout(next func(w http.ResponseWriter, r *http.Request, ended EndedLogin)) http.Handler {
 	a.mustBeValid()
 	return onlyPost(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.sameOrigin(r); err != nil {
@@ -62,16 +85,20 @@ func (a *Auth) Logout(after func(returnTo string) string) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		to := ReturnTo(r.FormValue("return_to"))
-		a.SignOut(w, r)
-		if !wantsPage(r) {
+		switch {
+		case !wantsPage(r):
+			a.SignOut(w, r)
 			w.WriteHeader(http.StatusNoContent)
-			return
+		case next == nil:
+			a.SignOut(w, r)
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusSeeOther)
+		default:
+			id := a.idToken(r) // first, as a Keeper forgets it
+			ended := a.signOut(w, r)
+			ended.Tokens.ID, ended.ReturnTo = id, to
+			next(w, r, ended)
 		}
-		if after != nil {
-			to = after(to)
-		}
-		w.Header().Set("Location", to)
-		w.WriteHeader(http.StatusSeeOther)
 	})
 }
 

@@ -105,7 +105,7 @@ func TestLogoutEndpoint(t *testing.T) {
 		name     string
 		path     string
 		headers  []string
-		after    func(string) string
+		next     func(http.ResponseWriter, *http.Request, middleware.EndedLogin)
 		status   int
 		location string
 	}{
@@ -114,12 +114,14 @@ func TestLogoutEndpoint(t *testing.T) {
 		{"a page in an old browser", "/auth/logout", []string{"Accept", "text/html,*/*"}, nil, 303, "/"},
 		{"a page that wants to go on", "/auth/logout?return_to=/bye?a=b", page, nil, 303, "/bye?a=b"},
 		{"a page that was told to go elsewhere", "/auth/logout?return_to=https://evil.test/", page, nil, 303, "/"},
-		{"a provider with a sign-out of its own", "/auth/logout?return_to=/bye", page, func(to string) string { return "https://idp.test/end?to=" + to }, 303, "https://idp.test/end?to=/bye"},
+		{"a provider with a sign-out of its own", "/auth/logout?return_to=/bye", page, func(w http.ResponseWriter, r *http.Request, ended middleware.EndedLogin) {
+			http.Redirect(w, r, "https://idp.test/end?to="+ended.ReturnTo, http.StatusSeeOther)
+		}, 303, "https://idp.test/end?to=/bye"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld()
 			b := w.signIn(t, "ann")
-			h := w.Logout(tt.after)
+			h := w.Logout(tt.next)
 			wantStatus(t, b.do(h, "GET", tt.path), 405)
 			wantStatus(t, b.do(h, "POST", tt.path, "Sec-Fetch-Site", "cross-site"), 403)
 			if b.get("__Host-refreshToken") == "" {
@@ -140,6 +142,44 @@ func TestLogoutEndpoint(t *testing.T) {
 			if w.saw(event.SignedOut) != 1 {
 				t.Errorf("events: %+v", w.events)
 			}
+		})
+	}
+}
+
+// What answers a sign-out knows whose login has ended, and a stranger's token
+// tells it nothing.
+func TestLogoutTellsWhatHasEnded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(w *world, b *browser)
+		want   string
+	}{
+		"a login":                      {func(*world, *browser) {}, "ann of https://issuer.test, id-token of ann, to /bye"},
+		"one whose token has expired":  {func(*world, *browser) { <-time.After(life) }, " of , id-token of ann, to /bye"},
+		"no login":                     {func(_ *world, b *browser) { clear(b.jar) }, " of , , to /bye"},
+		"a login of a made-up token":   {func(_ *world, b *browser) { b.jar["__Host-accessToken"] = stored{value: "x"} }, " of , id-token of ann, to /bye"},
+		"a login without its ID token": {func(_ *world, b *browser) { delete(b.jar, "__Host-idToken") }, "ann of https://issuer.test, , to /bye"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(func(a *middleware.Auth) { a.Cookies.KeepID = true })
+				tokens := w.provider.login("ann")
+				tokens.ID = "id-token of ann"
+				b := w.receive(t, tokens)
+				tt.change(w, b)
+				got := ""
+				r := b.request("POST", "/auth/logout?return_to=/bye")
+				r.Header.Set("Sec-Fetch-Mode", "navigate")
+				if id := b.get("__Host-idToken"); id != "" {
+					r.AddCookie(&http.Cookie{Name: "__Host-idToken", Value: id})
+				}
+				serve(w.Logout(func(_ http.ResponseWriter, _ *http.Request, ended middleware.EndedLogin) {
+					got = fmt.Sprintf("%s of %s, %s, to %s", ended.Subject, ended.Issuer, ended.Tokens.ID, ended.ReturnTo)
+				}), r)
+				if got != tt.want {
+					t.Errorf("told %q, want %q", got, tt.want)
+				}
+				closeWorld(t, w)
+			})
 		})
 	}
 }

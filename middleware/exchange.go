@@ -31,7 +31,7 @@ func (a *Auth) exchange(d *decision, held refresh.Tokens, old *verify.Token, cau
 }
 
 func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.Token) error {
-	if err := a.checkExchange(d.Context, old, nil); err != nil {
+	if err := a.checkExchange(d.Context, old, nil, held.Access); err != nil {
 		return err
 	}
 	renewal, err := a.coordinator.Renew(d.Context, held)
@@ -51,7 +51,8 @@ func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.To
 			case errors.Is(err, errNoHandle):
 				stale = true // another replica has ended or refreshed the login
 			case errors.Is(err, verify.ErrInvalid):
-				stale = a.secondChance()
+				// A provider tells no expired opaque token from a made-up one.
+				stale = hasPassed(renewal.Tokens.Expiry) || a.secondChance()
 			}
 		}
 		if stale && hop < maxHops {
@@ -65,7 +66,7 @@ func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.To
 			continue
 		}
 		if err == nil {
-			err = cmp.Or(sameSubject(old, t), a.checkExchange(d.Context, old, t))
+			err = cmp.Or(sameSubject(old, t), a.checkExchange(d.Context, old, t, held.Access))
 		} else {
 			// The Coordinator remembers the new tokens, so that a later request
 			// can verify them again. This request is refused.
@@ -74,12 +75,15 @@ func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.To
 		if err != nil {
 			return err
 		}
-		renewal.Tokens.Expiry = t.Expiry
+		renewal.Tokens.Expiry = cmp.Or(t.Expiry, renewal.Tokens.Expiry)
 		d.token, d.renewal = t, renewal
 		return nil
 	}
 	return err
 }
+
+// hasPassed reports whether t is a time, and has passed.
+func hasPassed(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
 
 // secondChance reports whether to exchange a remembered token that is invalid.
 // If the provider has made one bad token, that helps. But the token's key may
@@ -102,13 +106,14 @@ func sameSubject(old, new *verify.Token) error {
 // checkExchange returns an error if Revocations have ended the login whose
 // token old is exchanged for new. It is called before the exchange, with a nil
 // new, and again after it, since the login may have been revoked meanwhile. Old
-// is nil if it is not known.
+// is nil if it is not known; access is then what its cookie holds.
 //
 // Revocations end a login by a cut-off: tokens issued before it are revoked.
 // The new token was issued just now, and is younger than every cut-off. So the
 // age of the login is that of the old token. If that is not known, or not
-// proven (see provenIssue), a cut-off ends the login.
-func (a *Auth) checkExchange(ctx context.Context, old, new *verify.Token) error {
+// proven (see provenIssue), a cut-off ends the login. An opaque token that is
+// exempt from the cut-off proves that by itself.
+func (a *Auth) checkExchange(ctx context.Context, old, new *verify.Token, access string) error {
 	if a.Revocations == nil {
 		return nil
 	}
@@ -123,15 +128,10 @@ func (a *Auth) checkExchange(ctx context.Context, old, new *verify.Token) error 
 		cutOff, err := a.Revocations.list().CheckAnew(ctx, t, anew)
 		err = a.revokedOnly(ctx, err)
 		if t == new && err != nil {
-			// The issuer's clock may be behind. If the old token was exempt
-			// from the cut-off for that, the new one is as well.
-			if old == nil {
-				return err
-			}
-			if at := a.Revocations.list().ExemptSince(old); at != 0 && a.provenIssue(ctx, old) == nil {
-				err = a.revokedOnly(ctx, a.Revocations.list().Exempt(ctx, new, at))
-			}
-			return err
+			// The issuer's clock may be behind, or the token may not tell when it
+			// was issued. If the old token was exempt from the cut-off for that,
+			// the new one is as well.
+			return a.exemptToo(ctx, old, new, access, err)
 		}
 		if errors.Is(err, revocation.ErrLogin) {
 			return err
@@ -140,10 +140,37 @@ func (a *Auth) checkExchange(ctx context.Context, old, new *verify.Token) error 
 			latest = cutOff
 		}
 	}
-	if latest.IsZero() {
+	switch {
+	case latest.IsZero():
 		return nil
+	case old == nil:
+		return a.exemptToo(ctx, old, new, access, revocation.ErrLogin)
 	}
-	return a.provenIssue(ctx, old)
+	err := a.provenIssue(ctx, old)
+	if err == nil && new != nil && revocation.IsOpaque(new.Raw) {
+		// The next refresh may be one of which the old token is not known.
+		at := max(a.Revocations.list().ExemptSince(old), old.IssuedAt.UnixNano())
+		err = a.revokedOnly(ctx, a.Revocations.list().Exempt(ctx, new, at))
+	}
+	return err
+}
+
+// exemptToo exempts new from the cut-offs from which old is exempt. It returns
+// err if old is from none, or if that is not proven.
+func (a *Auth) exemptToo(ctx context.Context, old, new *verify.Token, access string, err error) error {
+	known := old != nil
+	if !known {
+		raw, failed := a.resolve(ctx, access)
+		if failed != nil || raw == "" || !revocation.IsOpaque(raw) {
+			return err
+		}
+		old = &verify.Token{Issuer: new.Issuer, Subject: new.Subject, Raw: raw}
+	}
+	at := a.Revocations.list().ExemptSince(old)
+	if at == 0 || known && a.provenIssue(ctx, old) != nil {
+		return err
+	}
+	return a.revokedOnly(ctx, a.Revocations.list().Exempt(ctx, new, at))
 }
 
 // provenIssue returns an error if the claims of old, its time of issue among
@@ -215,12 +242,12 @@ func (a *Auth) writeNewest(w http.ResponseWriter, r *http.Request, d *decision) 
 	if tokens.Access != d.renewal.Tokens.Access { // else d.token is theirs
 		t, err := a.tokenOf(ctx, tokens.Access)
 		if err != nil && !errors.Is(err, verify.ErrExpired) || sameSubject(d.token, t) != nil ||
-			a.checkExchange(ctx, d.token, t) != nil {
+			a.checkExchange(ctx, d.token, t, "") != nil {
 			return
 		}
-		tokens.Expiry = t.Expiry
+		tokens.Expiry = cmp.Or(t.Expiry, tokens.Expiry)
 	} else {
-		tokens.Expiry = d.token.Expiry
+		tokens.Expiry = d.renewal.Tokens.Expiry
 	}
 	if err := a.policy.Write(w, r, tokens); err != nil {
 		a.Observe.Tell(d.Context, event.Event{Kind: event.CookiesFailed, Level: slog.LevelError, Err: err})

@@ -372,3 +372,45 @@ func TestATokenThatDoesNotTellItsEnd(t *testing.T) {
 		}
 	})
 }
+
+// A provider answers no more of an opaque token that has expired than of one that
+// is made up. The browsers that come back long after their new tokens were lost
+// need not come one by one.
+func TestLostTokensOfWhichNothingIsKnownAreExchangedByTheirExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.Verifier = middleware.VerifierFunc(func(ctx context.Context, raw string) (*verify.Token, error) {
+			token, err := w.checker.Verify(ctx, raw)
+			if err != nil {
+				return nil, fmt.Errorf("%w: test", verify.ErrInvalid)
+			}
+			token.Expiry = time.Time{}
+			return token, nil
+		})
+		w.Refresher = refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+			next, err := w.provider.Refresh(ctx, old)
+			next.Expiry = time.Now().Add(life)
+			return next, err
+		})
+		h := w.Require(whoami)
+		users := []string{"ann", "bob", "cem", "dan"}
+		browsers := make([]*browser, len(users))
+		for i, user := range users {
+			browsers[i] = w.signIn(t, user)
+		}
+		<-time.After(life)
+		for _, b := range browsers {
+			wantStatus(t, serve(h, b.request("GET", "/")), http.StatusOK) // and the browser never gets it
+		}
+		<-time.After(time.Hour)
+		for i, b := range browsers {
+			res := b.do(h, "GET", "/")
+			wantStatus(t, res, http.StatusOK)
+			if b.get("tokenLife") == "" {
+				t.Errorf("%s's scripts are not told when the token expires", users[i])
+			}
+		}
+		w.provider.expect(t, 2*len(users), 0)
+		closeWorld(t, w)
+	})
+}

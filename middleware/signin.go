@@ -1,9 +1,11 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -22,11 +24,15 @@ const revokeTimeout = 3 * time.Second
 // browser gets handles.
 //
 // SignIn returns an error, and sets nothing, if the token is not good or the
-// cookies would be too large.
+// cookies would be too large. The Expiry of t counts if the Verifier does not
+// know that of the token.
 //
 // The token must just have been issued. So cut-offs of the Revocations that
 // have passed do not apply to it, if its iat is at most six minutes before
-// them.
+// them, or if it is no JWT and has none.
+//
+// If there is a Refresher and t has no refresh token, the login ends with its
+// access token. Observe hears of that as an [event.SignedIn] with an error.
 //
 // SignIn ends the login that the request's cookies held before. It revokes that
 // login at the provider only if it was another user's: a provider may count two
@@ -48,7 +54,11 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 			return fmt.Errorf("middleware: sign-in: %w", err)
 		}
 	}
-	t.Expiry = token.Expiry
+	t.Expiry = cmp.Or(token.Expiry, t.Expiry)
+	told := event.Event{Kind: event.SignedIn, Issuer: token.Issuer, Subject: token.Subject}
+	if a.coordinator != nil && t.Refresh == "" {
+		told.Level, told.Err = slog.LevelWarn, errNoRefreshToken
+	}
 	if t, err = a.keep(r.Context(), t, token, r.UserAgent()); err != nil {
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
@@ -59,9 +69,14 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, t refresh.Tokens) 
 		return fmt.Errorf("middleware: sign-in: %w", err)
 	}
 	a.replace(r, token, t)
-	a.Observe.Tell(r.Context(), event.Event{Kind: event.SignedIn, Issuer: token.Issuer, Subject: token.Subject})
+	a.Observe.Tell(r.Context(), told)
 	return nil
 }
+
+// errNoRefreshToken is told of a login that ends with its first access token,
+// although there is a Refresher.
+var errNoRefreshToken = errors.New("middleware: the provider has given no refresh token, so the login ends with its access token: " +
+	"many providers give one only for the scope offline_access, or if the client is allowed to have one")
 
 // replace ends the login in the cookies of r after another login, with the
 // tokens t and the access token new, has taken its place. See SignIn for when
@@ -87,19 +102,53 @@ func (a *Auth) replace(r *http.Request, new *verify.Token, t refresh.Tokens) {
 // also revokes the access tokens that the login has got so far.
 //
 // The user is signed out here even if the provider cannot be reached. Observe
-// hears of that error.
+// hears of that error, and of [refresh.ErrNoRevocation] if the provider revokes
+// no tokens.
 func (a *Auth) SignOut(w http.ResponseWriter, r *http.Request) {
 	a.mustBeValid()
+	a.signOut(w, r)
+}
+
+// signOut does the work of SignOut, and returns what it has ended.
+func (a *Auth) signOut(w http.ResponseWriter, r *http.Request) (ended EndedLogin) {
 	a.policy.Clear(w, r)
 	held := a.held(r)
 	if held.Access == "" && held.Refresh == "" {
-		return
+		return ended
 	}
 	old := a.owner(r.Context(), held) // first, as revoke makes handles invalid
 	err := a.revoke(r, held, old)
 	e := event.Event{Kind: event.SignedOut, Level: event.LevelOf(err), Err: err}
+	if err == refresh.ErrNoRevocation { // and nothing else
+		e.Level = slog.LevelInfo
+	}
 	a.nameOwner(&e, old)
 	a.Observe.Tell(r.Context(), e)
+	ended.Tokens = held
+	if !e.Unverified {
+		ended.Issuer, ended.Subject = e.Issuer, e.Subject
+	}
+	return ended
+}
+
+// idTokenTimeout is how long a sign-out waits for the ID token of a Keeper.
+const idTokenTimeout = time.Second
+
+// idToken returns the ID token of the login in the cookies of r, or "". An
+// expired one is returned as well: what it is for, to name a login to the
+// provider, it does all the same.
+func (a *Auth) idToken(r *http.Request) string {
+	held := a.held(r)
+	keeper, ok := a.keeper.(interface {
+		IDToken(ctx context.Context, refresh string) (string, error)
+	})
+	if held.ID != "" || !ok || held.Refresh == "" {
+		return held.ID
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), idTokenTimeout)
+	defer cancel()
+	id, _ := keeper.IDToken(ctx, held.Refresh) // without it, the provider may ask the user to confirm
+	return id
 }
 
 // revoke ends the login of t, the access token of which is old, where that is
@@ -116,10 +165,17 @@ func (a *Auth) revoke(r *http.Request, t refresh.Tokens, old *verify.Token) erro
 	access.Go(func() { err = a.revokeAccess(ctx, t) })
 	failed := a.coordinator.Revoke(ctx, a.untilForgotten(t, old))
 	access.Wait()
-	if !errors.Is(failed, refresh.ErrDenied) { // else the login had ended already
-		err = errors.Join(err, failed)
+	_, revokes := a.coordinator.Refresher.(refresh.Revoker)
+	switch {
+	case errors.Is(failed, refresh.ErrDenied): // the login had ended already
+		return err
+	case !revokes, err == nil && errors.Is(failed, refresh.ErrNoRevocation):
+		failed = refresh.ErrNoRevocation
 	}
-	return err
+	if err == nil {
+		return failed
+	}
+	return errors.Join(err, failed)
 }
 
 // unprovenLife is how long the end of a login is recorded whose tokens may be

@@ -33,6 +33,15 @@
 //		log.Print("signed in until ", tokens.Expiry)
 //	}
 //
+// # How the client authenticates
+//
+// By default an [OAuth2] authenticates as the provider's metadata say, with the
+// credential that it has: a ClientSecret, or a Secret that changes, in the
+// header or in the form; a Key that signs an assertion; or none, as a public
+// client. AuthMethod names one way, among them mutual TLS, which nothing else
+// chooses. The client does the same at each endpoint, and sends nothing twice
+// to try another way.
+//
 // # What can be seen
 //
 // The Observe of a [Coordinator] hears of each call for new tokens, with how

@@ -10,6 +10,13 @@ import (
 // A Keeper is a [Refresher] that keeps the tokens of logins on the server. Its
 // clients hold handles in their place: random values that mean nothing to
 // anybody else. What wraps a Keeper forwards it, as a [Coordinator] does.
+//
+// A Keeper that keeps ID tokens has a method
+//
+//	IDToken(ctx context.Context, refresh string) (string, error)
+//
+// that returns the ID token of the login with a client's refresh handle, or ""
+// if it has none. A sign-out asks for it before the login is ended.
 type Keeper interface {
 	Refresher
 

@@ -109,13 +109,13 @@ var (
 // that is not of the same login (OpenID Connect Core 1.0, section 12.2).
 //
 // The error wraps [ErrDenied] if the provider says that the refresh token is no
-// longer good, if it returns the ID token of another user, or if old has no
-// refresh token. Every other error is temporary, such as wrong credentials of
-// the client, an overload, a page of HTML, or an answer that is not clear.
+// longer good, or if old has none. Every other error is temporary, such as
+// wrong credentials of the client, an overload, a proxy's answer, an answer
+// that is not clear, or the ID token of another user ([ErrOtherSubject]).
 //
-// The tokens are empty if there is an error, with one exception: with
-// IDTokenAsAccess, an answer without a usable ID token is an error, and the
-// tokens hold the refresh token that is to be asked with next time.
+// The tokens are empty if there is an error, unless the answer cannot be used
+// and has a new refresh token, as one without an ID token with IDTokenAsAccess:
+// then the tokens hold the refresh token that is to be asked with next time.
 func (o *OAuth2) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if old.Refresh == "" {
 		return Tokens{}, fmt.Errorf("%w: there is no refresh token", ErrDenied)
@@ -168,7 +168,7 @@ func (o *OAuth2) askForTokens(ctx context.Context, form url.Values, old Tokens) 
 	}
 	members := readAnswer(got)
 	if refused := got.refusal(members); refused != nil {
-		refused.Denied = refused.isFinal()
+		refused.Denied = refused.final
 		return Tokens{}, refused
 	}
 	return o.tokens(members, old)

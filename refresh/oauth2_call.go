@@ -38,7 +38,8 @@ var errNoEndpoint = errors.New("refresh: the provider has no such endpoint")
 // on whether they can be fetched now.
 func (o *OAuth2) find(ctx context.Context, at place) (target, error) {
 	t := target{url: at.url, method: o.method()}
-	if t.url != "" && t.method != "" {
+	// The algorithm of an assertion is the same at every endpoint.
+	if t.url != "" && t.method != "" && (t.method != clientauth.PrivateKeyJWT || o.TokenURL != "") {
 		return t, nil
 	}
 	if o.Discovery == nil {
@@ -55,10 +56,10 @@ func (o *OAuth2) find(ctx context.Context, at place) (target, error) {
 				"set OAuth2.AuthMethod and what it needs", m.TokenEndpointAuthMethods)
 		}
 	}
+	t.algorithms = m.TokenEndpointAuthSigningAlgs
 	if t.url != "" {
 		return t, nil
 	}
-	t.algorithms = m.TokenEndpointAuthSigningAlgs
 	unusable := m.Unusable(at.name)
 	t.url = endpoints(m)[at.name]
 	if clientauth.UsesTLS(t.method) {
@@ -116,7 +117,8 @@ func (o *OAuth2) post(ctx context.Context, to target, form url.Values, accept st
 	var sent []string
 	for name, values := range form {
 		switch name {
-		case "grant_type", "scope", "redirect_uri", "token_type_hint", "resource", "audience":
+		case "grant_type", "scope", "redirect_uri", "token_type_hint", "resource", "audience",
+			"client_id", "response_type", "response_mode", "prompt":
 		default:
 			sent = append(sent, values...)
 		}
@@ -157,6 +159,7 @@ func (o *OAuth2) post(ctx context.Context, to target, form url.Values, accept st
 	if basic {
 		// Encoded first: RFC 6749, section 2.3.1.
 		req.SetBasicAuth(url.QueryEscape(o.ClientID), url.QueryEscape(secret))
+		sent = append(sent, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
 	return o.do(req, to.method, sent)
 }

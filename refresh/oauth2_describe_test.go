@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/event"
+	"github.com/tokenlife/tokenlife/refresh/internal/silence"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -34,6 +35,7 @@ func described(t *testing.T, code, description string) *refresh.ProviderError {
 	if !ok {
 		t.Fatalf("error is %v", err)
 	}
+	silence.Error(t, refused, opaque, client.ClientSecret)
 	return refused
 }
 
@@ -56,6 +58,7 @@ func TestADescriptionIsForTheLog(t *testing.T) {
 		{"the token as the code", opaque, "", ""},
 		{"the secret", "invalid_client", "Wrong: a secret that nobody may see", ""},
 		{"the secret, escaped", "invalid_client", "Wrong: " + url.QueryEscape("a secret that nobody may see"), ""},
+		{"the header", "invalid_client", "Bad header: Basic " + base64.StdEncoding.EncodeToString([]byte("client:a+secret+that+nobody+may+see")), ""},
 		{"another token", "invalid_grant", "Use eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl instead", "Use … instead"},
 		{"another secret", "invalid_grant", "session=4f9a8b7c6d5e4f3a2b1c is over", "… is over"},
 		{"control characters", "invalid_grant", "a\x1b[31mb\x00c\u202ed\nINFO e", "a[31mbcd INFO e"},

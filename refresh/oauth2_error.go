@@ -35,7 +35,7 @@ type ProviderError struct {
 	// Denied reports whether the refusal ends the login.
 	Denied bool
 
-	code string // the error code, whatever it is; empty: the answer is no OAuth error
+	final bool // of the token endpoint, it ends the login
 }
 
 // Error names the status and the code. It shows nothing else of the answer,
@@ -50,6 +50,9 @@ func (e *ProviderError) Error() string {
 // ProviderSays returns the Description. An event that has the error tells it to
 // the log.
 func (e *ProviderError) ProviderSays() string { return e.Description }
+
+// StatusCode returns the Status, for those who do not know the type.
+func (e *ProviderError) StatusCode() int { return e.Status }
 
 // Unwrap returns [ErrDenied] if the refusal ends the login, [ErrNoAnswer] if a
 // proxy has answered in place of the provider, and else nil.
@@ -108,8 +111,11 @@ func (r reply) refusal(m members) *ProviderError {
 	if r.isGood() && (code == "" || !known && m.text("access_token") != "") {
 		return nil
 	}
-	e := &ProviderError{Status: r.status, RetryAfter: endpoint.RetryAfter(r.header.Get("Retry-After")), code: code}
 	said := m.text("error_description")
+	e := &ProviderError{
+		Status: r.status, RetryAfter: endpoint.RetryAfter(r.header.Get("Retry-After")),
+		final: isFinal(r.status, code, said),
+	}
 	if known {
 		e.Code = code
 	} else if code != "" {

@@ -7,25 +7,31 @@ import (
 	"unicode"
 )
 
-// isFinal reports whether a refusal of the token endpoint means that the
-// refresh token, or the code, will never be accepted again. Only the provider's
-// own word means that: an OAuth error (RFC 6749, section 5.2). A status without
-// one means nothing, as a proxy may have answered.
+// isFinal reports whether a refusal of the token endpoint, with a status, an
+// error code and a description, means that the refresh token, or the
+// authorization code, will never be accepted again. Only the provider's own
+// word means that: an OAuth error (RFC 6749, section 5.2). A status without a
+// code means nothing, as a proxy may have answered.
 //
 // Not every provider keeps to the codes of the standards. A code that nobody
 // knows ends the login with a status that refusals have, unless it is about the
 // client or the provider, or is no more than a status in words: those are the
-// errors of gateways and frameworks.
-func (e *ProviderError) isFinal() bool {
+// errors of gateways and frameworks. So does invalid_request, which some say of
+// a refresh token that is no longer good, unless its description is about the
+// client.
+func isFinal(status int, code, description string) bool {
 	switch {
-	case e.code == "", e.Status == http.StatusTooManyRequests, e.Status >= 500, slices.Contains(aboutOthers, e.code):
+	case code == "", status == http.StatusTooManyRequests, status >= 500, slices.Contains(aboutOthers, code):
 		return false
-	case slices.Contains(aboutTheLogin, e.code):
+	case slices.Contains(aboutTheLogin, code):
 		return true
 	}
-	switch e.Status {
+	switch status {
 	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return isCode(e.code) && !seemsAboutOthers(e.code)
+		if code == invalidRequest {
+			return !nameOthers(wordsOf(description[:min(len(description), maxRead)]))
+		}
+		return isCode(code) && !seemsAboutOthers(wordsOf(code))
 	}
 	return false
 }
@@ -35,14 +41,17 @@ func isCode(code string) bool {
 	return len(code) <= 64 && !strings.ContainsFunc(code, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
-// seemsAboutOthers reports whether an unknown code is about the client or the
-// provider, by a word in it, or is the text of a status, or says nothing.
-func seemsAboutOthers(code string) bool {
-	words := wordsOf(code)
-	if isStatusText(words) {
-		return true
-	}
-	says := false
+// seemsAboutOthers reports whether the words of a code that is not known are
+// about the client or the provider, or the text of a status, or say nothing.
+func seemsAboutOthers(words []string) bool {
+	return nameOthers(words) || isStatusText(words) || !slices.ContainsFunc(words, func(word string) bool {
+		return !slices.Contains([]string{"unknown", "generic", "general", "error", "failure", "failed", "exception", "invalid", "request"}, word)
+	})
+}
+
+// nameOthers reports whether a word names the client, what only the client has
+// a part in, or the state of the provider.
+func nameOthers(words []string) bool {
 	for _, word := range words {
 		for _, begin := range []string{
 			"client", "app", "application", "scope", "redirect", "uri", "url", "resource", "audience", "type", "method", "signature", "dpop", "header",
@@ -53,9 +62,8 @@ func seemsAboutOthers(code string) bool {
 				return true
 			}
 		}
-		says = says || !slices.Contains([]string{"unknown", "generic", "general", "error", "failure", "failed", "exception", "invalid", "request"}, word)
 	}
-	return !says && code != invalidRequest
+	return false
 }
 
 // isStatusText reports whether words are those of a status, such as bad_request

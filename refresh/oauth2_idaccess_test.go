@@ -78,7 +78,7 @@ func TestIDTokenAsAccess(t *testing.T) {
 				}
 				continue
 			}
-			if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, refresh.ErrDenied) != strings.HasPrefix(c.name, "another user") {
+			if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, refresh.ErrDenied) || errors.Is(err, refresh.ErrOtherSubject) != strings.HasPrefix(c.name, "another user") {
 				t.Errorf("%s: error is %v, want %q", c.name, err, c.want)
 			}
 			if got.Refresh != c.refresh || got.Access == old.Access || got.Access != "" && strings.Contains(c.body, got.Access) || got.Expiry.After(time.Now()) {

@@ -108,7 +108,7 @@ func (o *OAuth2) checkID(id, before string, refreshed bool) error {
 		return errors.New("has an ID token for another client")
 	case now.party != "" && now.party != cmp.Or(old.party, asJSON(o.ClientID)):
 		return unlike("azp")
-	case known && now.nonce != "" && now.nonce != old.nonce:
+	case now.nonce != "" && old.nonce != "" && now.nonce != old.nonce: // the one before need not have the sign-in's
 		return unlike("nonce")
 	case now.authTime != "" && old.authTime != "" && now.authTime != old.authTime:
 		return unlike("auth_time")

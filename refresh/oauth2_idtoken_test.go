@@ -63,6 +63,7 @@ func TestARefreshedIDTokenIsOfTheSameLogin(t *testing.T) {
 		{"not the authorized party before", claims{"azp": "spa"}, claims{"azp": "client"}, true, false},
 		{"an authorized party that is no string", claims{"azp": claims{"a": 1}}, claims{"azp": claims{"a": 2}}, true, false},
 		{"another nonce", claims{}, claims{"nonce": "n2"}, true, false},
+		{"a nonce, which the one before had not", claims{"nonce": nil}, claims{}, false, false},
 		{"another time of authentication", claims{}, claims{"auth_time": 946684001}, true, false},
 		{"no time of issue", claims{}, claims{"iat": nil}, true, false},
 		{"an earlier one", claims{}, claims{"iat": 946684000}, true, false},
@@ -86,7 +87,7 @@ func TestARefreshedIDTokenIsOfTheSameLogin(t *testing.T) {
 				client.Discovery = &discovery.Provider{Issuer: "https://provider.test"}
 				got, err := client.Refresh(t.Context(), old)
 				if c.other {
-					if !errors.Is(err, refresh.ErrOtherSubject) || !errors.Is(err, refresh.ErrDenied) || got != (refresh.Tokens{}) {
+					if !errors.Is(err, refresh.ErrOtherSubject) || errors.Is(err, refresh.ErrDenied) || got != (refresh.Tokens{}) {
 						t.Errorf("Refresh = %v, %v, want no tokens and ErrOtherSubject", got, err)
 					}
 					return

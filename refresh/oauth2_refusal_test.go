@@ -34,6 +34,9 @@ func TestPromise02OnlyAnOAuthErrorEndsALogin(t *testing.T) {
 		{"a code of their own with 403", 403, json, `{"error":"UserDisabled"}`, true},
 		{"a code of their own with 200", 200, json, `{"error":"session_gone"}`, true},
 
+		{"LinkedIn", 400, json, `{"error":"invalid_request","error_description":"The provided authorization grant or refresh token is invalid, expired or revoked."}`, true},
+		{"a request that is invalid", 400, json, `{"error":"invalid_request","error_description":"Invalid request"}`, true},
+
 		// What says nothing of the login.
 		{"a mesh", 401, text, `Jwt is missing`, false},
 		{"a mesh: forbidden", 403, text, `RBAC: access denied`, false},
@@ -73,6 +76,8 @@ func TestPromise02OnlyAnOAuthErrorEndsALogin(t *testing.T) {
 		{"a code about a client in camel case", 401, json, `{"error":"InvalidClientMetadata"}`, false},
 		{"a code about the rate", 403, json, `{"error":"rate_limit_exceeded"}`, false},
 		{"too many", 400, json, `{"error":"too_many_requests"}`, false},
+		{"a request without its client", 400, json, `{"error":"invalid_request","error_description":"client_id and client_secret in the authorization header are not properly encoded"}`, false},
+		{"a request with a bad resource", 400, json, `{"error":"invalid_request","error_description":"The resource is not known."}`, false},
 		{"a time-out", 400, json, `{"error":"upstream_timeout"}`, false},
 		{"busy", 400, json, `{"error":"server-busy"}`, false},
 		{"a scope", 400, json, `{"error":"scope_not_granted_to_app"}`, false},

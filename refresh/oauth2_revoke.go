@@ -9,8 +9,8 @@ import (
 // Revoke ends the login at the provider (RFC 7009). It revokes the refresh
 // token, with which many providers also revoke the access tokens of the same
 // grant. If t has no refresh token, it revokes the access token. It does
-// nothing if the provider has no revocation endpoint, or t has no token. None
-// of its errors wraps [ErrDenied].
+// nothing if t has no token. The error is [ErrNoRevocation] if the provider has
+// no revocation endpoint. No error wraps [ErrDenied].
 func (o *OAuth2) Revoke(ctx context.Context, t Tokens) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -27,7 +27,7 @@ func (o *OAuth2) Revoke(ctx context.Context, t Tokens) error {
 	at, err := o.find(ctx, place{"revocation_endpoint", "RevokeURL", o.RevokeURL})
 	switch {
 	case errors.Is(err, errNoEndpoint):
-		return nil
+		return ErrNoRevocation
 	case err != nil:
 		return err
 	}

@@ -85,7 +85,7 @@ func (o *OAuth2) tokens(m members, old Tokens) (Tokens, error) {
 	default:
 		return t, nil
 	}
-	if !isNew || old.Refresh == "" || errors.Is(err, ErrDenied) {
+	if !isNew || old.Refresh == "" || errors.Is(err, ErrOtherSubject) {
 		return Tokens{}, err
 	}
 	// It is not shown to anybody who would take it.
@@ -123,7 +123,7 @@ func (o *OAuth2) settleID(t *Tokens, id string, old Tokens) error {
 	why := errors.New("has no ID token")
 	if id != "" {
 		why = o.checkID(id, before, old.Refresh != "")
-		if errors.Is(why, ErrDenied) {
+		if errors.Is(why, ErrOtherSubject) {
 			return why
 		}
 		if why == nil {

@@ -42,6 +42,10 @@ type Revoker interface {
 	Revoke(ctx context.Context, t Tokens) error
 }
 
+// ErrNoRevocation is the error of a [Revoker] whose provider revokes no tokens:
+// they stay good there until they expire. To try again is of no use.
+var ErrNoRevocation = errors.New("refresh: nothing was revoked at the provider, which has no revocation endpoint")
+
 // ErrDenied says that a login is over: the provider will never again accept
 // its refresh token. Errors that wrap it also wrap the provider's own.
 var ErrDenied = errors.New("refresh: the login is over")
@@ -57,9 +61,9 @@ var ErrNoAnswer = endpoint.ErrNoAnswer
 // browser, which may hold another login by now: it is to be left alone.
 var ErrEnded = fmt.Errorf("%w: ended here", ErrDenied)
 
-// ErrOtherSubject is an [ErrDenied] of our own: a refresh has brought the tokens
-// of another user, which nobody gets.
-var ErrOtherSubject = fmt.Errorf("%w: a refresh brought the tokens of another subject", ErrDenied)
+// ErrOtherSubject says that a refresh has brought the tokens of another user,
+// which nobody gets. It is temporary: a proxy may have mixed up two answers.
+var ErrOtherSubject = errors.New("refresh: a refresh brought the tokens of another subject")
 
 // These are temporary: the login stays.
 var (

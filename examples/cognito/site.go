@@ -139,11 +139,11 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 // afterLogout leads on to the domain's /logout, which ends the session that the
 // hosted page remembers: without it the next sign-in asks for no password. It
 // comes back to a registered URL, and to no other.
-func (s *site) afterLogout(string) string {
-	return s.domain + "/logout?" + url.Values{
+func (s *site) afterLogout(w http.ResponseWriter, r *http.Request, _ middleware.EndedLogin) {
+	http.Redirect(w, r, s.domain+"/logout?"+url.Values{
 		"client_id":  {s.clientID},
 		"logout_uri": {s.publicURL + "/"},
-	}.Encode()
+	}.Encode(), http.StatusSeeOther)
 }
 
 // A view is what the page shows.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
+	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
 )
 
@@ -30,6 +31,8 @@ type config struct {
 	audience, scopes, algorithms   []string
 
 	jwksURL, authURL, tokenURL, revokeURL, endSessionURL string
+
+	logoutHint login.LogoutHint
 
 	keys     *cookies.KeyRing
 	madeKeys bool
@@ -90,6 +93,7 @@ func readConfig(getenv func(string) string) (*config, error) {
 		logLevel:      e.level("LOG_LEVEL"),
 		metricsListen: e.text("METRICS_LISTEN", ""),
 	}
+	c.readLogoutHint(e)
 	c.readKeys(e)
 	c.readStore(e)
 	c.readSessions(e)
@@ -97,6 +101,20 @@ func readConfig(getenv func(string) string) (*config, error) {
 	c.readPublicURL(e)
 	c.checkRest(e)
 	return c, e.err
+}
+
+// readLogoutHint reads how the ID token reaches the provider at a sign-out.
+func (c *config) readLogoutHint(e *environment) {
+	switch e.text("LOGOUT_HINT", "post") {
+	case "post":
+		c.logoutHint = login.HintByPost
+	case "url":
+		c.logoutHint = login.HintInURL
+	case "none":
+		c.logoutHint = login.NoHint
+	default:
+		e.wrong("LOGOUT_HINT", "must be post, url or none")
+	}
 }
 
 // readKeys reads COOKIE_KEYS, or makes a key.

@@ -85,7 +85,7 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 	}
 	g.auth = &middleware.Auth{
 		Verifier:     g.access,
-		Cookies:      cookies.Policy{Keys: c.keys, InsecureHTTP: c.insecureHTTP},
+		Cookies:      cookies.Policy{Keys: c.keys, KeepID: c.logoutHint != login.NoHint, InsecureHTTP: c.insecureHTTP},
 		Refresher:    g.coordinator,
 		Ahead:        c.ahead,
 		CrossOrigin:  crossOrigin,
@@ -101,12 +101,15 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 		Issuer:        c.issuer,
 		AuthURL:       c.authURL,
 		EndSessionURL: c.endSessionURL,
+		LogoutHint:    c.logoutHint,
 		Scopes:        c.scopes,
 		IDTokens:      g.id,
 		LogoutTokens:  g.logout,
-		OnLogout:      g.loggedOut,
 		Store:         g.store.Store,
 		Timeout:       c.refreshTimeout,
+	}
+	if g.sessions != nil { // else the revocations do it
+		g.flow.OnLogout = g.loggedOut
 	}
 	if err := errors.Join(g.auth.Validate(), g.flow.Validate()); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)

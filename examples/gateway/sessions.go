@@ -60,8 +60,8 @@ const revokedFor = 90 * 24 * time.Hour
 
 // loggedOut ends what the provider says has ended at its side.
 func (g *gateway) loggedOut(ctx context.Context, l login.Logout) error {
-	if g.sessions == nil {
-		return nil // the revocations have it
+	if l.SessionUnknown && l.Subject != "" {
+		l.Session = "" // all of the subject's
 	}
 	return g.sessions.LogOut(ctx, l.Issuer, l.Subject, l.Session, l.Time)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
@@ -30,7 +31,10 @@ func TestTheReadmesRoutesLeadToALogin(t *testing.T) {
 		log.Fatal(err)
 	}
 	client := &refresh.OAuth2{ClientID: "web", ClientSecret: secret, Discovery: provider}
-	auth := &middleware.Auth{Verifier: tokens, Refresher: client, LoginURL: "/auth/login"}
+	auth := &middleware.Auth{
+		Verifier: tokens, Refresher: client, LoginURL: "/auth/login",
+		Cookies: cookies.Policy{KeepID: true}, // the provider wants the ID token at a sign-out
+	}
 	flow := &login.Flow{
 		Auth: auth, Client: client, RedirectURL: "https://app.example/auth/callback",
 		Scopes: []string{"openid", "offline_access"}, // for a refresh token

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/verify"
@@ -53,7 +54,10 @@ func newAPI(issuer, publicURL string) (*api, error) {
 	}
 	client := &refresh.OAuth2{ClientID: "client", Discovery: &discovery.Provider{Issuer: issuer}}
 	a.coordinator = &refresh.Coordinator{Refresher: client}
-	a.auth = &middleware.Auth{Verifier: a.verifier, Refresher: a.coordinator, CrossOrigin: crossOrigin, LoginURL: "/auth/login"}
+	a.auth = &middleware.Auth{
+		Verifier: a.verifier, Refresher: a.coordinator, CrossOrigin: crossOrigin, LoginURL: "/auth/login",
+		Cookies: cookies.Policy{KeepID: true}, // the provider wants the ID token at a sign-out
+	}
 	a.rendering = &middleware.Auth{Verifier: a.verifier}
 	a.flow = &login.Flow{
 		Auth:        a.auth,

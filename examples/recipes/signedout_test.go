@@ -44,9 +44,9 @@ func Example_watchingLogins() {
 	middlewaretest.SignIn(auth, r, login)
 	serve(auth.Require(http.HandlerFunc(hello)), r)
 	// Output:
-	// level=INFO msg=provider_called outcome=denied waiters=1 error="middlewaretest: refresh: the provider refused with status 400, invalid_grant"
-	// level=INFO msg=ended cause=expired error="middlewaretest: refresh: the provider refused with status 400, invalid_grant" issuer=https://provider.test subject=ann
-	// level=DEBUG msg=refused reason=login_over error="middleware: refused with 401: middlewaretest: refresh: the provider refused with status 400, invalid_grant"
+	// level=INFO msg=provider_called outcome=denied waiters=1 error="middlewaretest: refresh: the provider refused with status 400, invalid_grant" description="The grant is unknown, expired or revoked."
+	// level=INFO msg=ended cause=expired error="middlewaretest: refresh: the provider refused with status 400, invalid_grant" description="The grant is unknown, expired or revoked." issuer=https://provider.test subject=ann
+	// level=DEBUG msg=refused reason=login_over error="middleware: refused with 401: middlewaretest: refresh: the provider refused with status 400, invalid_grant" description="The grant is unknown, expired or revoked."
 }
 
 // withoutTimes takes out what differs from run to run.

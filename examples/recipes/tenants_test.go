@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
+	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
@@ -32,7 +33,10 @@ func site(t tenant, app http.Handler) (http.Handler, error) {
 		ClientID: t.ClientID, ClientSecret: t.ClientSecret,
 		Discovery: &discovery.Provider{Issuer: t.Issuer},
 	}
-	auth := &middleware.Auth{Verifier: tokens, Refresher: client, LoginURL: "/auth/login"}
+	auth := &middleware.Auth{
+		Verifier: tokens, Refresher: client, LoginURL: "/auth/login",
+		Cookies: cookies.Policy{KeepID: true}, // for the sign-out at the provider
+	}
 	flow := &login.Flow{Auth: auth, Client: client, RedirectURL: "https://" + t.Host + "/auth/callback"}
 	if err := flow.Validate(); err != nil {
 		return nil, err
@@ -116,6 +120,7 @@ func Example_tenantsOfAnAPI() {
 		}
 		return verify.Issuer{URL: issuer, Audience: []string{"api"}}, nil
 	}}
+	tokens.InsecureLoopback = true // the providers of this example are on this machine
 	defer tokens.Close()
 	auth := &middleware.Auth{Verifier: tokens}
 	api := auth.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -188,7 +188,8 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request, red *redemption, u
 		return red.signInErr
 	}
 	red.signedIn, red.cookies = true, slices.Clone(h["Set-Cookie"][before:])
-	f.rememberSubject(ctx, red.tokens)
+	f.noteNames(ctx, red.tokens, red.began)
+	f.adviseHint(ctx, red.tokens)
 	f.tellUser(ctx, red.tokens, user)
 	return nil
 }

@@ -1,8 +1,6 @@
 package login_test
 
 import (
-	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -52,6 +50,12 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"an AuthURL that brings a prompt and an audience", func(f *login.Flow) { f.AuthURL = "https://provider.test/authorize?prompt=login&audience=api" }, ""},
 		{"an AuthURL that was copied with a client_id", func(f *login.Flow) { f.AuthURL = "https://provider.test/authorize?client_id=x" }, "Flow.AuthURL has the parameter client_id"},
 		{"an EndSessionURL of another kind", func(f *login.Flow) { f.EndSessionURL = "javascript:alert(1)" }, "Flow.EndSessionURL"},
+		{"a sign-out page of another kind", func(f *login.Flow) {
+			f.EndSessionURL = "https://provider.test/v2/logout?client_id={client_id}&returnTo={post_logout_redirect_uri}"
+		}, ""},
+		{"an EndSessionURL with a place for what it cannot have", func(f *login.Flow) { f.EndSessionURL = "https://provider.test/v2/logout?hint={id_token}" }, "Flow.EndSessionURL has braces"},
+		{"an EndSessionURL with a place in its path", func(f *login.Flow) { f.EndSessionURL = "https://provider.test/{client_id}/logout" }, "Flow.EndSessionURL has braces"},
+		{"a LogoutHint that there is not", func(f *login.Flow) { f.LogoutHint = 3 }, "Flow.LogoutHint"},
 		{"Scopes without openid", func(f *login.Flow) { f.Scopes = []string{"profile"} }, "Flow.Scopes lacks openid"},
 		{"no openid where there is no ID token", func(f *login.Flow) { f.WithoutIDToken, f.Scopes = true, []string{"read:user"} }, ""},
 		{"no ID token, no discovery, and nothing to verify one with", func(f *login.Flow) {
@@ -163,76 +167,4 @@ func TestAttemptsEndWhereTheyBeganOrWithTheSameKeys(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestEndSession(t *testing.T) {
-	for _, test := range []struct {
-		name     string
-		change   func(f *login.Flow)
-		returnTo string
-		want     string // up to the query
-		query    url.Values
-	}{
-		{
-			"as the provider says", func(*login.Flow) {}, "/bye", "https://provider.test/logout",
-			url.Values{"client_id": {"client"}, "post_logout_redirect_uri": {origin + "/bye"}},
-		},
-		{
-			"as configured, with a query of its own", func(f *login.Flow) { f.EndSessionURL = "https://other.test/end?tenant=1" }, "/",
-			"https://other.test/end",
-			url.Values{"tenant": {"1"}, "client_id": {"client"}, "post_logout_redirect_uri": {origin + "/"}},
-		},
-		{
-			"somebody else's address does not get in", func(*login.Flow) {}, "https://evil.example/", "https://provider.test/logout",
-			url.Values{"client_id": {"client"}, "post_logout_redirect_uri": {origin + "/"}},
-		},
-		{
-			"the provider cannot be reached", func(f *login.Flow) {
-				f.Client.Discovery.Client = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errDown })}
-			}, "/bye", "/bye", url.Values{},
-		},
-		{
-			"no endpoint and no discovery", func(f *login.Flow) {
-				f.Client = &refresh.OAuth2{ClientID: "client", TokenURL: "https://provider.test/token"}
-				f.Issuer, f.AuthURL, f.IDTokens = "https://provider.test", "https://provider.test/authorize", f.Auth.Verifier
-			}, "/bye?x=1", "/bye", url.Values{"x": {"1"}},
-		},
-		{
-			"a user pool, which has a name of its own for it", func(f *login.Flow) {
-				const issuer = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc"
-				f.Client.Discovery = &discovery.Provider{Issuer: issuer}
-				f.EndSessionURL = "https://shop.auth.eu-west-1.amazoncognito.com/logout"
-			}, "/", "https://shop.auth.eu-west-1.amazoncognito.com/logout",
-			url.Values{"client_id": {"client"}, "post_logout_redirect_uri": {origin + "/"}, "logout_uri": {origin + "/"}},
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newSite(t, test.change)
-				got, query, _ := strings.Cut(s.flow.EndSession(test.returnTo), "?")
-				if got != test.want {
-					t.Errorf("leads to %s, want %s", got, test.want)
-				}
-				if want := test.query.Encode(); query != want {
-					t.Errorf("the query is %s, want %s", query, want)
-				}
-			})
-		})
-	}
-}
-
-func TestEndSessionDoesNotWaitForLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSite(t, func(f *login.Flow) {
-			f.Client.Discovery.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-				<-r.Context().Done()
-				return nil, r.Context().Err()
-			})}
-		})
-		var to string
-		if waited := took(func() { to = s.flow.EndSession("/bye") }); waited > 2*time.Second || to != "/bye" {
-			t.Errorf("%s after %v", to, waited)
-		}
-		time.Sleep(10 * time.Second) // the fetch ends by its own deadline
-	})
 }

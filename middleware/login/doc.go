@@ -15,6 +15,7 @@
 //		"net/http"
 //		"os"
 //
+//		"github.com/tokenlife/tokenlife/cookies"
 //		"github.com/tokenlife/tokenlife/middleware"
 //		"github.com/tokenlife/tokenlife/middleware/login"
 //		"github.com/tokenlife/tokenlife/middleware/verify"
@@ -39,6 +40,7 @@
 //		auth := &middleware.Auth{
 //			Verifier:    verifier,
 //			Refresher:   client,
+//			Cookies:     cookies.Policy{KeepID: true}, // the provider wants the ID token at a sign-out
 //			LoginURL:    "/login",
 //			Revocations: new(middleware.Revocations), // with a Store where replicas share one
 //		}
@@ -63,8 +65,9 @@
 //		log.Fatal(http.ListenAndServe("localhost:8080", mux))
 //	}
 //
-// The handler of /logout is for POST: a page signs out by a form, or by a
-// script.
+// The handler of /logout is for POST. A page signs out by a form, and is led on
+// to the provider: see [Flow.EndSession]. A script that calls it signs out here
+// alone.
 //
 // # When the provider ends a login
 //
@@ -75,7 +78,8 @@
 // logout.
 //
 // If access tokens have the claim sid, the one login with that session ends. If
-// they have none, all logins of the user end.
+// they have none, all logins of the user end. They need not name the user as ID
+// tokens and logout tokens do: a sign-in records both names in the Store.
 //
 // # Providers with more than one name for a user
 //

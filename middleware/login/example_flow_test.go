@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/middleware/middlewaretest"
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
@@ -82,19 +84,24 @@ func ExampleFlow_BackChannel() {
 	// / 401
 }
 
-// Where a browser goes after signing out, to end the session at the provider too.
+// What a browser gets after signing out, to end the session at the provider too:
+// a page that sends the ID token on, by POST.
 func ExampleFlow_EndSession() {
-	provider := refreshtest.NewServer(new(refreshtest.Provider))
-	defer provider.Close()
-	flow := flowAt(provider)
+	provider := new(refreshtest.Provider)
+	srv := refreshtest.NewServer(provider)
+	defer srv.Close()
+	flow := flowAt(srv)
+	flow.Auth.Cookies = cookies.Policy{KeepID: true}
+	logout := flow.Auth.Logout(flow.EndSession)
 
-	to, err := url.Parse(flow.EndSession("/bye"))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(to.Path, to.Query().Get("client_id"), to.Query().Get("post_logout_redirect_uri"))
-	// Output: /logout client https://shop.example/bye
+	form := httptest.NewRequest("POST", "/logout", nil)
+	form.Header.Set("Sec-Fetch-Mode", "navigate")
+	middlewaretest.SignIn(flow.Auth, form, provider.Login("alice"))
+	w := httptest.NewRecorder()
+	logout.ServeHTTP(w, form)
+	page := w.Body.String()
+	fmt.Println(w.Code, strings.Contains(page, "id_token_hint"), strings.Contains(page, "https://shop.example/"))
+	// Output: 200 true true
 }
 
 // A page of one's own for a sign-in that failed. This one was not begun in the

@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 
+	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware"
 	"github.com/tokenlife/tokenlife/middleware/login"
 	"github.com/tokenlife/tokenlife/middleware/verify"
@@ -27,7 +28,10 @@ func Example() {
 	}
 	defer verifier.Close()
 	client := &refresh.OAuth2{ClientID: "client", Discovery: &discovery.Provider{Issuer: provider.URL}}
-	auth := &middleware.Auth{Verifier: verifier, Refresher: client, LoginURL: "/login"}
+	auth := &middleware.Auth{
+		Verifier: verifier, Refresher: client, LoginURL: "/login",
+		Cookies: cookies.Policy{KeepID: true}, // the provider wants the ID token at a sign-out
+	}
 	defer auth.Close()
 
 	mux := http.NewServeMux()

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
@@ -76,9 +77,17 @@ type Flow struct {
 	RequireACR bool
 
 	// EndSessionURL is where the browser is sent after signing out, to end the
-	// session at the provider as well. Default: found by Client.Discovery, if
-	// the provider has one.
+	// session at the provider as well. For a sign-out page of another kind, its
+	// query may have {client_id} and {post_logout_redirect_uri}, which are
+	// replaced: then nothing is added to it, and no ID token is sent. That of
+	// Auth0 is
+	// https://shop.auth0.com/v2/logout?client_id={client_id}&returnTo={post_logout_redirect_uri}.
+	// Default: found by Client.Discovery, if the provider has one.
 	EndSessionURL string
+
+	// LogoutHint is how [Flow.EndSession] sends the ID token to the provider.
+	// Default: [HintByPost].
+	LogoutHint LogoutHint
 
 	// ResponseMode is how the provider sends its answer. With "form_post" it
 	// comes in a form that the browser sends by POST (OAuth 2.0 Form Post
@@ -138,9 +147,9 @@ type Flow struct {
 	// provider does. Default nil.
 	OnLogout func(ctx context.Context, l Logout) error
 
-	// Store records which logout tokens have been used. It also records the
-	// subjects of sessions whose access tokens have no claim sid. Replicas
-	// share it. Default: that of Auth.Revocations or, where that is nil too,
+	// Store records which logout tokens have been used. It also records how
+	// access tokens name the sessions and subjects of ID tokens. Replicas share
+	// it. Default: that of Auth.Revocations or, where that is nil too,
 	// the Store by which replicas share the logins: the [refresh.SharedStore]
 	// of Auth.Refresher. If there is none, it is this process's memory.
 	Store refresh.Store
@@ -172,6 +181,8 @@ type Flow struct {
 
 	logoutTokens middleware.Verifier // nil: logout tokens cannot be checked
 	redemptions  redemptions
+	hintAdvice   sync.Once    // see adviseHint
+	lastCutOff   atomic.Int64 // Unix nanoseconds, see cutOff
 }
 
 const (
@@ -205,6 +216,9 @@ func (f *Flow) setUp() error {
 		return err
 	}
 	if err := f.setUpParams(); err != nil {
+		return err
+	}
+	if err := f.setUpEndSession(); err != nil {
 		return err
 	}
 	f.scopes = f.Scopes

@@ -55,7 +55,8 @@ func logoutToken(w http.ResponseWriter, r *http.Request) (string, error) {
 // readLogout checks the claims that distinguish a logout token from other
 // tokens (sections 2.4 and 2.6). The header's typ cannot do that, because it is
 // only recommended. No other token has the claim events, which the Verifiers of
-// other tokens refuse, and a logout token has no nonce.
+// other tokens refuse, and a logout token has no nonce. Some providers write no
+// exp: the iat, which is required, and the jti, which is good once, bind those.
 func (f *Flow) readLogout(t *verify.Token) (Logout, error) {
 	refused := func(why string) (Logout, error) { return Logout{}, fmt.Errorf("%w: %s", errLogout, why) }
 	var claims map[string]json.RawMessage // a struct would match names in any case

@@ -54,7 +54,9 @@ func TestALogoutTokenThatIsNotGood(t *testing.T) {
 		"without aud":                  with(map[string]any{"aud": nil}),
 		"for the API":                  with(map[string]any{"aud": "api"}),
 		"expired":                      with(map[string]any{"exp": time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Minute).Unix()}),
-		"without exp":                  with(map[string]any{"exp": nil}),
+		"without exp, and old":         with(map[string]any{"exp": nil, "iat": time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-6 * time.Minute).Unix()}),
+		"without exp and iat":          with(map[string]any{"exp": nil, "iat": nil}),
+		"without exp and jti":          with(map[string]any{"exp": nil, "jti": nil}),
 		"issued too long ago":          with(map[string]any{"iat": time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-6 * time.Minute).Unix()}),
 		"issued in the future":         with(map[string]any{"iat": time.Date(2000, 1, 1, 0, 2, 0, 0, time.UTC).Unix()}),
 		"without iat":                  with(map[string]any{"iat": nil}),
@@ -102,6 +104,38 @@ func TestALogoutTokenThatIsNotGood(t *testing.T) {
 				refusedLogout(t, s, deliver(logout, raw), "invalid_request")
 				if resp := b.open(s, s.page(), "/"); resp.StatusCode != http.StatusOK || called {
 					t.Errorf("the login is answered %d, OnLogout called: %t", resp.StatusCode, called)
+				}
+				s.silent(t)
+			})
+		})
+	}
+}
+
+// Hydra, Glewlwyd and older versions of Keycloak write no exp.
+func TestALogoutTokenWithoutExpIsGoodOnce(t *testing.T) {
+	for name, claims := range map[string]map[string]any{
+		"no exp":                {"exp": nil},
+		"an exp of null":        {"exp": json.RawMessage("null")},
+		"an exp of zero":        {"exp": 0},
+		"a jti that is counted": {"exp": nil, "jti": 4711},
+		"four minutes old":      {"exp": nil, "iat": time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-4 * time.Minute).Unix()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				called := 0
+				s := newSite(t, revoking, func(f *login.Flow) {
+					f.OnLogout = func(context.Context, login.Logout) error { called++; return nil }
+				})
+				logout := s.flow.BackChannel()
+				claims["sub"] = "alice"
+				raw := s.provider.LogoutToken(claims)
+				s.secrets = append(s.secrets, raw)
+				if resp := deliver(logout, raw); resp.StatusCode != http.StatusOK || called != 1 {
+					t.Fatalf("answered %d, OnLogout called %d times", resp.StatusCode, called)
+				}
+				refusedLogout(t, s, deliver(logout, raw), "invalid_request")
+				if called != 1 {
+					t.Errorf("OnLogout called %d times", called)
 				}
 				s.silent(t)
 			})

@@ -29,6 +29,7 @@ type redemptions struct {
 // The results of the exchange are set before done is closed.
 type redemption struct {
 	done      chan struct{} // nil: an answer has been given
+	began     time.Time // before the exchange
 	tokens    refresh.Tokens
 	redeemErr error     // of the exchange
 	ended     time.Time // of the exchange; guarded by redemptions.mu
@@ -77,7 +78,7 @@ func (rs *redemptions) join(state string, run func() (refresh.Tokens, error)) (*
 	default:
 		return nil, errBusy
 	}
-	red := &redemption{done: make(chan struct{}), lock: make(chan struct{}, 1)}
+	red := &redemption{began: time.Now(), done: make(chan struct{}), lock: make(chan struct{}, 1)}
 	rs.entries.Add(k, red)
 	rs.wg.Go(func() {
 		defer func() { <-rs.slots }()

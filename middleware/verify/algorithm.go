@@ -6,8 +6,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// An algorithm is a signature algorithm of RFC 7518 section 3.1 or RFC 8037,
-// and the kind of key that it goes with.
+// An algorithm is a signature algorithm of RFC 7518 section 3.1, RFC 8037 or
+// RFC 9864, and the kind of key that it goes with.
 type algorithm struct {
 	bit    uint16 // its place in a set of algorithms
 	kty    string
@@ -27,8 +27,14 @@ var algorithms = map[string]*algorithm{
 	"ES256": {1 << 6, "EC", "P-256", jwt.SigningMethodES256},
 	"ES384": {1 << 7, "EC", "P-384", jwt.SigningMethodES384},
 	"ES512": {1 << 8, "EC", "P-521", jwt.SigningMethodES512},
-	"EdDSA": {1 << 9, "OKP", "Ed25519", jwt.SigningMethodEdDSA},
+	"EdDSA": eddsa,
+
+	// RFC 9864 section 2.2. The other names of that RFC are for curves that this
+	// package does not have (Ed448), or not for JOSE (ESP256 and its like).
+	"Ed25519": eddsa,
 }
+
+var eddsa = &algorithm{1 << 9, "OKP", "Ed25519", jwt.SigningMethodEdDSA}
 
 // saltOfHashLength returns m for salts of the length that RFC 7518 section 3.5
 // requires. golang-jwt by itself accepts any length.

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ type cache struct {
 	tokens *lru.Cache[[sha256.Size]byte, *cachedToken]
 	shared *lru.Cache[string, *shared]
 
-	recent  recents
+	recent  recents[cachedToken]
 	headers atomic.Pointer[map[string]int32] // first segments, numbered from 1
 	last    atomic.Pointer[numberedHeader]   // the latest of them, as most tokens have it
 	mu      sync.Mutex                       // held to change headers
@@ -108,7 +109,7 @@ func (m *cache) find(raw string) *cachedToken {
 		return nil
 	}
 	if r, ok := m.tokens.Get(digest(raw, header)); ok && r.header == header.number {
-		admit(slot, raw, r)
+		admit(slot, raw, r, &r.seen)
 		return r
 	}
 	return nil
@@ -160,20 +161,30 @@ func (m *cache) share(r *rules, c *claims) *shared {
 	}
 	b := buffers.Get().(*buffer)
 	defer buffers.Put(b)
-	id := append(b.shared[:0], r.URL...)
-	for _, part := range [...][]byte{c.aud, c.scope, c.scp, c.clientID, c.azp, c.groups} {
-		id = append(append(id, 0), part...) // separated by 0
-	}
-	if c.hasIat {
-		id = append(id, 0)
-	}
-	b.shared = id
+	b.shared = appendShared(b.shared[:0], r, c)
+	id := b.shared
 	if s, ok := m.shared.Get(string(id)); ok && s.rules == r {
 		return s
 	}
 	s := newShared(r, c)
 	m.shared.Add(string(id), s)
 	return s
+}
+
+// appendShared appends the key of the values that tokens of these claims share.
+// Each part stands behind its length: client_id and azp can hold any byte, so
+// with a separator one client could choose a name that reads as the groups of
+// another.
+func appendShared(id []byte, r *rules, c *claims) []byte {
+	id = append(id, 0)
+	if c.hasIat {
+		id[len(id)-1] = 1
+	}
+	id = append(binary.AppendUvarint(id, uint64(len(r.URL))), r.URL...)
+	for _, part := range [...][]byte{c.aud, c.scope, c.scp, c.clientID, c.azp, c.groups} {
+		id = append(binary.AppendUvarint(id, uint64(len(part))), part...)
+	}
+	return id
 }
 
 func newShared(r *rules, c *claims) *shared {
@@ -209,6 +220,7 @@ func (m *cachedToken) token(raw string, t *Token) {
 	if s.hasIssuedAt {
 		t.IssuedAt = time.Unix(m.iat, 0)
 	}
+	t.answer = nil
 }
 
 // A buffer holds the decoded parts of a token while it is verified.

@@ -20,48 +20,74 @@ type claims struct {
 	isSecurityEventToken bool
 }
 
+// maxEventAge is how long a security event token without exp is accepted after
+// its iat.
+const maxEventAge = 5 * time.Minute
+
 // maxDate is the last second of the year 9999. A date in milliseconds is later,
 // and refused.
 const maxDate = 253402300799
 
-// parse reads a decoded payload.
+// parse reads a decoded payload. null is absent, and so is a date of zero,
+// which some providers write for none: neither constrains anything. A claim
+// that is read has to have its type.
 func (c *claims) parse(data []byte) error {
 	var reason error
+	azp := true
 	ok := members(data, func(name, value []byte) bool {
-		ok := true
+		ok, absent := true, string(value) == "null"
+		str := func(to *[]byte) bool {
+			*to, ok = text(value)
+			return ok || absent
+		}
+		list := func(to *[]byte) bool {
+			if !absent {
+				*to = value
+			}
+			return absent || isStrings(value)
+		}
+		date := func(to *int64) bool {
+			*to, ok = date(value)
+			return ok || absent
+		}
 		switch string(name) {
 		case "iss":
-			c.iss, ok = text(value)
+			ok = str(&c.iss)
 		case "sub":
-			c.sub, ok = text(value)
+			ok = str(&c.sub)
 			c.hasSub = len(c.sub) > 0
 		case "sid":
-			c.sid, ok = text(value)
+			ok = str(&c.sid)
 		case "origin_jti": // not a registered claim: another type counts as absent
-			c.origin, _ = text(value)
+			str(&c.origin)
+			ok = true
 		case "jti":
-			c.jti, ok = text(value)
+			// Some providers count their tokens: a number names one as well.
+			if ok = str(&c.jti); !ok && isNumber(value) {
+				c.jti, ok = value, true
+			}
 		case "client_id":
-			c.clientID, ok = text(value)
+			ok = str(&c.clientID)
 		case "azp":
-			c.azp, ok = text(value)
+			azp, ok = str(&c.azp), true
 		case "token_use":
-			c.use, ok = text(value)
+			str(&c.use) // judged only where the rules want one
+			ok = true
 		case "aud":
-			c.aud, ok = value, isStrings(value)
+			ok = list(&c.aud)
 		case "scope":
-			c.scope, ok = value, isStrings(value)
+			ok = list(&c.scope)
 		case "scp":
-			c.scp, ok = value, isStrings(value)
+			ok = list(&c.scp)
 		case "exp":
-			c.exp, ok = date(value)
-			c.hasExp = true
+			ok = date(&c.exp) && c.exp >= 0
+			c.hasExp = c.exp > 0
 		case "nbf":
-			c.nbf, ok = date(value)
-			c.hasNbf = true
+			ok = date(&c.nbf)
+			c.hasNbf = c.nbf > 0
 		case "iat":
-			c.iat, ok = date(value)
-			c.hasIat = true
+			ok = date(&c.iat)
+			c.hasIat = c.iat > 0
 		case "events":
 			// RFC 8417 section 2.2: an object, which only tokens have that
 			// report an event, such as a back-channel logout.
@@ -73,7 +99,7 @@ func (c *claims) parse(data []byte) error {
 			}
 		}
 		if !ok {
-			reason = refusal("a registered claim of the wrong type")
+			reason = refusal("claim " + string(name) + " is of the wrong type") // one of those above
 		}
 		return ok
 	})
@@ -82,6 +108,12 @@ func (c *claims) parse(data []byte) error {
 		return reason
 	case !ok:
 		return refusal("payload is not a plain JSON object")
+	case !azp && len(c.clientID) == 0: // it would name the client
+		return refusal("claim azp is of the wrong type")
+	case c.isSecurityEventToken && !c.hasExp && c.hasIat && len(c.jti) > 0:
+		// RFC 8417 section 4.1 recommends no exp. Such a token is bound by its
+		// iat, and by its jti to be used once.
+		c.exp, c.hasExp = c.iat+int64(maxEventAge/time.Second), true
 	}
 	return nil
 }
@@ -114,19 +146,24 @@ func (c *claims) findGroups(payload []byte, claim string) {
 	})
 }
 
-// date reads a NumericDate (RFC 7519 section 2): a number from 1 to the end of
-// the year 9999, without its fraction.
+// date reads a NumericDate (RFC 7519 section 2): a number to the end of the
+// year 9999, without its fraction. One between 0 and 1 is none.
 func date(value []byte) (int64, bool) {
 	var n int64
 	for _, c := range value {
 		if c < '0' || c > '9' || n > maxDate {
 			f, err := strconv.ParseFloat(string(value), 64)
 			// The comparisons are false for NaN.
-			return int64(f), err == nil && f >= 1 && f <= maxDate
+			return int64(f), err == nil && (f == 0 || f >= 1 || f <= -1) && -maxDate <= f && f <= maxDate
 		}
 		n = 10*n + int64(c-'0')
 	}
-	return n, 1 <= n && n <= maxDate
+	return n, n <= maxDate
+}
+
+// isNumber reports whether value, which is JSON, is a number.
+func isNumber(value []byte) bool {
+	return value[0] == '-' || '0' <= value[0] && value[0] <= '9'
 }
 
 // isStrings reports whether value is a string or an array of strings.
@@ -171,21 +208,23 @@ func (r *rules) judge(h *header, c *claims, now time.Time) error {
 	leeway := r.leeway
 	switch {
 	case r.algorithms&h.alg.bit == 0:
-		return refusal("algorithm not accepted")
+		return &mismatch{"alg", []string{h.alg.method.Alg()}, r.Algorithms, "Issuer.Algorithms"}
 	case !r.acceptsType(h.typ):
-		return refusal("typ not accepted")
+		return &mismatch{"typ", some(h.typ), r.types, "Issuer.Types"}
 	case c.isSecurityEventToken && !r.securityEvents:
 		return refusal("a security event token")
+	case !c.hasExp && c.isSecurityEventToken:
+		return refusal("no exp, and not both iat and jti")
 	case !c.hasExp:
 		return refusal("no exp")
 	case !c.hasSub && !(r.securityEvents && len(c.sid) > 0):
 		return refusal("no sub")
 	case !r.isFrom(c.iss):
-		return errIssuer
+		return otherIssuer(c.iss, printable(r.URL))
 	case !r.skipAudience && !r.isFor(c.aud):
-		return refusal("for another audience")
+		return &mismatch{"aud", someOf(c.aud), r.Audience, "Issuer.Audience"}
 	case r.use != "" && r.use != string(c.use):
-		return refusal("for another use")
+		return &mismatch{"token_use", some(c.use), []string{r.use}, ""}
 	case c.hasNbf && time.Unix(c.nbf, 0).After(now.Add(leeway)):
 		return refusal("not valid yet")
 	case c.hasIat && time.Unix(c.iat, 0).After(now.Add(leeway)):

@@ -1,6 +1,7 @@
 // Package verify verifies access tokens: signed JWTs (RFC 7519, RFC 9068) of a
 // configured issuer, for this service, not expired, with a signature by a key
-// that the issuer publishes.
+// that the issuer publishes. Tokens that are no JWTs it verifies by asking their
+// provider: see below.
 //
 // Use it through package middleware, whose handlers find the token in a
 // request, or by itself if tokens arrive some other way:
@@ -46,9 +47,12 @@
 // # What is refused
 //
 // A token names its issuer and its key, and supplies neither. Only configured
-// issuers and algorithms are accepted; jku, jwk, x5u and x5c are ignored; keys
-// in a key set that are symmetric, private, weak or not meant for signatures
-// are left out.
+// issuers and algorithms are accepted; jku, jwk, x5u and x5c are ignored.
+// Entries of a key set that are symmetric, private, weak, malformed or not
+// meant for signatures are left out, each by itself; [event.KeysFetched] says
+// which and why. Of several keys with one ID those are tried that fit the
+// algorithm, and so are those of the whole set for a token without a kid: four
+// at most.
 //
 // These tokens are refused:
 //
@@ -75,6 +79,45 @@
 // github.com/MicahParks/keyfunc; github.com/golang-jwt/jwt checks the
 // signatures. This package fetches the keys and parses tokens strictly.
 //
+// # Tokens that are no JWTs
+//
+// Many providers give access tokens that only they can read: Ory Hydra and
+// zitadel unless they are configured to make JWTs, Google and GitHub always,
+// Auth0 unless an audience is asked for. There are two Verifiers for them, which
+// ask the provider:
+//
+//	Introspection  RFC 7662: says if the token is active, for whom it was made,
+//	               and its expiry, scopes and subject
+//	UserInfo       says whose the token is, and nothing else of it
+//
+// An [Introspection] is the safer one: a [UserInfo] cannot tell a token that was
+// made for another client. Both give the [Token] that a JWT gives; its Claims
+// are the provider's answer.
+//
+//	client := &refresh.OAuth2{
+//		ClientID: "shop", ClientSecret: secret,
+//		Discovery: &discovery.Provider{Issuer: "https://hydra.example.com"},
+//		IntrospectURL: "http://127.0.0.1:4445/admin/oauth2/introspect", // if the metadata names none
+//	}
+//	tokens := &verify.Introspection{
+//		Ask:     client.Introspect,
+//		Issuer:  "https://hydra.example.com",
+//		Clients: []string{"shop"},
+//	}
+//	auth := &middleware.Auth{Verifier: tokens, Refresher: client}
+//
+// The one number to choose is Remember, a minute by default: for so long an
+// answer is used, and a token accepted that the provider has revoked meanwhile.
+// A token in use costs what a cached JWT costs, and one call per Remember,
+// however many requests there are. While the provider is down, a remembered
+// token stays good for its time, and others cannot be verified: 503. Made-up
+// tokens have a share of the calls of their own.
+//
+// A provider says the same of an expired token as of a made-up one. The
+// middleware refreshes a login in both cases. Whose an expired token was is
+// remembered by the process that has seen it: there, a refresh may not change
+// the subject.
+//
 // # Cost
 //
 // A verified token is cached until it expires or its key is removed, in about
@@ -97,6 +140,6 @@
 //	refused: alg none                     0.022      0 (58)
 //	refused: key ID unknown               0.72 µs    0 (waits for a limiter)
 //	refused: expired                      0.083     10 (77)
-//	refused: another issuer               0.033      0 (70)
+//	refused: another issuer               0.033      3 (70)
 //	refused: wrong signature              0.80      12 (75)
 package verify

@@ -28,8 +28,8 @@ func (r refusal) Error() string { return "verify: token refused: " + string(r) }
 func (r refusal) Unwrap() error { return ErrInvalid }
 
 const (
-	errIssuer     = refusal("of another issuer")
-	errUnknownKey = refusal("no key of this ID")
+	errUnknownKey = refusal("no key of this ID and algorithm")
+	errNoKid      = refusal("no kid, and no key of this algorithm")
 )
 
 // unknown is the error of a verification that could not be decided.

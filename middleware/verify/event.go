@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// ObserveDefault implements [event.Observable]: h hears what the JWT tells where
-// Observe is nil.
+// ObserveDefault implements [event.Observable]: h hears what the JWT tells
+// where Observe is nil.
 func (j *JWT) ObserveDefault(h event.Hook) { j.fallback.Set(h) }
 
-// guarded returns load, whose panic is a fetch that failed: in a goroutine of ours
-// that of an issuer's Keys, or of Lookup, would end the whole program.
+// guarded returns load, whose panic is a fetch that failed: in a goroutine of
+// ours that of an issuer's Keys, or of Lookup, would end the whole program.
 func guarded(load loadFunc) loadFunc {
 	return func(ctx context.Context, old *snapshot) (next *snapshot, err error) {
 		defer func() {
@@ -39,7 +40,10 @@ func (j *JWT) observed(issuer string, load loadFunc) loadFunc {
 		if err != nil {
 			e.Level, e.Err = slog.LevelWarn, unknown(issuer, err)
 		} else {
-			e.Keys = len(next.keys)
+			e.Keys, e.LeftOut = len(next.keys), next.leftOut
+			if next.flawed && (old == nil || !slices.Equal(old.leftOut, next.leftOut)) {
+				e.Level = slog.LevelWarn // once, and not at each fetch
+			}
 		}
 		j.fallback.For(j.Observe).Tell(ctx, e)
 		return next, err

@@ -66,7 +66,7 @@ func ExampleJWT_Verify() {
 	// Output:
 	// ada [read write] true <nil>
 	// <nil> paid
-	// verify: token refused: for another audience true
+	// verify: token refused: aud is "https://other.example.com", want "https://api.example.com" (Issuer.Audience) true
 	// verify: token expired of ada
 }
 
@@ -88,7 +88,7 @@ func ExampleCognito() {
 	_, err = tokens.Verify(context.Background(), "not a token")
 	fmt.Println(err)
 	// Output:
-	// verify: token refused: not three parts
+	// verify: token refused: not three parts: it is no JWT, but may be good for an Introspection or a UserInfo in place of the JWT
 }
 
 func ExampleJWT_lookup() {

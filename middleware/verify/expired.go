@@ -54,14 +54,15 @@ func (j *JWT) verifySignature(ctx context.Context, raw string) error {
 	case err != nil:
 		return err
 	case t == nil:
-		return errIssuer
+		return otherIssuer(c.iss, j.names...)
 	}
-	k, err := t.keys.find(ctx, time.Now(), &h)
+	keys, err := t.keys.find(ctx, time.Now(), &h)
 	switch {
 	case err != nil:
 		return unknown(t.keys.issuer, err)
-	case k == nil:
-		return errUnknownKey
+	case keys == nil:
+		return h.unknownKey()
 	}
-	return k.verify(&h, p.signed, b.signature)
+	_, err = h.signedBy(keys, p.signed, b.signature)
+	return err
 }

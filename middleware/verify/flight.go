@@ -7,14 +7,15 @@ import (
 
 // A flight is one fetch and the requests that wait for it.
 type flight struct {
-	done    chan struct{}
-	err     error // set before done is closed
-	waiters int
+	done     chan struct{}
+	err      error // set before done is closed
+	waiters  int
+	patience time.Duration // from its start, of requests that have old keys
 }
 
 // start begins a fetch. mu is held.
 func (s *keySet) start(at time.Duration) {
-	f := &flight{done: make(chan struct{})}
+	f := &flight{done: make(chan struct{}), patience: s.patience(at)}
 	s.flight, s.started = f, at
 	s.group.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, s.limits.timeout)

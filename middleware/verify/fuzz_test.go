@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,7 @@ func FuzzVerify(f *testing.F) {
 	good := s.token(map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()})
 	f.Add(header, payloadOf(good), 0, byte(0))
 	f.Add(header, payloadOf(good), len(good)-1, byte(1))
+	f.Add(header, payloadOf(s.token(map[string]any{"jti": 1, "nbf": 0, "iat": null, "exp": time.Now().Add(24 * time.Hour).Unix()})), -1, byte(0))
 	f.Add(`{"alg":"EdDSA","kid":"key-1","crit":[]}`, `{"sub":"a","Sub":"b"}`, 3, byte('\n'))
 	f.Fuzz(func(t *testing.T, header, payload string, at int, flip byte) {
 		// Signing what the fuzzer says takes it past the signature.
@@ -42,14 +45,21 @@ func FuzzVerify(f *testing.F) {
 				t.Error("an accepted token has a second encoding")
 			}
 		}
-		var claims jwt.RegisteredClaims
+		var claims struct {
+			jwt.RegisteredClaims
+			ID any `json:"jti"` // which may be a number
+		}
 		if _, err := jwt.ParseWithClaims(token.Raw, &claims, func(*jwt.Token) (any, error) { return s.private.Public(), nil },
 			jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithIssuer(testURL), jwt.WithAudience(testAudience),
-			jwt.WithExpirationRequired(), jwt.WithStrictDecoding(), jwt.WithLeeway(defaultLeeway),
+			jwt.WithExpirationRequired(), jwt.WithStrictDecoding(), jwt.WithJSONNumber(), jwt.WithLeeway(defaultLeeway),
 			jwt.WithTimeFunc(func() time.Time { return now })); err != nil {
 			t.Errorf("golang-jwt refuses what was accepted: %v", err)
 		}
-		if claims.Subject != token.Subject || claims.ID != token.ID {
+		id, _ := claims.ID.(string)
+		if number, ok := claims.ID.(json.Number); ok {
+			id = number.String()
+		}
+		if claims.Subject != token.Subject || id != token.ID {
 			t.Error("golang-jwt reads another token")
 		}
 	})
@@ -93,22 +103,27 @@ func FuzzParseKeys(f *testing.F) {
 	f.Add(jwks(newSigner("ES256", "a"), newSigner("EdDSA", "b"), newSigner("RS256", "c")))
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, err := parseKeys(data)
+		set, err := parseKeys(data)
+		for _, why := range append(set.leftOut, fmt.Sprint(err)) {
+			if len(why) > 300*(maxLeftOut+1) || strings.ContainsFunc(why, func(r rune) bool { return !strconv.IsPrint(r) }) {
+				t.Errorf("an entry is left out with %d bytes: %q", len(why), why)
+			}
+		}
 		if err != nil {
 			return
 		}
-		if len(keys) == 0 || len(keys) > maxKeys {
-			t.Errorf("%d keys and no error", len(keys))
+		if len(set.keys) == 0 || len(set.keys) > maxKeys || len(set.leftOut) > maxLeftOut+1 {
+			t.Errorf("%d keys and no error, %d left out", len(set.keys), len(set.leftOut))
 		}
-		for id, k := range keys {
+		for i, k := range set.keys {
 			fits := 0
 			for _, alg := range algorithms {
 				if k.fits(alg) {
 					fits++
 				}
 			}
-			if fits == 0 || k.KID != id || k.public == nil || fmt.Sprint(k.D, k.K, k.P) != "" {
-				t.Errorf("key %q fits %d algorithms: %T", id, fits, k.public)
+			if fits == 0 || k.public == nil || fmt.Sprint(k.D, k.K, k.P) != "" || slices.ContainsFunc(set.keys[:i], k.same) {
+				t.Errorf("key %q fits %d algorithms: %T", k.KID, fits, k.public)
 			}
 		}
 	})

@@ -72,7 +72,7 @@ func (h *header) parse(data []byte) error {
 			if alg, ok = text(value); !ok {
 				reason = refusal("alg is not a string")
 			} else if h.alg = algorithms[string(alg)]; h.alg == nil {
-				reason, ok = refusal("algorithm not accepted"), false
+				reason, ok = refusal("alg is none that is supported"), false
 			}
 		case "kid":
 			if h.kid, ok = text(value); !ok {
@@ -103,4 +103,12 @@ func (h *header) parse(data []byte) error {
 		return refusal("header has no alg")
 	}
 	return nil
+}
+
+// unknownKey is the error for a header that can mean no key of its issuer.
+func (h *header) unknownKey() error {
+	if !h.hasKid {
+		return errNoKid
+	}
+	return errUnknownKey
 }

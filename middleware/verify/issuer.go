@@ -31,8 +31,9 @@ type Issuer struct {
 	SkipAudienceCheck bool
 
 	// Algorithms lists the signature algorithms that are accepted: any of
-	// RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.
-	// Default: RS256, ES256, EdDSA.
+	// RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and
+	// Ed25519, which are two names of one (RFC 9864). Default: RS256, ES256,
+	// EdDSA.
 	Algorithms []string
 
 	// Types lists the accepted values of the header's typ, without regard to
@@ -42,7 +43,9 @@ type Issuer struct {
 	// If the issuer marks its access tokens (RFC 9068 section 2.1), "at+jwt"
 	// alone refuses ID tokens for the same audience. With "logout+jwt" in the
 	// list, security event tokens (RFC 8417) are accepted, which may have a sid
-	// instead of a sub (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+	// instead of a sub (OpenID Connect Back-Channel Logout 1.0 section 2.4), and
+	// an iat and a jti instead of an exp: then they expire 5 minutes after their
+	// iat, and whoever accepts one must accept its jti only once.
 	Types []string
 
 	// GroupsClaim is the name of the claim that lists the groups of the

@@ -1,15 +1,14 @@
 package verify
 
 import (
+	"bytes"
 	"context"
-	"crypto"
-	"encoding/base64"
+	"encoding/json"
 	"errors"
-	"maps"
-	"math/big"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
@@ -18,223 +17,262 @@ import (
 
 const (
 	maxKeys    = 100
-	minRSABits = 2048
-	maxRSABits = 8192 // verifying with a longer key is slow enough for an attack
+	maxLeftOut = 8 // entries of a key set that an event or an error names
 )
 
-// A key is a public key of an issuer. While the issuer publishes the key, every
-// snapshot has the same *key. Cached tokens that were verified with it are good
-// until live becomes false.
-type key struct {
-	jwkset.JWKMarshal
-	public crypto.PublicKey
-	set    *keySet
-	live   atomic.Bool
+// A flaw says why an entry of a key set is left out. It repeats no key.
+type flaw struct {
+	text    string
+	foreign bool // the entry is not meant for signatures, as many sets have some
 }
 
-// fits reports whether the key may verify signatures of alg.
-func (k *key) fits(alg *algorithm) bool {
-	return string(k.KTY) == alg.kty && string(k.CRV) == alg.crv &&
-		(k.ALG == "" || string(k.ALG) == alg.method.Alg())
+// A parsedSet is what is usable of a JWKS document, and what is not.
+type parsedSet struct {
+	keys    []*key
+	leftOut []string // of each entry that is not used: its place, its kid and why
+	flawed  bool     // one of them looks like a key for signatures
 }
 
-// verify checks a signature over signed.
-func (k *key) verify(h *header, signed string, signature []byte) error {
-	switch {
-	case !k.fits(h.alg):
-		return refusal("algorithm does not fit the key")
-	case h.alg.method.Verify(signed, signature, k.public) != nil:
-		return refusal("wrong signature")
-	}
-	return nil
-}
-
-// same reports whether the two are one public key for the same algorithm.
-func (k *key) same(other *key) bool {
-	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && k.ALG == other.ALG && public.Equal(other.public)
-}
-
-// parseKeys reads a JWKS document (RFC 7517 section 5) and returns its usable
-// keys by their ID. It leaves out keys that are malformed, weak, or not for
-// verifying signatures, and both of two different keys with one ID, as a token
-// does not say which of them it means. A document without usable keys is an
+// parseKeys reads a JWKS document (RFC 7517 section 5). An entry that is
+// malformed, weak, unknown, or not for verifying signatures is left out, and
+// costs no other entry. Several keys may have one ID (section 4.5); the same
+// key for the same algorithm counts once. A document without usable keys is an
 // error.
-func parseKeys(document []byte) (map[string]*key, error) {
-	var list []byte
-	if !members(document, func(name, value []byte) bool {
-		if string(name) == "keys" {
-			list = value
-		}
-		return true
-	}) {
-		return nil, errors.New("not a plain JSON object")
+func parseKeys(document []byte) (parsedSet, error) {
+	var set parsedSet
+	entries, err := entriesOf(document)
+	if err != nil {
+		return set, err
 	}
-	if len(list) == 0 {
-		return nil, errors.New("no keys member")
-	}
-	usable := make(map[string]jwkset.JWK)
-	ambiguous := make(map[string]bool)
-	n := 0
-	if !elements(list, func(element []byte) bool {
-		if jwk, ok := parseJWK(element); ok {
-			id := jwk.Marshal().KID
-			twin, twice := usable[id]
-			ambiguous[id] = ambiguous[id] || twice && !sameKey(jwk, twin)
-			usable[id] = jwk
-		}
-		n++
-		return n <= maxKeys
-	}) {
-		return nil, errors.New("keys is not an array of at most 100")
-	}
-	maps.DeleteFunc(usable, func(id string, _ jwkset.JWK) bool { return ambiguous[id] })
-	if len(usable) == 0 {
-		return nil, errors.New("no usable key")
-	}
-
 	// keyfunc returns the public key for a token, from jwkset's storage. It is
-	// asked here once for every key, so that no request waits for its lock.
+	// asked here once for every key, so that no request waits for its lock, and
+	// by the key's place in the document, as several can have one ID.
+	var usable []jwkset.JWK
+	var found []jwkset.JWKMarshal
+	more := 0
+	for i, entry := range entries {
+		m, jwk, flaw := parseJWK(entry, strconv.Itoa(len(found)))
+		switch {
+		case flaw.text == "":
+			usable, found = append(usable, jwk), append(found, m)
+			continue
+		case !flaw.foreign:
+			set.flawed = true
+		}
+		if len(set.leftOut) == maxLeftOut {
+			more++
+			continue
+		}
+		named := "without a kid"
+		if m.KID != "" {
+			named = fmt.Sprintf("kid %.40q", m.KID)
+		}
+		set.leftOut = append(set.leftOut, fmt.Sprintf("entry %d, %s: %s", i+1, named, flaw.text))
+	}
+	if more > 0 {
+		set.leftOut = append(set.leftOut, fmt.Sprintf("and %d more", more))
+	}
+	if len(usable) == 0 {
+		return set, noKey(set.leftOut)
+	}
 	store := jwkset.NewMemoryStorage()
-	if err := store.KeyReplaceAll(context.Background(), slices.Collect(maps.Values(usable))); err != nil {
-		return nil, err
+	if err := store.KeyReplaceAll(context.Background(), usable); err != nil {
+		return set, err
 	}
 	lookup, err := keyfunc.New(keyfunc.Options{Storage: store})
 	if err != nil {
-		return nil, err
+		return set, err
 	}
-	keys := make(map[string]*key, len(usable))
-	for id, jwk := range usable {
-		m := jwk.Marshal()
-		public, err := lookup.Keyfunc(&jwt.Token{Header: map[string]any{"alg": string(m.ALG), "kid": id}})
+	for i, m := range found {
+		public, err := lookup.Keyfunc(&jwt.Token{Header: map[string]any{"alg": string(m.ALG), "kid": strconv.Itoa(i)}})
 		if err != nil {
-			return nil, err
+			return set, err
 		}
-		keys[id] = newKey(m, public)
+		k := newKey(m, public)
+		if !slices.ContainsFunc(set.keys, k.same) {
+			set.keys = append(set.keys, k)
+		}
 	}
-	return keys, nil
+	return set, nil
 }
 
-func newKey(m jwkset.JWKMarshal, public crypto.PublicKey) *key {
-	k := &key{JWKMarshal: m, public: public}
-	k.live.Store(true)
-	return k
+// noKey is the error of a document that has no usable key.
+func noKey(leftOut []string) error {
+	if len(leftOut) == 0 {
+		return errors.New("no usable key: keys is empty")
+	}
+	return fmt.Errorf("no usable key: %s", strings.Join(leftOut, "; "))
 }
 
-// sameKey reports whether two entries of a document are the same key.
-func sameKey(a, b jwkset.JWK) bool {
-	return newKey(a.Marshal(), a.Key()).same(newKey(b.Marshal(), b.Key()))
+// entriesOf returns the undecoded elements of keys. The document is only held
+// to JSON here: what else is wrong within an entry is that entry's alone.
+func entriesOf(document []byte) (entries []json.RawMessage, err error) {
+	document = bytes.TrimPrefix(document, []byte("\ufeff")) // RFC 8259 section 8.1
+	if !json.Valid(document) {
+		return nil, errors.New("not JSON")
+	}
+	d := json.NewDecoder(bytes.NewReader(document))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	var list json.RawMessage
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, errors.New("not a JSON object")
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, errors.New("not a JSON object")
+		}
+		switch {
+		case name != "keys":
+		case list != nil:
+			return nil, errors.New("two keys members")
+		default:
+			list = value
+		}
+	}
+	switch {
+	case list == nil:
+		return nil, errors.New("no keys member")
+	case list[0] != '[' || json.Unmarshal(list, &entries) != nil:
+		return nil, errors.New("keys is not an array")
+	case len(entries) > maxKeys:
+		return nil, errors.New("keys has more than 100 entries")
+	}
+	return entries, nil
 }
 
-// parseJWK reads one key and reports whether it can verify signatures.
-func parseJWK(data []byte) (jwkset.JWK, bool) {
-	var m jwkset.JWKMarshal
-	str := func(value []byte, to *string) bool {
-		s, ok := text(value)
-		*to = string(s)
-		return ok
+// parseJWK reads one key, which jwkset gets under the name as. The flaw is
+// empty if the key can verify signatures.
+func parseJWK(data []byte, as string) (m jwkset.JWKMarshal, jwk jwkset.JWK, f flaw) {
+	refuse := func(format string, a ...any) {
+		if f.text == "" {
+			f.text = fmt.Sprintf(format, a...)
+		}
 	}
 	ok := members(data, func(name, value []byte) bool {
+		if isEmpty(value) {
+			return true // null, "" and [] say as much as nothing
+		}
+		var to *string
 		switch string(name) {
 		case "kty":
-			return str(value, (*string)(&m.KTY))
+			to = (*string)(&m.KTY)
 		case "use":
-			return str(value, (*string)(&m.USE)) && m.USE == jwkset.UseSig
+			to = (*string)(&m.USE)
 		case "alg":
-			return str(value, (*string)(&m.ALG)) && algorithms[string(m.ALG)] != nil
+			to = (*string)(&m.ALG)
 		case "kid":
-			return str(value, &m.KID)
+			to = &m.KID
 		case "crv":
-			return str(value, (*string)(&m.CRV))
+			to = (*string)(&m.CRV)
 		case "n":
-			return str(value, &m.N)
+			to = &m.N
 		case "e":
-			return str(value, &m.E)
+			to = &m.E
 		case "x":
-			return str(value, &m.X)
+			to = &m.X
 		case "y":
-			return str(value, &m.Y)
+			to = &m.Y
 		case "key_ops":
 			verifies := false
-			return elements(value, func(element []byte) bool {
+			if !elements(value, func(element []byte) bool {
 				op, ok := text(element)
 				verifies = verifies || string(op) == "verify"
 				return ok
-			}) && verifies
+			}) {
+				refuse("key_ops is not an array of strings")
+			}
+			m.KEYOPS = []jwkset.KEYOPS{jwkset.KeyOpsVerify}
+			if !verifies {
+				m.KEYOPS[0] = ""
+			}
+			return true
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
 			// A private or symmetric key in a public document is known to
 			// everybody.
-			return false
+			refuse("%s makes it a private or symmetric key, which everybody can read here", name)
+			return true
+		default:
+			return true
+		}
+		s, ok := text(value)
+		if *to = string(s); !ok {
+			refuse("%s is not a string", name)
 		}
 		return true
 	})
-	if !ok || !isSound(&m) {
-		return jwkset.JWK{}, false
+	switch {
+	case !ok:
+		return m, jwk, flaw{text: "it is not a plain JSON object, of UTF-8 and without a member twice"}
+	case f.text == "":
+		f = judge(&m)
 	}
-	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
-	return jwk, err == nil
+	if f.text != "" {
+		return m, jwk, f
+	}
+	// The alg is checked above, and jwkset knows that of Ed25519 by one name.
+	public := jwkset.JWKMarshal{KTY: m.KTY, CRV: m.CRV, N: m.N, E: m.E, X: m.X, Y: m.Y, KID: as}
+	if alg := algorithms[string(m.ALG)]; alg != nil {
+		public.ALG = jwkset.ALG(alg.method.Alg())
+	}
+	m.ALG = public.ALG
+	jwk, err := jwkset.NewJWKFromMarshal(public, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+	if err != nil {
+		f.text = "its x and y are no public key of its type" // the error may repeat them
+	}
+	return m, jwk, f
 }
 
-// isSound reports whether type, curve and algorithm fit together and the key is
-// strong enough, which jwkset does not check. jwkset checks that a point is on
-// its curve.
-func isSound(m *jwkset.JWKMarshal) bool {
+// isEmpty reports whether a value of a JWK says as much as an absent one.
+func isEmpty(value []byte) bool {
+	switch value[0] {
+	case '[':
+		return elements(value, func([]byte) bool { return false })
+	case '"':
+		return len(value) == 2
+	}
+	return string(value) == "null"
+}
+
+// judge says why a key is not used whose members are well-formed. It checks
+// what jwkset does not: that the type, the curve and the algorithm fit together
+// and are known, and that the key is meant for signatures and strong enough.
+// jwkset checks that a point is on its curve.
+func judge(m *jwkset.JWKMarshal) flaw {
+	alg := algorithms[string(m.ALG)]
+	switch {
+	case m.USE != "" && m.USE != jwkset.UseSig:
+		return flaw{fmt.Sprintf("use is %.20q, and not sig", m.USE), true}
+	case len(m.KEYOPS) > 0 && m.KEYOPS[0] != jwkset.KeyOpsVerify:
+		return flaw{"key_ops has no verify", true}
+	case m.ALG != "" && alg == nil:
+		return flaw{text: fmt.Sprintf("alg %.20q is not supported", m.ALG)}
+	case m.KTY == "":
+		return flaw{text: "it has no kty"}
+	}
+	known := false
+	for _, a := range algorithms {
+		known = known || string(m.KTY) == a.kty && string(m.CRV) == a.crv
+	}
+	switch {
+	case !known:
+		return flaw{text: fmt.Sprintf("kty %.20q with crv %.20q is not supported", m.KTY, m.CRV)}
+	case alg != nil && (alg.kty != string(m.KTY) || alg.crv != string(m.CRV)):
+		return flaw{text: fmt.Sprintf("alg %.20q does not go with kty %.20q and crv %.20q", m.ALG, m.KTY, m.CRV)}
+	}
 	switch m.KTY {
 	case jwkset.KtyRSA:
-		if m.CRV != "" || m.X != "" || m.Y != "" || !isSoundRSA(m.N, m.E) {
-			return false
+		if m.X != "" || m.Y != "" {
+			return flaw{text: "it has members of two types of key"}
 		}
-	case jwkset.KtyEC, jwkset.KtyOKP:
+		return flaw{text: weaknessOfRSA(m.N, m.E)}
+	default:
 		if m.N != "" || m.E != "" || (m.Y != "") != (m.KTY == jwkset.KtyEC) {
-			return false
+			return flaw{text: "it has members of two types of key, or lacks one"}
 		}
 	}
-	for name, alg := range algorithms {
-		if string(m.KTY) == alg.kty && string(m.CRV) == alg.crv && (m.ALG == "" || string(m.ALG) == name) {
-			return true
-		}
-	}
-	return false
-}
-
-func isSoundRSA(modulus, exponent string) bool {
-	n, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(modulus, "="))
-	if err != nil {
-		return false
-	}
-	e, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(exponent, "="))
-	if err != nil || len(e) > 4 {
-		return false
-	}
-	N, E := new(big.Int).SetBytes(n), new(big.Int).SetBytes(e).Int64()
-	switch bits := N.BitLen(); {
-	case bits < minRSABits || bits > maxRSABits || N.Bit(0) == 0:
-		return false
-	case E < 3 || E > 1<<31-1 || E%2 == 0:
-		return false
-	}
-	return !isROCA(N)
-}
-
-// isROCA reports whether n looks like the modulus of a key of Infineon's
-// library that can be factored (CVE-2017-15361): modulo every small prime it is
-// a power of 65537. The same holds for one in about 100 million sound keys.
-func isROCA(n *big.Int) bool {
-	var rest big.Int
-	for p := int64(3); p <= 167; p += 2 {
-		if !big.NewInt(p).ProbablyPrime(0) {
-			continue
-		}
-		r := rest.Mod(n, big.NewInt(p)).Int64()
-		power := int64(1)
-		for ok := false; !ok; {
-			if power == r {
-				break
-			}
-			if power = power * 65537 % p; power == 1 {
-				return false
-			}
-		}
-	}
-	return true
+	return flaw{}
 }

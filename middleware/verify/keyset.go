@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,8 @@ import (
 
 const (
 	retryEmpty = time.Second            // between fetches that fail while there is no key
-	failedWait = 250 * time.Millisecond // for a provider whose last fetch failed
+	knownWait  = time.Second            // of requests that have old keys, from the start of a fetch
+	failedWait = 250 * time.Millisecond // likewise, for a provider whose last fetch failed
 	maxWaiters = 16 << 10               // requests that wait for one fetch
 
 	never = time.Duration(-1 << 62)
@@ -74,7 +76,8 @@ func (s *keySet) fresh(now time.Time) bool {
 
 // renew returns keys that are young enough to be used. After half their
 // lifetime it starts a fetch in the background. After their lifetime it waits
-// for that fetch, and returns the old keys if it fails, until MaxStale.
+// for that fetch, but not long, and returns the old keys if it fails or takes
+// longer, until MaxStale.
 func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 	if s.fresh(now) {
 		return s.current.Load(), nil
@@ -95,8 +98,8 @@ func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 	wait := f != nil && !young
 	var limit time.Duration
 	if wait && usable {
-		limit = s.waitLimit(at)
-		wait = limit >= 0
+		limit = s.started + f.patience - at
+		wait = limit > 0
 	}
 	if wait && !f.join() {
 		s.mu.Unlock()
@@ -124,16 +127,16 @@ func (s *keySet) renew(ctx context.Context, now time.Time) (*snapshot, error) {
 	return have, nil
 }
 
-// find returns the key that h names, or nil. For an ID that is not in the set
-// it fetches the set again, once per cool-down. Otherwise it returns nil at
-// once.
-func (s *keySet) find(ctx context.Context, now time.Time, h *header) (*key, error) {
+// find returns the keys that h can mean, one of which fits its algorithm, or
+// nil. For an ID of which the set has no such key it fetches the set again,
+// once per cool-down. Otherwise it returns nil at once.
+func (s *keySet) find(ctx context.Context, now time.Time, h *header) ([]*key, error) {
 	have, err := s.renew(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	if k := have.key(h); k != nil || !h.hasKid {
-		return k, nil
+	if keys := have.named(h); keys != nil || !h.hasKid {
+		return keys, nil
 	}
 	at := time.Since(s.base)
 	s.mu.Lock()
@@ -156,13 +159,23 @@ func (s *keySet) find(ctx context.Context, now time.Time, h *header) (*key, erro
 		if err := f.wait(ctx, limit); err != nil {
 			return nil, err
 		}
-		return s.current.Load().key(h), nil
+		return s.current.Load().named(h), nil
 	}
 	// A fetch may have replaced the set since it was searched above.
-	if k := s.current.Load().key(h); k != nil {
-		return k, nil
+	if keys := s.current.Load().named(h); keys != nil {
+		return keys, nil
 	}
 	return nil, failure
+}
+
+// lastFetch returns when the last fetch began, and whether it is still running.
+func (s *keySet) lastFetch() (at time.Time, running bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started == never {
+		return time.Time{}, false
+	}
+	return s.base.Add(s.started), s.flight != nil
 }
 
 // next returns the time from which the keys are to be fetched again. mu is
@@ -175,11 +188,10 @@ func (s *keySet) next(have *snapshot, usable bool) time.Duration {
 	return max(have.loaded+half, s.started+min(s.limits.cooldown, half))
 }
 
-// waitLimit returns how long a request that has old keys may wait for the
-// running fetch: 0 means until its end, and a negative value not at all. After
-// a failed fetch the limit is failedWait from the start of the next one: a
-// provider that works again answers within that, and while it does not,
-// requests use the old keys. mu is held.
+// waitLimit returns how long a request may wait for the running fetch that has
+// keys, but not its own: 0 means until its end, and a negative value not at
+// all. After a failed fetch the limit is failedWait from the start of the next
+// one: a provider that works again answers within that. mu is held.
 func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	if s.failure == nil {
 		return 0
@@ -190,28 +202,45 @@ func (s *keySet) waitLimit(at time.Duration) time.Duration {
 	return -1
 }
 
+// patience returns how long after its start requests that have old keys wait
+// for a fetch that starts now. They wait because a key may have been removed
+// while nobody asked. During an outage that is known already they do not: the
+// provider was down within the last maxAge, so that it has not published
+// another set for longer than that. mu is held.
+func (s *keySet) patience(at time.Duration) time.Duration {
+	switch {
+	case s.failure == nil:
+		return knownWait
+	case at-s.started >= s.limits.maxAge:
+		return failedWait
+	}
+	return 0
+}
+
 // replace makes next the current keys. A key that is in both remains the same
 // *key. A key that is not in next is no longer live, which ends the cached
 // tokens that were verified with it. mu is held.
 func (s *keySet) replace(next *snapshot) {
 	old := s.current.Load()
-	for id, k := range next.keys {
-		switch {
-		case old == nil || old.keys[id] == nil || next.renewed:
-			k.set = s
-		case old.keys[id] == k: // unchanged; not written, as requests read it
-		case old.keys[id].same(k):
-			next.keys[id] = old.keys[id]
-		default:
-			k.set = s
+	keys := make([]*key, len(next.keys)) // next may share the slice of old
+	for i, k := range next.keys {
+		if k.set == nil { // not that of old already, which requests read
+			if twin := old.twin(k); twin != nil && !next.renewed {
+				k = twin
+			} else {
+				k.set = s
+			}
 		}
+		keys[i] = k
 	}
+	next.keys = keys
+	next.index()
 	s.current.Store(next)
 	if old == nil {
 		return
 	}
-	for id, k := range old.keys {
-		if next.keys[id] != k {
+	for _, k := range old.keys {
+		if !slices.Contains(next.keys, k) {
 			k.live.Store(false)
 		}
 	}

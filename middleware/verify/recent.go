@@ -16,17 +16,17 @@ const recentSlots = 512
 // The comparison ends at the first machine word that differs. An attacker
 // cannot use its timing to guess a token byte by byte: to learn one byte, the
 // rest of its word would have to be guessed too.
-type recents [recentSlots]atomic.Pointer[recent]
+type recents[T any] [recentSlots]atomic.Pointer[recent[T]]
 
-type recent struct {
+type recent[T any] struct {
 	raw  string
-	r    *cachedToken
+	r    *T
 	used atomic.Bool // since admit last tried to replace it
 }
 
 // slot returns the slot for a token, chosen by the end of its signature, which
 // is as good as random.
-func (s *recents) slot(raw string) *atomic.Pointer[recent] {
+func (s *recents[T]) slot(raw string) *atomic.Pointer[recent[T]] {
 	var h uint32
 	for i := max(0, len(raw)-8); i < len(raw); i++ {
 		h = h*31 + uint32(raw[i])
@@ -35,7 +35,7 @@ func (s *recents) slot(raw string) *atomic.Pointer[recent] {
 }
 
 // find returns the token in the slot if it has these bytes, or nil.
-func find(slot *atomic.Pointer[recent], raw string) *cachedToken {
+func find[T any](slot *atomic.Pointer[recent[T]], raw string) *T {
 	e := slot.Load()
 	if e == nil || e.raw != raw {
 		return nil
@@ -47,10 +47,10 @@ func find(slot *atomic.Pointer[recent], raw string) *cachedToken {
 }
 
 // admit puts a cached token into its slot at every fourth time that it is
-// found, unless the token that is there has been used since admit last tried.
+// found, which seen counts, unless the token that is there has been used since admit last tried.
 // Tokens that come once therefore evict nothing and cost no copy.
-func admit(slot *atomic.Pointer[recent], raw string, r *cachedToken) {
-	if r.seen.Add(1)%4 != 0 {
+func admit[T any](slot *atomic.Pointer[recent[T]], raw string, r *T, seen *atomic.Uint32) {
+	if seen.Add(1)%4 != 0 {
 		return
 	}
 	if e := slot.Load(); e != nil && e.used.Swap(false) {
@@ -58,5 +58,5 @@ func admit(slot *atomic.Pointer[recent], raw string, r *cachedToken) {
 	}
 	// Cloned, because raw is a part of a request's header, which would
 	// otherwise stay in memory.
-	slot.Store(&recent{raw: strings.Clone(raw), r: r})
+	slot.Store(&recent[T]{raw: strings.Clone(raw), r: r})
 }

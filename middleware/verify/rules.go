@@ -56,18 +56,17 @@ func (i Issuer) rules() (*rules, error) {
 	}
 
 	// The caller may change its slice afterwards.
-	i.Audience = slices.Clone(i.Audience)
+	i.Audience, i.Algorithms = slices.Clone(i.Audience), slices.Clone(i.Algorithms)
 	r := &rules{Issuer: i, leeway: i.Leeway, skipAudience: i.SkipAudienceCheck}
 	if r.leeway == 0 {
 		r.leeway = defaultLeeway
 	}
 	r.leeway = max(r.leeway, 0)
 
-	names := i.Algorithms
-	if len(names) == 0 {
-		names = defaultAlgorithms
+	if len(i.Algorithms) == 0 {
+		r.Algorithms = defaultAlgorithms
 	}
-	for _, name := range names {
+	for _, name := range r.Algorithms {
 		alg := algorithms[name]
 		if alg == nil {
 			return fail("Algorithms", fmt.Sprintf("has %q, which is not supported", name))
@@ -92,6 +91,21 @@ func (i Issuer) rules() (*rules, error) {
 		r.types = append(r.types, typ)
 	}
 	return r, nil
+}
+
+// overHTTPS returns an error if the issuer's keys would be fetched over http.
+func (r *rules) overHTTPS() error {
+	field, from := "KeysURL", r.KeysURL
+	switch {
+	case r.Keys != nil:
+		return nil
+	case from == "":
+		field, from = "URL", r.URL
+	}
+	if u, err := discovery.ParseURL(from); err != nil || u.Scheme != "https" {
+		return fmt.Errorf("verify: issuer %s: %s must be https, as Lookup has found it: JWT.InsecureLoopback accepts http on this machine", printable(r.URL), field)
+	}
+	return nil
 }
 
 func (r *rules) acceptsType(typ []byte) bool {

@@ -42,10 +42,10 @@ func (s *source) load(ctx context.Context, old *snapshot) (*snapshot, error) {
 		next.lifetime = min(max(d.maxAge, minLifetime), s.limits.maxAge)
 	}
 	if d.unchanged {
-		next.keys, next.etag = old.keys, old.etag
+		next.parsedSet, next.etag = old.parsedSet, old.etag
 		return next, nil
 	}
-	if next.keys, err = parseKeys(d.body); err != nil {
+	if next.parsedSet, err = parseKeys(d.body); err != nil {
 		return nil, fmt.Errorf("key set: %w", err)
 	}
 	return next, nil

@@ -15,7 +15,7 @@ import (
 func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) error {
 	p, ok := split(raw)
 	if !ok {
-		return refusal("not three parts")
+		return errNoJWT
 	}
 	b := buffers.Get().(*buffer)
 	defer buffers.Put(b)
@@ -40,13 +40,13 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 		return refusal("signature is not base64url")
 	}
 
-	r, k, err := j.decide(ctx, &h, &c, now)
+	issuer, r, keys, err := j.decide(ctx, &h, &c, now)
 	if r != nil {
 		c.findGroups(b.payload, r.GroupsClaim)
 	}
 	switch {
 	case errors.Is(err, ErrExpired):
-		m := c.cached(k, newShared(r, &c))
+		m := c.cached(nil, newShared(r, &c))
 		m.token(raw, t)
 		if err := r.check(t); err != nil {
 			return err
@@ -55,7 +55,8 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 	case err != nil:
 		return err
 	}
-	if err := k.verify(&h, p.signed, b.signature); err != nil {
+	k, err := h.signedBy(keys, p.signed, b.signature)
+	if err != nil {
 		return err
 	}
 	m := c.cached(k, j.cache.share(r, &c))
@@ -63,28 +64,29 @@ func (j *JWT) verify(ctx context.Context, raw string, now time.Time, t *Token) e
 	if err := r.check(t); err != nil {
 		return err
 	}
+	j.prove(issuer)
 	j.cache.add(raw, p.header, m)
 	return nil
 }
 
 // decide finds the issuer, checks the header and the claims against its rules,
-// and finds the key that the token names.
-func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (*rules, *key, error) {
+// and finds the keys that the token can mean.
+func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (*activeIssuer, *rules, []*key, error) {
 	for again := false; ; again = true {
 		t, err := j.active(ctx, c.iss)
 		switch {
 		case errors.Is(err, ErrInvalid):
-			return nil, nil, fmt.Errorf("%w: %w", errIssuer, err)
+			return nil, nil, nil, fmt.Errorf("%w: Lookup: %w", otherIssuer(c.iss), err)
 		case err != nil:
-			return nil, nil, fmt.Errorf("verify: issuer: %w", err)
+			return nil, nil, nil, fmt.Errorf("verify: issuer: %w", err)
 		case t == nil:
-			return nil, nil, errIssuer
+			return nil, nil, nil, otherIssuer(c.iss, j.names...)
 		}
 		r := t.rules.Load()
 		if err := r.judge(h, c, now); err != nil {
-			return r, nil, err
+			return t, r, nil, err
 		}
-		k, err := t.keys.find(ctx, now, h)
+		keys, err := t.keys.find(ctx, now, h)
 		if !again && (errors.Is(err, errClosed) || t.rules.Load() != r) {
 			// The set has just been evicted from the LRU, so it is looked up
 			// again; or Lookup has given new rules meanwhile.
@@ -92,11 +94,11 @@ func (j *JWT) decide(ctx context.Context, h *header, c *claims, now time.Time) (
 		}
 		switch {
 		case err != nil:
-			return r, nil, unknown(t.keys.issuer, err)
-		case k == nil:
-			return r, nil, errUnknownKey
+			return t, r, nil, unknown(t.keys.issuer, err)
+		case keys == nil:
+			return t, r, nil, h.unknownKey()
 		}
-		return r, k, nil
+		return t, r, keys, nil
 	}
 }
 
@@ -109,7 +111,7 @@ func (t *activeIssuer) isUnknownKid(h *header, payload []byte, now time.Time) bo
 	if !h.hasKid || !keys.fresh(now) || int64(now.Sub(keys.base)) >= keys.kidGapUntil.Load() {
 		return false
 	}
-	if keys.current.Load().key(h) != nil {
+	if keys.current.Load().named(h) != nil {
 		return false
 	}
 	exp, ok := expHint(payload)

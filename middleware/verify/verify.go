@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/tokenlife/tokenlife/refresh/event"
@@ -47,9 +46,10 @@ type JWT struct {
 	Timeout time.Duration
 
 	// KeysMaxAge is the age of a key set at which requests wait for it to be
-	// fetched again. At half that age it is fetched in the background. The
-	// set's Cache-Control can shorten both, to a minute and half a minute at
-	// the least. Default: 5 min.
+	// fetched again, for a second at most: then the known keys serve while the
+	// fetch goes on. At half that age it is fetched in the background. The set's
+	// Cache-Control can shorten both, to a minute and half a minute at the
+	// least. Default: 5 min.
 	KeysMaxAge time.Duration
 
 	// Cooldown is the minimum time between two fetches of a key set for unknown
@@ -71,8 +71,17 @@ type JWT struct {
 	// Default: 100,000; negative: none.
 	CacheTokens int
 
-	// KeySets is the maximum number of issuers found by Lookup whose key sets
-	// are kept. Default: 1000.
+	// InsecureLoopback lets Lookup find issuers whose keys are fetched over http
+	// from this machine. A token that anybody can write names the issuer, and must
+	// not choose which of this machine's services is called. Those given to New
+	// need no permission. It is for tests and development. Default: false, an
+	// error of Lookup's answer that does not refuse the token.
+	InsecureLoopback bool
+
+	// KeySets is the maximum number of issuers found by Lookup whose key sets are
+	// kept once a token of theirs has been verified. Until then a set is kept
+	// apart, so that tokens that anybody can write push out none that is in use:
+	// as many of these again, but 256 at least. Default: 1000.
 	KeySets int
 
 	// Observe hears of fetches of key sets, which run beside the requests:
@@ -92,9 +101,10 @@ type JWT struct {
 	client  *http.Client
 	cache   *cache // nil: tokens are not cached
 	issuers []*rules
+	names   []string                 // of issuers, for errors
 	static  map[string]*activeIssuer // by iss
 	single  *activeIssuer            // the only static one if there is no Lookup
-	dynamic *lru.Cache[string, *activeIssuer]
+	tenants tenants                  // that Lookup has found
 	lookups singleflight.Group
 }
 
@@ -134,7 +144,8 @@ func New(issuers ...Issuer) (*JWT, error) {
 // could not be checked now.
 //
 // Verify waits for keys only if it has none that can be used: no longer than
-// Timeout, and not after ctx has ended.
+// Timeout, and not after ctx has ended. For keys that are as old as KeysMaxAge
+// it waits a second at most, and once.
 func (j *JWT) Verify(ctx context.Context, raw string) (*Token, error) {
 	t := new(Token)
 	err := j.VerifyTo(ctx, raw, t)
@@ -206,6 +217,7 @@ func (j *JWT) setUp() {
 	j.static = make(map[string]*activeIssuer)
 	for _, r := range j.issuers {
 		t := j.newStatic(r)
+		j.names = append(j.names, printable(r.URL))
 		j.static[r.URL] = t
 		for _, alias := range r.aliases {
 			j.static[alias] = t
@@ -214,8 +226,7 @@ func (j *JWT) setUp() {
 			j.single = t
 		}
 	}
-	// The only error is for a size that is not positive.
-	j.dynamic, _ = lru.NewWithEvict(orDefault(j.KeySets, defaultKeySets), func(_ string, t *activeIssuer) { t.keys.stop() })
+	j.tenants = newTenantSets(orDefault(j.KeySets, defaultKeySets))
 }
 
 func orDefault[T int | time.Duration](value, fallback T) T {
@@ -235,7 +246,7 @@ func (j *JWT) Close() error {
 	for _, t := range j.static {
 		t.keys.stop()
 	}
-	j.dynamic.Purge()
+	j.tenants.close()
 	j.group.Wait()
 	return nil
 }

@@ -29,6 +29,9 @@ func (k *Key) Transport(base http.RoundTripper) (http.RoundTripper, error) {
 	if !ok {
 		return nil, fmt.Errorf("clientauth: a certificate cannot be given to a transport of type %T; give it its certificate yourself, and no Key", base)
 	}
+	if from.DialTLSContext != nil {
+		return nil, errors.New("clientauth: a certificate cannot be given to a transport with a DialTLSContext of its own")
+	}
 	if HasCertificate(from) {
 		return nil, errors.New("clientauth: the transport has a certificate of its own, and there is a Key as well")
 	}

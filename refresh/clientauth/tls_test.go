@@ -80,6 +80,7 @@ func TestATransportThatCannotShowACertificate(t *testing.T) {
 	}{
 		"of the caller's":         {k, roundTripper{}, "roundTripper"},
 		"with one of its own":     {k, own, "certificate of its own"},
+		"with its own handshake":  {k, &http.Transport{DialTLSContext: new(tls.Dialer).DialContext}, "DialTLSContext"},
 		"a key without":           {&clientauth.Key{Signer: key}, nil, "Key.CertFile is empty"},
 		"a key that is not there": {&clientauth.Key{File: "none.pem"}, nil, "Key.File"},
 	} {

@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -21,20 +22,25 @@ const (
 	OtherSubject  Kind = "other_subject"  // a refresh brought another's tokens, which were refused: as Ended
 	Replayed      Kind = "replayed"       // its handler answered 401, and is run again with a new token: Issuer, Subject
 	CookiesFailed Kind = "cookies_failed" // new tokens could not be put into cookies: Err
-	SignedIn      Kind = "signed_in"      // a login began: Issuer, Subject
-	SignedOut     Kind = "signed_out"     // a user ended it: Issuer, Subject, Unverified; Err: the provider or a store was not told
+	SignedIn      Kind = "signed_in"      // a login began: Issuer, Subject; Err: what it lacks, such as a refresh token
+	SignedOut     Kind = "signed_out"     // a user ended it: Issuer, Subject, Unverified; Err: the provider or a store was not told, or the provider revokes nothing
 
 	// RevocationsFailed: the store of the Revocations did not answer: Err. A token
 	// counts as good while nothing is known against it.
 	RevocationsFailed Kind = "revocations_failed"
 )
 
-// What happens at a provider's sign-in page, told by login.Flow through the hook
-// of its Auth.
+// What happens at a provider's sign-in page, told by login.Flow through the
+// hook of its Auth.
 const (
 	SignInFailed      Kind = "sign_in_failed"      // Reason, Err (a *login.Failure)
 	BackChannelLogout Kind = "back_channel_logout" // the provider asked for a logout: Issuer, Subject; Err: nothing was ended
 )
+
+// Misconfigured says that a setting was found that does not fit the provider, and
+// that users will come to notice: Err says what to set. Told once, at Warn, by
+// who finds it.
+const Misconfigured Kind = "misconfigured"
 
 // What is done for all callers with one refresh token together, told by
 // refresh.Coordinator.
@@ -44,7 +50,8 @@ const (
 )
 
 // The end of a login that is kept on the server, where its user did not end it.
-// Told by sessions.Sessions and local.Issuer with Issuer, Subject, Login, Device.
+// Told by sessions.Sessions and local.Issuer with Issuer, Subject, Login,
+// Device.
 const (
 	HandleReused   Kind = "handle_reused"   // a handle came that had been replaced: somebody else may have it
 	LoginDenied    Kind = "login_denied"    // the provider has ended the login
@@ -52,9 +59,14 @@ const (
 )
 
 // KeysFetched says that an issuer's key set was fetched, or found unchanged, or
-// could not be fetched: Issuer, Keys, Took; with Err the keys known before, if
-// any, go on. Told by verify.JWT.
+// could not be fetched: Issuer, Keys, LeftOut, Took; with Err the keys known
+// before, if any, go on. Told by verify.JWT.
 const KeysFetched Kind = "keys_fetched"
+
+// TokenAsked says that a provider was asked about an access token, for all
+// requests with that token: Issuer, Took; Err: it could not be asked. Told by
+// verify.Introspection and verify.UserInfo.
+const TokenAsked Kind = "token_asked"
 
 // An Outcome says what an exchange of a refresh token has come to.
 type Outcome string
@@ -73,8 +85,8 @@ const (
 // requests together. It holds no token, code or cookie value. Its [Kind] says
 // which fields are set.
 //
-// A request can bring several: one that comes with an expired token is Refreshed
-// and then Verified.
+// A request can bring several: one that comes with an expired token is
+// Refreshed and then Verified.
 type Event struct {
 	Kind Kind
 
@@ -108,9 +120,17 @@ type Event struct {
 	// Keys is how many keys of a key set can be used.
 	Keys int
 
+	// LeftOut has the entries of a key set that are not used, and why: eight at
+	// most, each in one line of printable text, such as
+	//	entry 2, kid "b": alg "ES224" is not supported
+	// The Level is Warn where one of them looks like a key for signatures and the
+	// list is not that of the fetch before.
+	LeftOut []string
+
 	// Took is how long that took which the event is about: a refresh for its
 	// request, which a handler may have run beside; an exchange, from the first
-	// request that waited for it; or a fetch of keys, discovery included.
+	// request that waited for it; a fetch of keys, discovery included; or a call
+	// about an access token.
 	Took time.Duration
 
 	Remembered bool // the new tokens had been fetched before, for another request
@@ -142,9 +162,10 @@ type fromProvider interface {
 }
 
 // LogValue returns what is set of e but its Kind, which makes the message, its
-// Level, and its Device: reason, cause, outcome, waiters, keys, took_ms,
-// remembered, bearer, error, description, issuer, subject, unverified, login.
-// The description is what a provider has said of its error in its own words.
+// Level, and its Device: reason, cause, outcome, waiters, keys, left_out,
+// took_ms, remembered, bearer, error, description, issuer, subject, unverified,
+// login. The description is what a provider has said of its error in its own
+// words.
 func (e Event) LogValue() slog.Value {
 	var attrs []slog.Attr
 	text := func(key, value string) {
@@ -164,8 +185,9 @@ func (e Event) LogValue() slog.Value {
 	}
 	if e.Kind == KeysFetched {
 		attrs = append(attrs, slog.Int("keys", e.Keys))
+		text("left_out", strings.Join(e.LeftOut, "; "))
 	}
-	if e.Cause != "" || e.Outcome != "" || e.Kind == KeysFetched {
+	if e.Cause != "" || e.Outcome != "" || e.Kind == KeysFetched || e.Kind == TokenAsked {
 		attrs = append(attrs, slog.Int64("took_ms", e.Took.Milliseconds()))
 	}
 	flag("remembered", e.Remembered)

@@ -31,7 +31,9 @@ func TestALogHasWhatIsSet(t *testing.T) {
 		},
 		{event.Event{Kind: event.ProviderCalled, Outcome: event.OutcomeExchanged}, "INFO provider_called outcome=exchanged waiters=0 took_ms=0"},
 		{event.Event{Kind: event.KeysFetched, Issuer: "i", Keys: 2, Took: time.Millisecond}, "INFO keys_fetched keys=2 took_ms=1 issuer=i"},
+		{event.Event{Kind: event.KeysFetched, Issuer: "i", Keys: 1, LeftOut: []string{"entry 1: a", "entry 2: b"}}, `INFO keys_fetched keys=1 left_out="entry 1: a; entry 2: b" took_ms=0 issuer=i`},
 		{event.Event{Kind: event.KeysFetched, Err: err, Issuer: "i"}, `INFO keys_fetched keys=0 took_ms=0 error="test: why" issuer=i`},
+		{event.Event{Kind: event.TokenAsked, Issuer: "i", Took: time.Millisecond}, "INFO token_asked took_ms=1 issuer=i"},
 		{
 			event.Event{Kind: event.HandleReused, Level: slog.LevelWarn, Issuer: "i", Subject: "s", Login: "l", Device: "d"},
 			"WARN handle_reused issuer=i subject=s login=l",
@@ -57,7 +59,8 @@ type said string
 func (said) Error() string          { return "refused" }
 func (s said) ProviderSays() string { return string(s) }
 
-// What a log leaves out costs no allocation: there is an event for every request.
+// What a log leaves out costs no allocation: there is an event for every
+// request.
 func TestALevelThatIsOffCostsNothing(t *testing.T) {
 	h := event.Log(slog.New(slog.DiscardHandler))
 	e := event.Event{Kind: event.Verified, Level: slog.LevelDebug, Issuer: "i", Subject: "s"}

@@ -80,6 +80,29 @@ func (s *Sessions) Access(ctx context.Context, handle string) (string, error) {
 	return token, nil
 }
 
+// IDToken returns the ID token of the login that a refresh handle belongs to. It
+// returns "" if the provider has given none, if the login is over, or if the
+// handle is no longer good. Providers want it as a hint at a sign-out.
+func (s *Sessions) IDToken(ctx context.Context, refresh string) (string, error) {
+	if err := s.ready(); err != nil {
+		return "", err
+	}
+	h, ok := parseHandle(refresh)
+	if !ok {
+		return "", nil
+	}
+	at, err := s.find(ctx, h.name())
+	if at == nil || err != nil || !at.alive(time.Now()) {
+		return "", err
+	}
+	current, ok := at.follow(h, time.Now())
+	if !ok {
+		return "", nil
+	}
+	kept, err := at.tokens(current)
+	return kept.ID, err
+}
+
 // load asks the Store for the access token of a handle.
 func (s *Sessions) load(ctx context.Context, name, handle string) (string, error) {
 	ends, now := s.ends.Load(), time.Since(s.begin)

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -97,16 +98,17 @@ func (s *Sessions) revokeLate(ctx context.Context, at *stored, h handle) error {
 		s.flights.unwritten.Remove(h)
 		_ = s.revoke(ctx, r.tokens)
 	}
-	if err := s.revokeAt(ctx, at, h); err != nil {
+	err := s.revokeAt(ctx, at, h)
+	if err != nil && !errors.Is(err, refresh.ErrNoRevocation) {
 		return err
 	}
 	l := at.login
 	l.Hash, l.Sealed, l.Before, l.Access = nil, nil, nil, nil
-	if raw, err := l.encode(); err == nil {
+	if raw, encoding := l.encode(); encoding == nil {
 		// If this fails, it is revoked once more: that does no harm.
 		_, _ = s.put(ctx, loginKey(at.name), at.raw, raw, s.tombstone(at, time.Now()))
 	}
-	return nil
+	return err
 }
 
 // finish ends a login that is meant, for everybody. It returns the login, and

@@ -71,6 +71,7 @@ var events = []struct {
 		map[string]float64{`refreshes_total{cause="marker",result="other_subject"}`: 1, `refresh_wait_seconds_sum{result="other_subject"}`: 0.3},
 	},
 	{"a handler is run again", event.Event{Kind: event.Replayed}, map[string]float64{`requests_replayed_total`: 1}},
+	{"a setting does not fit the provider", event.Event{Kind: event.Misconfigured, Err: errTest}, map[string]float64{`misconfigured_total`: 1}},
 	{"cookies are too big", event.Event{Kind: event.CookiesFailed, Err: errTest}, map[string]float64{`cookies_failed_total`: 1}},
 	{"somebody signs in", event.Event{Kind: event.SignedIn}, map[string]float64{`sign_ins_total`: 1}},
 	{"somebody signs out", event.Event{Kind: event.SignedOut}, map[string]float64{`sign_outs_total{result="ok"}`: 1}},

@@ -15,17 +15,19 @@ package prom
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // Metrics counts events. Its methods may be called by any number of goroutines.
 type Metrics struct {
 	verified, refused, signInFailed, signedOut, loggedOut counters
-	signedIn, replayed, cookiesFailed                     prometheus.Counter
+	signedIn, replayed, cookiesFailed, misconfigured      prometheus.Counter
 
 	refreshes map[string]counters // by cause, and then result
 	waits     timers              // by result
@@ -49,6 +51,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 		"cross_origin", "scope", "group", "authentication", "canceled", "unavailable", other)
 	m.replayed = m.counter("requests_replayed_total", "Requests that were run again with a new token, because the handler answered 401.")
 	m.cookiesFailed = m.counter("cookies_failed_total", "New tokens that could not be put into cookies.")
+	m.misconfigured = m.counter("misconfigured_total", "Settings that were found not to fit the provider; the log says which.")
 
 	// Remembered ones came with a refresh token that had been exchanged before: a
 	// provider that takes each but once would have ended their login.
@@ -115,6 +118,8 @@ func (m *Metrics) Observe(_ context.Context, e event.Event) {
 		m.replayed.Inc()
 	case event.CookiesFailed:
 		m.cookiesFailed.Inc()
+	case event.Misconfigured:
+		m.misconfigured.Inc()
 	case event.SignedIn:
 		m.signedIn.Inc()
 	case event.SignedOut:
@@ -151,7 +156,8 @@ func (m *Metrics) refreshed(result string, e event.Event) {
 }
 
 func result(err error) string {
-	if err != nil {
+	if err != nil && !errors.Is(err, refresh.ErrNoRevocation) { // that is as well as it can be
+
 		return "failed"
 	}
 	return "ok"

@@ -61,7 +61,7 @@ func TestEveryKindOutcomeReasonAndCauseIsKnown(t *testing.T) {
 			t.Errorf("nothing counts %q", kind)
 		}
 	}
-	if len(kinds) != 25 {
+	if len(kinds) != 26 {
 		t.Errorf("%d kinds and outcomes were found", len(kinds))
 	}
 

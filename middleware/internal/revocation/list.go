@@ -141,14 +141,18 @@ const maxLag = 6 * time.Minute
 
 // Admit is CheckAnew for a token with which a login begins now. The token is
 // younger than every cut-off that has passed. If its iat says otherwise, it is
-// exempt from them.
+// exempt from them. So is an opaque token if there is a cut-off: it may not tell
+// its time of issue, or nothing at all at the next refresh.
 func (l *List) Admit(ctx context.Context, t *verify.Token) error {
-	_, err := l.CheckAnew(ctx, t, true)
-	if !errors.Is(err, ErrLogin) && !errors.Is(err, ErrToken) || t.IssuedAt.IsZero() {
+	before, err := l.CheckAnew(ctx, t, true)
+	opaque := IsOpaque(t.Raw)
+	switch {
+	case err == nil && opaque && !before.IsZero():
+	case !errors.Is(err, ErrLogin) && !errors.Is(err, ErrToken), t.IssuedAt.IsZero() && !opaque:
 		return err
 	}
 	cutOff, now := time.Unix(0, l.entry(t).latest()), time.Now()
-	if cutOff.Sub(now) > time.Second || cutOff.Sub(t.IssuedAt) > maxLag {
+	if cutOff.Sub(now) > time.Second || !t.IssuedAt.IsZero() && cutOff.Sub(t.IssuedAt) > maxLag {
 		return err
 	}
 	return l.Exempt(ctx, t, max(cutOff.UnixNano(), now.UnixNano()))
@@ -169,7 +173,7 @@ func (l *List) ExemptSince(t *verify.Token) int64 {
 // whatever its iat. Later cut-offs apply to it. If t itself is revoked, it
 // stays so.
 func (l *List) Exempt(ctx context.Context, t *verify.Token, at int64) error {
-	r := record{Exempt: map[string]int64{tokenID(t): at}}
+	r := exempt(t, at)
 	if t.Subject != "" {
 		if err := l.add(ctx, storeKey("subject", t.Issuer, t.Subject), r, l.retainFor); err != nil {
 			return err

@@ -94,6 +94,16 @@ func (r *record) exemptSince(t *verify.Token) int64 {
 	return r.Exempt[tokenID(t)]
 }
 
+// exempt returns the record that exempts t. An opaque token is found by itself
+// as well, when its provider tells nothing of it any more.
+func exempt(t *verify.Token, at int64) record {
+	r := record{Exempt: map[string]int64{tokenID(t): at}}
+	if IsOpaque(t.Raw) {
+		r.Exempt[rawID(t)] = at
+	}
+	return r
+}
+
 func (r record) encode() []byte {
 	data, _ := json.Marshal(r) // numbers and strings: it cannot fail
 	return data
@@ -107,17 +117,33 @@ func decode(data []byte) (record, error) {
 	return r, nil
 }
 
-// tokenID returns the name of a token in a record. The signature is not part of
-// it, as some algorithms allow several signatures of one token.
+// tokenID returns the name of a token in a record.
 func tokenID(t *verify.Token) string {
 	if t.ID != "" {
 		return hash("jti", t.Issuer, t.ID)
 	}
+	return rawID(t)
+}
+
+// rawID returns the name of a token that has no jti. The signature of a JWT is
+// not part of it, as some algorithms allow several signatures of one token.
+func rawID(t *verify.Token) string {
 	signed := t.Raw
-	if i := strings.LastIndexByte(signed, '.'); i > 0 {
-		signed = signed[:i]
+	if !IsOpaque(signed) {
+		signed = signed[:strings.LastIndexByte(signed, '.')]
 	}
 	return hash("raw", t.Issuer, signed)
+}
+
+// minPayload is less than the length of the shortest payload of a JWT.
+const minPayload = 16
+
+// IsOpaque reports whether raw is no signed JWT, which has three parts. Some
+// opaque tokens have dots as well, but nothing of a payload's length between
+// them: Google's begin with ya29 and a dot.
+func IsOpaque(raw string) bool {
+	parts := strings.SplitN(raw, ".", 4)
+	return len(parts) != 3 || len(parts[1]) < minPayload
 }
 
 // ownKey returns the key of the record for t: that of its login, or its own if

@@ -7,7 +7,6 @@ package endpoint
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"math"
 	"net/http"
@@ -73,8 +72,6 @@ func Seconds(v any) time.Duration {
 		s = v
 	case string:
 		s, _ = strconv.ParseFloat(v, 64)
-	case json.Number:
-		s, _ = v.Float64()
 	}
 	if math.IsNaN(s) || s <= 0 || s > MaxLifetime.Seconds() {
 		return 0

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 )
 
@@ -36,7 +37,23 @@ func isNoServer(err error) bool {
 		return true
 	}
 	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, syscall.ECONNREFUSED)
+	return ok || isHandshake(alertOf(err)) || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// alertOf returns the TLS alert with which a server has ended a connection, or
+// nil. Its text is one of package tls.
+func alertOf(err error) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok && fmt.Sprintf("%T", e.Err) == "tls.alert" {
+		return e.Err
+	}
+	return nil
+}
+
+// isHandshake reports whether a server has refused a connection by an alert,
+// such as for the client's certificate or its lack. It has not read a request
+// then, although with TLS 1.3 one may have been sent.
+func isHandshake(alert error) bool {
+	return alert != nil && (strings.Contains(alert.Error(), "certificate") || strings.Contains(alert.Error(), "handshake"))
 }
 
 // reason returns the part of a transport's error that can hold no secret.
@@ -52,6 +69,9 @@ func reason(err error) error {
 		return e
 	}
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return e
+	}
+	if e := alertOf(err); e != nil {
 		return e
 	}
 	if e, ok := errors.AsType[syscall.Errno](err); ok {
