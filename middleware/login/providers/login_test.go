@@ -68,6 +68,13 @@ func visit(t *testing.T, p providers.Provider, f *fake, change ...func(*provider
 		if err := parts.Close(); err != nil {
 			t.Error(err)
 		}
+		for _, err := range v.failures() { // which come into the log (promise 11)
+			for _, secret := range []string{clientSecret, "opaque-", "refresh-", "eyJ"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("an error shows a secret: %v", err)
+				}
+			}
+		}
 	})
 	return v
 }
