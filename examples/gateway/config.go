@@ -8,12 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/tokenlife/tokenlife/cookies"
 	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/middleware/login/providers"
+	"github.com/tokenlife/tokenlife/refresh/clientauth"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
 )
 
@@ -27,12 +28,9 @@ type config struct {
 	public  []string // PUBLIC_PATHS, without a trailing slash
 	trusted []string
 
-	issuer, clientID, clientSecret string
-	audience, scopes, algorithms   []string
-
-	jwksURL, authURL, tokenURL, revokeURL, endSessionURL string
-
-	logoutHint login.LogoutHint
+	provider               providers.Provider
+	clientID, clientSecret string
+	clientKey              *clientauth.Key // may be nil
 
 	keys     *cookies.KeyRing
 	madeKeys bool
@@ -68,19 +66,6 @@ func readConfig(getenv func(string) string) (*config, error) {
 		public:       e.paths("PUBLIC_PATHS"),
 		trusted:      e.origins("TRUSTED_ORIGINS"),
 
-		issuer:       e.provider("ISSUER", true),
-		clientID:     e.required("CLIENT_ID"),
-		clientSecret: getenv("CLIENT_SECRET"),
-		audience:     e.list("AUDIENCE", ","),
-		scopes:       e.list("SCOPES", " ,"),
-		algorithms:   e.list("ALGORITHMS", ","),
-
-		jwksURL:       e.provider("JWKS_URL", false),
-		authURL:       e.provider("AUTH_URL", false),
-		tokenURL:      e.provider("TOKEN_URL", false),
-		revokeURL:     e.provider("REVOKE_URL", false),
-		endSessionURL: e.provider("END_SESSION_URL", false),
-
 		leeway: e.duration("LEEWAY", 30*time.Second),
 		ahead:  e.duration("AHEAD", 30*time.Second),
 		grace:  e.duration("GRACE", 30*time.Second),
@@ -93,6 +78,7 @@ func readConfig(getenv func(string) string) (*config, error) {
 		logLevel:      e.level("LOG_LEVEL"),
 		metricsListen: e.text("METRICS_LISTEN", ""),
 	}
+	c.readProvider(e)
 	c.readLogoutHint(e)
 	c.readKeys(e)
 	c.readStore(e)
@@ -105,13 +91,14 @@ func readConfig(getenv func(string) string) (*config, error) {
 
 // readLogoutHint reads how the ID token reaches the provider at a sign-out.
 func (c *config) readLogoutHint(e *environment) {
-	switch e.text("LOGOUT_HINT", "post") {
+	switch e.text("LOGOUT_HINT", "") {
+	case "": // as the provider wants
 	case "post":
-		c.logoutHint = login.HintByPost
+		c.provider.LogoutHint = login.HintByPost
 	case "url":
-		c.logoutHint = login.HintInURL
+		c.provider.LogoutHint = login.HintInURL
 	case "none":
-		c.logoutHint = login.NoHint
+		c.provider.LogoutHint = login.NoHint
 	default:
 		e.wrong("LOGOUT_HINT", "must be post, url or none")
 	}
@@ -213,29 +200,7 @@ func (c *config) settlePublicURL(addr net.Addr) error {
 // checkRest checks what no other function does, and what variables have to do
 // with each other.
 func (c *config) checkRest(e *environment) {
-	if len(c.scopes) == 0 {
-		c.scopes = []string{"openid"}
-	}
-	if !slices.Contains(c.scopes, "openid") {
-		e.wrong("SCOPES", "lacks openid")
-	}
-	for _, a := range c.algorithms {
-		if !slices.Contains(algorithms, a) {
-			e.wrong("ALGORITHMS", "must be of "+strings.Join(algorithms, ", "))
-		}
-	}
-	if len(c.audience) == 0 && c.cognito() == nil {
-		e.wrong("AUDIENCE", "is empty, which only the issuer of a Cognito user pool allows")
-	}
-	if strings.Contains(c.issuer, "?") {
-		e.wrong("ISSUER", "must have no query")
-	}
 	if _, _, err := net.SplitHostPort(c.metricsListen); err != nil && c.metricsListen != "" {
 		e.wrong("METRICS_LISTEN", "is not an address such as 127.0.0.1:9464")
 	}
-}
-
-// discovers reports whether anything is left to discovery.
-func (c *config) discovers() bool {
-	return c.authURL == "" || c.tokenURL == "" || c.jwksURL == "" && c.cognito() == nil
 }

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenlife/tokenlife/middleware/login/providers"
 	"github.com/tokenlife/tokenlife/middleware/verify"
+	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
 // least is the least environment that there can be.
@@ -182,17 +184,42 @@ func TestCognitoIsKnownByItsURL(t *testing.T) {
 			t.Errorf("%s: %v", test.issuer, err)
 			continue
 		}
-		access, id := c.accessIssuer(), c.idIssuer()
-		if access.SkipAudienceCheck != test.checked || (access.Check != nil) != test.checked {
-			t.Errorf("%s: access tokens are checked by client_id: %v, want %v", test.issuer, access.Check != nil, test.checked)
+		if c.isCognito() != test.checked {
+			t.Errorf("%s: access tokens are checked by client_id: %v, want %v", test.issuer, c.isCognito(), test.checked)
 		}
-		if id.SkipAudienceCheck || len(id.Audience) != 1 || id.Audience[0] != "client" {
-			t.Errorf("%s: ID tokens are not those of the client", test.issuer)
+		pool := &refreshtest.Cognito{Region: "eu-west-1", PoolID: "eu-west-1_AbC123", Issuer: test.issuer}
+		parts, err := c.provider.SetUp(providers.Client{
+			ID: c.clientID, RedirectURL: "https://gateway.example/auth/callback", HTTP: pool.Client(),
+		})
+		if err != nil {
+			t.Errorf("%s: %v", test.issuer, err)
+			continue
 		}
-		if id.URL != access.URL {
-			t.Errorf("%s: ID tokens are of %s, access tokens of %s", test.issuer, id.URL, access.URL)
+		tokens := pool.Login("alice")
+		access, err := parts.Verifier.Verify(t.Context(), tokens.Access)
+		if (err == nil) != test.checked {
+			t.Errorf("%s: an access token without aud is accepted: %v, want %v: %v", test.issuer, err == nil, test.checked, err)
 		}
-		if _, err := verify.New(id); err != nil {
+		if !test.checked {
+			continue
+		}
+		if _, err := parts.Verifier.Verify(t.Context(), tokens.ID); err == nil {
+			t.Errorf("%s: an ID token passes for an access token", test.issuer)
+		}
+		id, err := parts.Flow.IDTokens.Verify(t.Context(), tokens.ID)
+		if err != nil || len(id.Audience) != 1 || id.Audience[0] != "client" {
+			t.Errorf("%s: ID tokens are not those of the client: %v", test.issuer, err)
+		} else if id.Issuer != access.Issuer {
+			t.Errorf("%s: ID tokens are of %s, access tokens of %s", test.issuer, id.Issuer, access.Issuer)
+		}
+		if _, err := parts.Flow.IDTokens.Verify(t.Context(), tokens.Access); err == nil {
+			t.Errorf("%s: an access token passes for an ID token", test.issuer)
+		}
+		others := &refreshtest.Cognito{Region: "eu-west-1", PoolID: "eu-west-1_AbC123", ClientID: "another"}
+		if _, err := parts.Verifier.Verify(t.Context(), others.Login("alice").Access); err == nil {
+			t.Errorf("%s: the access token of another client is accepted", test.issuer)
+		}
+		if err := parts.Close(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -201,7 +228,9 @@ func TestCognitoIsKnownByItsURL(t *testing.T) {
 		"https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123/",
 		"http://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123",
 	} {
-		if (&config{issuer: issuer}).cognito() != nil {
+		env := least()
+		env["ISSUER"], env["AUDIENCE"] = issuer, ""
+		if _, err := readConfig(func(name string) string { return env[name] }); err == nil {
 			t.Errorf("%s passes for Cognito", issuer)
 		}
 	}
@@ -241,14 +270,15 @@ func TestDurationsComeWhereTheyBelong(t *testing.T) {
 	}
 	defer g.close()
 	for i, d := range []time.Duration{
-		c.accessIssuer().Leeway, g.auth.Ahead, g.coordinator.Grace, g.coordinator.Keep,
-		g.coordinator.Timeout, g.access.Cooldown, g.access.KeysMaxAge,
+		c.provider.Leeway, g.auth.Ahead, g.coordinator.Grace, g.coordinator.Keep,
+		g.coordinator.Timeout, g.parts.Verifier.(*verify.JWT).Cooldown, g.parts.Verifier.(*verify.JWT).KeysMaxAge,
 	} {
 		if want := time.Duration(i+1) * time.Minute; d != want {
 			t.Errorf("duration %d is %v, want %v", i+1, d, want)
 		}
 	}
-	if c.idIssuer().Leeway != time.Minute || g.id.Cooldown != 6*time.Minute || g.flow.Timeout != 5*time.Minute {
+	if g.flow.IDTokens.(*verify.JWT).Cooldown != 6*time.Minute || g.flow.LogoutTokens.(*verify.JWT).Cooldown != 6*time.Minute ||
+		g.flow.Timeout != 5*time.Minute {
 		t.Error("ID tokens and sign-ins have other durations")
 	}
 }

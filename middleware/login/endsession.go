@@ -62,8 +62,8 @@ const (
 // It answers with a page that sends itself on, as a form with the ID token of
 // the login in it: see [LogoutHint]. Without scripts, the page has a button for
 // that. Without an ID token, it answers 303. An ID token is there only if
-// Auth.Cookies.KeepID is set, or if Auth.Refresher keeps the tokens, as a
-// sessions.Sessions does.
+// Auth.Cookies.KeepID or Client.IDTokenAsAccess is set, or if Auth.Refresher
+// keeps the tokens, as a sessions.Sessions does.
 func (f *Flow) EndSession(w http.ResponseWriter, r *http.Request, ended middleware.EndedLogin) {
 	f.mustBeValid()
 	private(w.Header())
@@ -75,6 +75,10 @@ func (f *Flow) EndSession(w http.ResponseWriter, r *http.Request, ended middlewa
 	}
 	back := f.origin + returnTo
 	q := endpoint.Query()
+	id := ended.Tokens.ID
+	if id == "" && f.Client.IDTokenAsAccess {
+		id = ended.Tokens.Access
+	}
 	switch {
 	case hasPlaces(endpoint.RawQuery):
 		endpoint.RawQuery = strings.NewReplacer(
@@ -85,18 +89,18 @@ func (f *Flow) EndSession(w http.ResponseWriter, r *http.Request, ended middlewa
 		q.Set("post_logout_redirect_uri", back)
 		q.Set("logout_uri", back)
 		endpoint.RawQuery = q.Encode()
-	case ended.Tokens.ID != "" && f.LogoutHint == HintByPost:
+	case id != "" && f.LogoutHint == HintByPost:
 		for _, own := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri"} {
 			q.Del(own) // each may be there only once
 		}
 		endpoint.RawQuery = q.Encode()
-		postEndSession(w, endSessionForm{endpoint.String(), ended.Tokens.ID, f.Client.ClientID, back})
+		postEndSession(w, endSessionForm{endpoint.String(), id, f.Client.ClientID, back})
 		return
 	default:
 		q.Set("client_id", f.Client.ClientID)
 		q.Set("post_logout_redirect_uri", back)
-		if ended.Tokens.ID != "" && f.LogoutHint == HintInURL {
-			q.Set("id_token_hint", ended.Tokens.ID)
+		if id != "" && f.LogoutHint == HintInURL {
+			q.Set("id_token_hint", id)
 		}
 		endpoint.RawQuery = q.Encode()
 	}
@@ -174,7 +178,7 @@ var errNoHint = errors.New("login: the provider has a sign-out page, and the ID 
 // adviseHint tells, at the first sign-in, that a sign-out will have no ID token
 // to send. The users of many providers would end on an error page.
 func (f *Flow) adviseHint(ctx context.Context, t refresh.Tokens) {
-	if t.ID == "" || f.LogoutHint == NoHint || f.Auth.Cookies.KeepID || keepsID(f.Auth.Refresher) ||
+	if t.ID == "" || t.ID == t.Access || f.LogoutHint == NoHint || f.Auth.Cookies.KeepID || keepsID(f.Auth.Refresher) ||
 		isCognito(f.issuer) || hasPlaces(f.EndSessionURL) {
 		return
 	}

@@ -167,6 +167,21 @@ func TestEndSession(t *testing.T) {
 	}
 }
 
+// An ID token that is the access token as well is in the cookies already.
+func TestTheHintIsTheAccessTokenWhereThatIsTheIDToken(t *testing.T) {
+	for _, is := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t, func(f *login.Flow) { f.Client.IDTokenAsAccess = is })
+			w := httptest.NewRecorder()
+			s.flow.EndSession(w, httptest.NewRequest(http.MethodPost, origin+"/logout", nil),
+				middleware.EndedLogin{ReturnTo: "/", Tokens: refresh.Tokens{Access: "a.b.c"}})
+			if hinted := strings.Contains(w.Body.String(), `name="id_token_hint" value="a.b.c"`); hinted != is {
+				t.Errorf("the access token goes to the provider: %v, want %v", hinted, is)
+			}
+		})
+	}
+}
+
 // What becomes of the ID token.
 func TestEndSessionWithAnIDToken(t *testing.T) {
 	const token = `eyJ0.a-b_c."'<>&+`

@@ -88,7 +88,8 @@ func (a *answer) visit(name string, value []byte) {
 		a.scp, ok = value, isStrings(value)
 	case "exp":
 		a.exp, ok = date(value)
-		a.hasExp, ok = true, ok && a.exp > 0
+		ok = ok && a.exp > 0
+		a.hasExp = true
 	case "nbf":
 		a.nbf, a.hasNbf, ok = begin(value)
 	case "iat":

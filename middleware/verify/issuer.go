@@ -11,6 +11,11 @@ type Issuer struct {
 	// URL is the issuer's identifier: the exact iss of its tokens. Required.
 	URL string
 
+	// Aliases are other values of iss under which the same issuer signs, with
+	// the same keys, such as accounts.google.com beside the one with https. The
+	// [Token.Issuer] of their tokens is URL. Default: none.
+	Aliases []string
+
 	// KeysURL is the URL of the issuer's key set (JWKS, RFC 7517): https, or
 	// http on a loopback host, see JWT.InsecureLoopback. Default, if Keys is nil:
 	// the jwks_uri of the issuer's discovery document (OpenID Connect Discovery
@@ -66,8 +71,7 @@ type Issuer struct {
 	// Default: nil.
 	Check func(*Token) error
 
-	aliases []string // other values of iss under which the same issuer signs
-	use     string   // the required token_use; empty: any
+	use string // the required token_use; empty: any
 }
 
 // Cognito returns the Issuer for the access tokens of an Amazon Cognito user
@@ -103,7 +107,7 @@ func cognito(region, poolID, use string) Issuer {
 		KeysURL:     "https://" + host + "/.well-known/jwks.json",
 		Algorithms:  []string{"RS256"},
 		GroupsClaim: "cognito:groups",
-		aliases:     []string{"https://issuer-" + host},
+		Aliases:     []string{"https://issuer-" + host},
 		use:         use,
 	}
 }

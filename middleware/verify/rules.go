@@ -53,10 +53,12 @@ func (i Issuer) rules() (*rules, error) {
 		return fail("Audience", "is empty, and SkipAudienceCheck is not set")
 	case slices.Contains(i.Audience, ""):
 		return fail("Audience", "has an empty string")
+	case slices.Contains(i.Aliases, ""):
+		return fail("Aliases", "has an empty string")
 	}
 
 	// The caller may change its slices afterwards.
-	i.Audience, i.Algorithms = slices.Clone(i.Audience), slices.Clone(i.Algorithms)
+	i.Audience, i.Aliases, i.Algorithms = slices.Clone(i.Audience), slices.Clone(i.Aliases), slices.Clone(i.Algorithms)
 	r := &rules{Issuer: i, leeway: i.Leeway, skipAudience: i.SkipAudienceCheck}
 	if r.leeway == 0 {
 		r.leeway = defaultLeeway
@@ -124,7 +126,7 @@ func (r *rules) isFrom(iss []byte) bool {
 	if string(iss) == r.URL {
 		return true
 	}
-	for _, alias := range r.aliases {
+	for _, alias := range r.Aliases {
 		if string(iss) == alias {
 			return true
 		}

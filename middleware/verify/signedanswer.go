@@ -65,7 +65,7 @@ func (j *JWT) verifyAnswer(ctx context.Context, raw, typ string) ([]byte, error)
 	case err != nil:
 		return nil, err
 	case i == nil:
-		return nil, refusal("of another issuer")
+		return nil, otherIssuer(c.iss)
 	}
 	r, now := i.rules.Load(), time.Now()
 	switch {

@@ -129,7 +129,7 @@ func New(issuers ...Issuer) (*JWT, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, iss := range append([]string{r.URL}, r.aliases...) {
+		for _, iss := range append([]string{r.URL}, r.Aliases...) {
 			if seen[iss] {
 				return nil, fmt.Errorf("verify: issuer %s: URL is given twice", printable(iss))
 			}
@@ -220,7 +220,7 @@ func (j *JWT) setUp() {
 		t := j.newStatic(r)
 		j.names = append(j.names, printable(r.URL))
 		j.static[r.URL] = t
-		for _, alias := range r.aliases {
+		for _, alias := range r.Aliases {
 			j.static[alias] = t
 		}
 		if len(j.issuers) == 1 && j.Lookup == nil {

@@ -164,7 +164,8 @@ type fromProvider interface {
 // LogValue returns what is set of e but its Kind, which makes the message, its
 // Level, and its Device: reason, cause, outcome, waiters, keys, left_out,
 // took_ms, remembered, bearer, error, description, issuer, subject, unverified,
-// login. The description is what a provider has said of its error in its own words.
+// login. The description is what a provider has said of its error in its own
+// words.
 func (e Event) LogValue() slog.Value {
 	var attrs []slog.Attr
 	text := func(key, value string) {

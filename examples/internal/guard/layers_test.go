@@ -36,6 +36,7 @@ var layers = []layer{
 	{"middleware/middlewaretest", []string{"middleware", "middleware/verify", "refresh", "refresh/refreshtest", jwt, jwkset}},
 	{"middleware/echoauth", []string{"middleware", "middleware/verify", "github.com/labstack/echo/v4"}},
 	{"middleware/ginauth", []string{"middleware", "middleware/verify", "github.com/gin-gonic/gin"}},
+	{"middleware/login/providers", []string{"middleware", "middleware/login", "middleware/verify", "refresh", "refresh/clientauth", "refresh/discovery"}},
 	{"middleware/login", []string{"internal/describe", "middleware", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/discovery", "refresh/event", lru, oauth2}},
 	{"middleware", []string{"middleware/internal/revocation", "middleware/internal/stepup", "middleware/verify", "cookies", "refresh", "refresh/event"}},
 	{"middleware/internal/revocation", []string{"middleware/verify", "refresh", lru}},

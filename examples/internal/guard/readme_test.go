@@ -18,12 +18,13 @@ type readme struct {
 // A block is a block of code.
 type block struct{ language, text string }
 
-// readmes returns the README files of the repository, and those beside the first
-// that speak of more than a user needs.
+// readmes returns the README files of the repository, those beside the first that
+// speak of more than a user needs, and the pages of the providers.
 func readmes(t *testing.T) (all []readme) {
 	t.Helper()
 	for _, name := range files(t, func(name string) bool {
-		return path.Base(name) == "README.md" || name == "SECURITY.md" || name == "CONTRIBUTING.md"
+		return path.Base(name) == "README.md" || name == "SECURITY.md" || name == "CONTRIBUTING.md" ||
+			path.Dir(name) == "examples/providers" && path.Ext(name) == ".md"
 	}) {
 		all = append(all, parse(name, readFile(t, name)))
 	}
