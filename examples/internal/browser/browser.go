@@ -2,7 +2,7 @@
 // redirects, sends the headers that browsers send about where a request comes
 // from, and fills in the login pages of the test provider.
 //
-// It runs no scripts and enforces no SameSite rules.
+// It keeps the rules of SameSite, and runs no scripts.
 package browser
 
 import (
@@ -155,15 +155,18 @@ func (b *Browser) do(r *http.Request, v visit) (*Page, error) {
 func (b *Browser) send(r *http.Request) (*Page, error) {
 	client := http.Client{
 		Transport:     b.transport,
-		Jar:           b.jar,
 		Timeout:       pageTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	for _, c := range b.jar.sent(r) {
+		r.AddCookie(c)
 	}
 	resp, err := client.Do(r)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	b.jar.SetCookies(r.URL, resp.Cookies())
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
 		return nil, err

@@ -51,6 +51,38 @@ func TestCookiesAreKeptAsBrowsersKeepThem(t *testing.T) {
 	}
 }
 
+func TestCookiesOfAnotherSiteAreSentAsSameSiteSays(t *testing.T) {
+	t.Parallel()
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/set" {
+			for _, line := range []string{"none=1; SameSite=None; Secure", "lax=1; SameSite=Lax", "unsaid=1", "strict=1; SameSite=Strict"} {
+				w.Header().Add("Set-Cookie", line)
+			}
+			return
+		}
+		var names []string
+		for _, c := range r.Cookies() {
+			names = append(names, c.Name)
+		}
+		slices.Sort(names)
+		fmt.Fprint(w, strings.Join(names, " "))
+	}))
+	defer provider.Close()
+	elsewhere := &Page{URL: &url.URL{Scheme: "http", Host: "localhost:1", Path: "/"}}
+	b := New(t)
+	b.Open(t, provider.URL+"/set")
+	if got := string(b.Open(t, provider.URL+"/").Body); got != "lax none strict unsaid" {
+		t.Errorf("a typed address: %q", got)
+	}
+	if got := string(b.Submit(t, elsewhere, provider.URL+"/", url.Values{}).Body); got != "none" {
+		t.Errorf("a form of another site: %q", got)
+	}
+	r := request(t, http.MethodGet, provider.URL+"/", nil)
+	if got := string(b.must(t, r, visit{mode: "navigate", from: elsewhere.URL}).Body); got != "lax none unsaid" {
+		t.Errorf("a link of another site: %q", got)
+	}
+}
+
 func TestSecureCookiesStayAwayFromPlainHTTPElsewhere(t *testing.T) {
 	t.Parallel()
 	j := newJar()

@@ -20,6 +20,7 @@ type jar struct {
 
 	mu   sync.Mutex
 	seen map[string]map[string][]string // host → name → values
+	same map[[2]string]http.SameSite    // by host and name
 }
 
 func newJar() *jar {
@@ -27,7 +28,7 @@ func newJar() *jar {
 	if err != nil {
 		panic(err) // it has no way to fail without options
 	}
-	return &jar{inner: inner, seen: map[string]map[string][]string{}}
+	return &jar{inner: inner, seen: map[string]map[string][]string{}, same: map[[2]string]http.SameSite{}}
 }
 
 // maxCookie is the size of name and value together from which browsers drop a
@@ -47,6 +48,9 @@ func (j *jar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 		host = map[string][]string{}
 		j.seen[u.Hostname()] = host
 	}
+	for _, c := range kept {
+		j.same[[2]string{u.Hostname(), c.Name}] = c.SameSite
+	}
 	for _, c := range cookies {
 		if c.Value != "" && !slices.Contains(host[c.Name], c.Value) {
 			host[c.Name] = append(host[c.Name], c.Value)
@@ -56,6 +60,28 @@ func (j *jar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 
 // Cookies implements [http.CookieJar].
 func (j *jar) Cookies(u *url.URL) []*http.Cookie { return j.inner.Cookies(trusted(u)) }
+
+// sent returns the cookies that go with a request whose Sec-Fetch headers are set
+// (RFC 6265bis, section 5.8.3). One without SameSite is Lax, as browsers have it
+// by default; the two minutes that some give it at first are not here.
+func (j *jar) sent(r *http.Request) []*http.Cookie {
+	all := j.Cookies(r.URL)
+	if r.Header.Get("Sec-Fetch-Site") != "cross-site" {
+		return all
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return slices.DeleteFunc(all, func(c *http.Cookie) bool {
+		switch j.same[[2]string{r.URL.Hostname(), c.Name}] {
+		case http.SameSiteNoneMode:
+			return false
+		case http.SameSiteStrictMode:
+			return true
+		}
+		return !safe || r.Header.Get("Sec-Fetch-Mode") != "navigate"
+	})
+}
 
 // seenAt returns every value that each cookie of a host ever had.
 func (j *jar) seenAt(host string) map[string][]string {

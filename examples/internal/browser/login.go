@@ -8,17 +8,17 @@ import (
 )
 
 // Login opens start and fills in the provider's pages, as the user of this
-// name, until there are no more. It returns the page where that ends.
+// name whose password is "any", until there are no more. It returns the page
+// where that ends.
 func (b *Browser) Login(t testing.TB, start, user string) *Page {
 	t.Helper()
 	page := b.Open(t, start)
 	for range 5 {
-		action, fields, ok := form(page.Body)
-		if !ok || !fields.Has("prompt") {
+		action, fields, ok := page.Form()
+		if !ok || !fields.Has("prompt") && !fields.Has("password") {
 			return page
 		}
-		// Any password will do at these pages.
-		for name, value := range map[string]string{"login": user, "password": "any"} {
+		for name, value := range map[string]string{"login": user, "username": user, "password": "any"} {
 			if fields.Has(name) {
 				fields.Set(name, value)
 			}
@@ -36,11 +36,11 @@ var (
 	valAttr  = regexp.MustCompile(`(?is)\bvalue="([^"]*)"`)
 )
 
-// form returns the first form of a page: where it goes, and its inputs by name
-// with the values that they have already. It reads the provider's own plain
-// pages, not any HTML there is.
-func form(page []byte) (action string, fields url.Values, ok bool) {
-	found := formTag.FindSubmatch(page)
+// Form returns the first form of the page: where it goes, and its inputs by name
+// with the values that they have already. It reads the plain pages of providers,
+// not any HTML there is.
+func (p *Page) Form() (action string, fields url.Values, ok bool) {
+	found := formTag.FindSubmatch(p.Body)
 	if found == nil {
 		return "", nil, false
 	}

@@ -28,6 +28,9 @@ var claims = []claim{
 	{command: "npm ci --prefix examples/internal/cognitolocal --ignore-scripts", file: ".ci/run", contains: "examples/internal/cognitolocal examples"},
 	{command: "npm ci --prefix examples/nextjs/web", file: ".ci/run", contains: "examples/nextjs/web; do"},
 
+	{command: "PROVIDERS=all go test -v -parallel 6 ./examples/providers", file: ".ci/run", contains: "PROVIDERS=all go test "},
+	{command: "npm ci --prefix examples/internal/oidcprovider", file: ".ci/run", contains: "in examples/internal/oidcprovider examples"},
+
 	{command: "go run ./examples/hello", file: "examples/hello/transcript_test.go", function: "TestTheReadmesCommandsGiveWhatItShows", contains: "startHello(t, "},
 	{command: "cd examples && go run ./nextjs", file: "examples/nextjs/main_test.go", function: "TestTheProgramServesUntilItIsInterrupted"},
 	{command: "bash examples/gateway/bench/run.sh", file: "examples/gateway/bench/bench_test.go", function: "TestTheMeasurementRuns"},

@@ -114,12 +114,24 @@ type goMod struct {
 }
 
 // modules returns the modules of the repository by their folder, which is "." for
-// the root.
+// the root. It leaves out those that pin a program of others for a test.
 func modules(t *testing.T) map[string]goMod {
+	t.Helper()
+	return modulesIn(t, func(folder string) bool { return !strings.HasPrefix(folder, ofOthers) })
+}
+
+// ofOthers is where modules pin programs of others, to be built and started by a
+// test. Nothing of the repository is built with them.
+const ofOthers = "examples/providers/"
+
+func modulesIn(t *testing.T, keep func(folder string) bool) map[string]goMod {
 	t.Helper()
 	all := make(map[string]goMod)
 	for _, name := range files(t, func(name string) bool { return filepath.Base(name) == "go.mod" }) {
 		folder := filepath.ToSlash(filepath.Dir(name))
+		if !keep(folder) {
+			continue
+		}
 		var mod goMod
 		if err := json.Unmarshal(goCommand(t, folder, "mod", "edit", "-json"), &mod); err != nil {
 			t.Fatal(err)

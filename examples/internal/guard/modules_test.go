@@ -116,6 +116,33 @@ func TestModulesAreTiedToThoseBesideThem(t *testing.T) {
 	}
 }
 
+// The programs of others, and all that they require, are nothing that a user of a
+// module gets, nor a reason for the version of what a module requires.
+func TestProgramsOfOthersAreApart(t *testing.T) {
+	work := readFile(t, "go.work")
+	pinned := modulesIn(t, func(folder string) bool { return strings.HasPrefix(folder, ofOthers) })
+	if len(pinned) < 3 {
+		t.Errorf("found only %d modules below %s", len(pinned), ofOthers)
+	}
+	for folder, mod := range pinned {
+		if strings.Contains(work, "./"+folder) {
+			t.Errorf("go.work uses %s", folder)
+		}
+		for _, r := range mod.Require {
+			if within(r.Path, []string{module}) {
+				t.Errorf("%s requires %s", folder, r.Path)
+			}
+		}
+		for other, mod := range modules(t) {
+			for _, r := range mod.Require {
+				if r.Path == module+"/"+folder {
+					t.Errorf("%s requires %s", other, r.Path)
+				}
+			}
+		}
+	}
+}
+
 func TestTheRootFolderHasNoCode(t *testing.T) {
 	for _, name := range files(t, func(name string) bool { return strings.HasSuffix(name, ".go") }) {
 		if !strings.Contains(name, "/") {

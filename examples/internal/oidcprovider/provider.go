@@ -8,10 +8,7 @@
 package oidcprovider
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +39,18 @@ type Config struct {
 
 	// AccessLife is how long an access token lives, in whole seconds; default 4 s.
 	AccessLife time.Duration
+
+	// Listen is an address of loopback; default: a free one.
+	Listen string
+	// Issuer is the provider's own name where a proxy stands before it; default:
+	// where it listens.
+	Issuer string
+	// Clients are more clients, by the names of RFC 7591. One that has "opaque":
+	// true gets access tokens that are no JWTs, and are good at userinfo.
+	Clients []any
+	// State is a file for all that the provider knows, so that it can be killed
+	// and started again; default: none.
+	State string
 }
 
 // withDefaults returns c with its empty fields filled in.
@@ -62,22 +71,18 @@ func (c Config) withDefaults() Config {
 }
 
 // A Provider is a running OpenID provider. Its methods may be called from
-// several goroutines at once.
+// several goroutines at once, but for Kill and Restart.
 type Provider struct {
 	Issuer string
 	Config Config // with its defaults
 
-	stdin io.Writer
-	lines chan Event // answers to Events
+	command func() *exec.Cmd
+	running *running
 
-	asking sync.Mutex // one Events at a time
+	asking sync.Mutex // one order at a time
 	mu     sync.Mutex
 	events []Event
 }
-
-// startTimeout bounds the wait for the provider's first line, which takes about
-// half a second on an idle machine.
-const startTimeout = 30 * time.Second
 
 // Start starts a provider that ends with the test. Where Node.js or the npm
 // packages are missing it skips the test and says what to install; with CI=true
@@ -87,72 +92,40 @@ func Start(t testing.TB, c Config) *Provider {
 	dir := directory(t)
 	node := requirements(t, dir)
 	c = c.withDefaults()
-
-	cmd := exec.Command(node, "server.mjs")
-	cmd.Dir = dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"),
-		"CLIENT_ID=" + c.ClientID,
-		"CLIENT_SECRET=" + c.ClientSecret,
-		"REDIRECT_URIS=" + strings.Join(c.RedirectURIs, " "),
-		"POST_LOGOUT_REDIRECT_URIS=" + strings.Join(c.PostLogoutRedirectURIs, " "),
-		"BACKCHANNEL_LOGOUT_URI=" + c.BackChannelLogoutURI,
-		"AUDIENCE=" + c.Audience,
-		"SCOPES=" + strings.Join(c.Scopes, " "),
-		"ALGORITHM=" + c.Algorithm,
-		"ACCESS_SECONDS=" + strconv.Itoa(int(c.AccessLife/time.Second)),
-	}
-	var stderr bytes.Buffer // read only after the process has ended
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
+	clients, err := json.Marshal(append([]any{}, c.Clients...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-
-	p := &Provider{Config: c, stdin: stdin, lines: make(chan Event)}
-	ended, dropped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		p.read(stdout, dropped)
-		_ = cmd.Wait() // its status tells nothing after a kill
-	}()
-	t.Cleanup(func() {
-		close(dropped)
-		_ = stdin.Close()
-		select {
-		case <-ended:
-		case <-time.After(5 * time.Second):
-			t.Error("oidcprovider: the provider did not stop when its input ended")
-			_ = cmd.Process.Kill()
-			<-ended
+	p := &Provider{Config: c, command: func() *exec.Cmd {
+		cmd := exec.Command(node, "server.mjs")
+		cmd.Dir = dir
+		cmd.Env = []string{
+			"PATH=" + os.Getenv("PATH"),
+			"CLIENT_ID=" + c.ClientID,
+			"CLIENT_SECRET=" + c.ClientSecret,
+			"REDIRECT_URIS=" + strings.Join(c.RedirectURIs, " "),
+			"POST_LOGOUT_REDIRECT_URIS=" + strings.Join(c.PostLogoutRedirectURIs, " "),
+			"BACKCHANNEL_LOGOUT_URI=" + c.BackChannelLogoutURI,
+			"AUDIENCE=" + c.Audience,
+			"SCOPES=" + strings.Join(c.Scopes, " "),
+			"ALGORITHM=" + c.Algorithm,
+			"ACCESS_SECONDS=" + strconv.Itoa(int(c.AccessLife/time.Second)),
+			"LISTEN=" + c.Listen,
+			"ISSUER=" + c.Issuer,
+			"CLIENTS=" + string(clients),
+			"STATE=" + c.State,
 		}
-		leak.Keep(t, "oidcprovider", stderr.Bytes())
+		return cmd
+	}}
+	t.Cleanup(func() {
+		p.stop(t, p.running)
 		var secrets []string
 		for _, e := range p.events { // whole now
 			secrets = append(secrets, e.Secrets()...)
 		}
 		leak.Secrets(t, map[string][]string{"a token, code or verifier": secrets})
-		if t.Failed() {
-			t.Logf("the provider's standard error:\n%s", stderr.String())
-		}
 	})
-
-	select {
-	case first, ok := <-p.lines:
-		if !ok || first.Kind != "ready" {
-			t.Fatal("oidcprovider: the provider stopped before it was ready")
-		}
-		p.Issuer = first.Issuer
-	case <-time.After(startTimeout):
-		t.Fatalf("oidcprovider: the provider was not ready after %v", startTimeout)
-	}
+	p.run(t)
 	return p
 }
 
@@ -188,53 +161,13 @@ func directory(t testing.TB) string {
 	}
 }
 
-// read takes in the provider's lines until they end. Answers go to p.lines,
-// unless nobody will ask again.
-func (p *Provider) read(r io.Reader, dropped <-chan struct{}) {
-	defer close(p.lines)
-	lines := bufio.NewReader(r)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			return
-		}
-		var e Event
-		if json.Unmarshal(line, &e) != nil {
-			continue
-		}
-		if e.Kind == "ready" || e.Kind == "echo" {
-			select {
-			case p.lines <- e:
-			case <-dropped:
-			}
-			continue
-		}
-		p.mu.Lock()
-		p.events = append(p.events, e)
-		p.mu.Unlock()
-	}
-}
-
 // Events returns what has happened so far, in order. It is complete: what led
 // to an answer that the provider has given is among the events.
 func (p *Provider) Events(t testing.TB) []Event {
 	t.Helper()
-	p.asking.Lock()
-	defer p.asking.Unlock()
-
 	// The provider writes its lines in order, so once it has sent this one back
 	// all earlier ones have been read.
-	if _, err := io.WriteString(p.stdin, "events\n"); err != nil {
-		t.Fatalf("oidcprovider: the provider is gone: %v", err)
-	}
-	select {
-	case _, ok := <-p.lines:
-		if !ok {
-			t.Fatal("oidcprovider: the provider is gone")
-		}
-	case <-time.After(startTimeout):
-		t.Fatalf("oidcprovider: no answer after %v", startTimeout)
-	}
+	p.order(t, "events")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.events)

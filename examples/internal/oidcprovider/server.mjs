@@ -5,11 +5,14 @@
 // line: the first says where the provider listens, the others what happened at
 // its token and revocation endpoints, tokens included, so that a test can look
 // for them where they must not be. A line on standard input is answered by one
-// with the same text, and its end stops the process.
+// with the same text, after what it says is done: "rotate" makes new keys, and
+// "revoke alice" ends all that alice has. The end of the input stops the process.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
+
+import { Storage } from './adapter.mjs';
 
 // The library's notices would mix with the events.
 console.info = console.error;
@@ -36,13 +39,21 @@ const keyKinds = {
   ES256: ['ec', { namedCurve: 'P-256' }],
   EdDSA: ['ed25519', {}],
 };
-const keys = Object.entries(keyKinds).map(([name, [type, options]]) => ({
+const storage = new Storage(process.env.STATE);
+const makeKeys = () => Object.entries(keyKinds).map(([name, [type, options]]) => ({
   ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }),
   alg: name,
   use: 'sig',
 }));
+// rotate makes keys that sign from now on; the ones before are still published.
+const rotate = () => storage.set('keys', [...makeKeys(), ...(storage.get('keys') ?? [])]);
+if (!storage.get('keys')) {
+  rotate();
+  storage.set('cookies', [randomBytes(32).toString('hex')]);
+}
 
-const configuration = {
+const configuration = () => ({
+  adapter: (model) => storage.adapter(model),
   clients: [{
     client_id: env('CLIENT_ID'),
     client_secret: env('CLIENT_SECRET'),
@@ -56,18 +67,22 @@ const configuration = {
       backchannel_logout_uri: process.env.BACKCHANNEL_LOGOUT_URI,
       backchannel_logout_session_required: true,
     }),
-  }],
-  cookies: { keys: [randomBytes(32).toString('hex')] },
-  jwks: { keys },
+  }, ...JSON.parse(process.env.CLIENTS || '[]')],
+  extraClientMetadata: { properties: ['opaque'] },
+  cookies: { keys: storage.get('cookies') },
+  jwks: { keys: storage.get('keys') },
   scopes: ['openid', 'offline_access', ...scopes],
   features: {
     devInteractions: { enabled: true },
     revocation: { enabled: true },
     rpInitiatedLogout: { enabled: true },
     backchannelLogout: { enabled: true },
+    introspection: { enabled: true },
+    pushedAuthorizationRequests: { enabled: true },
     resourceIndicators: {
       enabled: true,
-      defaultResource: () => audience,
+      // Without a resource an access token is opaque, and good at userinfo.
+      defaultResource: (ctx, client) => (client.opaque ? undefined : audience),
       useGrantedResource: () => true,
       getResourceServerInfo: () => ({
         audience,
@@ -82,8 +97,8 @@ const configuration = {
   fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   rotateRefreshToken: true,
   expiresWithSession: () => false,
-  ttl: { Grant: 3600, IdToken: accessLife, RefreshToken: 3600, Session: 3600, Interaction: 600 },
-};
+  ttl: { AccessToken: accessLife, Grant: 3600, IdToken: accessLife, RefreshToken: 3600, Session: 3600, Interaction: 600 },
+});
 
 function observe(provider) {
   const about = (ctx) => ({
@@ -132,16 +147,32 @@ function observe(provider) {
 }
 
 const server = createServer();
-// The host is a name because cookies and sites are then told apart from those
-// of an application at 127.0.0.1: the port alone would not do that.
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://localhost:${server.address().port}`;
-  const provider = new Provider(issuer, configuration);
+let issuer = process.env.ISSUER;
+let callback;
+const provide = () => {
+  const provider = new Provider(issuer, configuration());
   observe(provider);
-  server.on('request', provider.callback());
+  callback = provider.callback();
+};
+const [host, port] = (process.env.LISTEN || '127.0.0.1:0').split(':');
+server.listen(Number(port), host, () => {
+  // The host is a name because cookies and sites are then told apart from those
+  // of an application at 127.0.0.1: the port alone would not do that.
+  issuer ||= `http://localhost:${server.address().port}`;
+  provide();
+  server.on('request', (request, response) => callback(request, response));
   report({ kind: 'ready', issuer });
 });
 
 createInterface({ input: process.stdin })
-  .on('line', (text) => report({ kind: 'echo', text }))
+  .on('line', (text) => {
+    const [order, name] = text.split(' ');
+    if (order === 'rotate') {
+      rotate();
+      provide();
+    } else if (order === 'revoke') {
+      storage.revoke(name);
+    }
+    report({ kind: 'echo', text });
+  })
   .on('close', () => process.exit(0));

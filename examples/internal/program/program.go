@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -63,7 +64,8 @@ type Process struct {
 	quit syscall.Signal             // what asks it to end
 	stop sync.Once
 
-	goRun bool // by a go command, which ends badly in any case when it is interrupted
+	goRun  bool // by a go command, which ends badly in any case when it is interrupted
+	others bool // not the project's own
 }
 
 // Run starts file with exactly the environment env and waits until ready, an
@@ -77,6 +79,31 @@ func Run(t testing.TB, file string, env []string, ready string) *Process {
 	p := &Process{cmd: cmd, quit: syscall.SIGTERM}
 	p.send = func(s syscall.Signal) error { return cmd.Process.Signal(s) }
 	return p.start(t, ready, limit)
+}
+
+// RunOthers starts a program that is not the project's own, with arguments:
+// what it writes is nothing to answer for, and it is killed at the end of the
+// test.
+func RunOthers(t testing.TB, file string, env []string, ready string, args ...string) *Process {
+	t.Helper()
+	cmd := exec.Command(file, args...)
+	cmd.Env = env
+	cmd.Dir = t.TempDir()
+	p := &Process{cmd: cmd, others: true}
+	p.send = func(s syscall.Signal) error { return cmd.Process.Signal(s) }
+	return p.start(t, ready, limit)
+}
+
+// Once runs a program that is not the project's own to its end, which must be a
+// good one.
+func Once(t testing.TB, file string, env []string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), file, args...)
+	cmd.Env = env
+	cmd.Dir = t.TempDir()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("program: %s: %v\n%s", args, err, out)
+	}
 }
 
 // start starts the command and waits until ready answers.
@@ -93,10 +120,14 @@ func (p *Process) start(t testing.TB, ready string, patience time.Duration) *Pro
 		p.err = p.cmd.Wait()
 	}()
 	t.Cleanup(func() {
-		if err := p.end(); err != nil {
-			t.Errorf("program: %v", err)
+		if p.others {
+			p.Kill()
+		} else {
+			if err := p.end(); err != nil {
+				t.Errorf("program: %v", err)
+			}
+			leak.Keep(t, "program", p.out.Bytes())
 		}
-		leak.Keep(t, "program", p.out.Bytes())
 		if t.Failed() {
 			t.Logf("what the program wrote:\n%s", p.out.Bytes())
 		}
@@ -116,6 +147,14 @@ func (p *Process) Stop(t testing.TB) []byte {
 		t.Errorf("program: %v", err)
 	}
 	return p.out.Bytes()
+}
+
+// Kill ends the program at once, as a crash would.
+func (p *Process) Kill() {
+	p.stop.Do(func() {
+		_ = p.send(syscall.SIGKILL)
+		<-p.ended
+	})
 }
 
 // limit bounds how long a program may take to start and to stop.
@@ -140,8 +179,8 @@ func (p *Process) end() (err error) {
 	return err
 }
 
-// endedWell reports whether a status other than 0 is but the go command's own: it
-// writes a program's.
+// endedWell reports whether a status other than 0 is but the go command's own:
+// it writes a program's.
 func (p *Process) endedWell() bool {
 	return p.goRun && !bytes.Contains(p.out.Bytes(), []byte("exit status")) && !bytes.Contains(p.out.Bytes(), []byte("signal: "))
 }
@@ -171,17 +210,32 @@ func (p *Process) await(ready string, patience time.Duration) error {
 }
 
 // FreeAddress returns a loopback address that nothing listens on. Until the
-// program does, another process may take it; the system hands out ports in no
-// order, so this is rare.
+// program does, another process may take it. That is rare: the port is none of
+// those that the system hands out, and no two calls of this process give the
+// same.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(ports))
+		if _, given := given.LoadOrStore(address, true); given {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("program: there is no free port")
+	return ""
 }
+
+// Systems hand out ports from 32768 on, or later.
+const (
+	firstPort = 16000
+	ports     = 16000
+)
+
+var given sync.Map // addresses that FreeAddress has returned
 
 // Env returns an environment for Run: the variables that any program needs, and
 // those given as NAME=value.

@@ -31,3 +31,18 @@ func TestABadEndIsReported(t *testing.T) {
 		t.Errorf("got %v, want exit status 3", err)
 	}
 }
+
+func TestAProgramOfOthersGetsArgumentsAndIsKilled(t *testing.T) {
+	t.Parallel()
+	address := FreeAddress(t)
+	p := RunOthers(t, Build(t, "testdata/site"), Env("LISTEN="+address), "http://"+address+"/healthz", "argument")
+	p.Kill()
+	p.Kill()
+	if resp, err := http.Get("http://" + address + "/healthz"); err == nil {
+		resp.Body.Close()
+		t.Error("it still answers after Kill")
+	}
+	if out := p.out.String(); out != "" {
+		t.Errorf("it had the time to write %q", out)
+	}
+}
