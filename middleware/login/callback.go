@@ -131,10 +131,20 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		failed(statusOfRedemption(err), err)
 		return
 	}
-	if a.ByHandler {
-		http.SetCookie(w, f.cookie(stepup.CookieName(f.Auth.Cookies), a.Mark(), stepup.CookieLife))
+	if a.Demanded != "" {
+		f.noteDemand(w, r, a.Demanded)
 	}
 	redirect(w, a.target())
+}
+
+// noteDemand sets the cookie of a browser that comes from a sign-in for a
+// handler's demand.
+func (f *Flow) noteDemand(w http.ResponseWriter, r *http.Request, mark string) {
+	name, before := stepup.CookieName(f.Auth.Cookies), ""
+	if c, err := r.Cookie(name); err == nil {
+		before = c.Value
+	}
+	http.SetCookie(w, f.cookie(name, stepup.WithMark(before, mark), stepup.CookieLife))
 }
 
 // refuse answers the callback of an attempt that the provider has refused.

@@ -97,9 +97,9 @@ func (f *Flow) setUpParams() error {
 type asked struct {
 	stepup.Demand
 
-	// ByHandler says that a handler has demanded it, for a page that the
-	// browser comes back to.
-	ByHandler bool `json:"h,omitempty"`
+	// Demanded is the Mark of what a handler has demanded, for a page that the
+	// browser comes back to; empty: none has. The Demand may have more.
+	Demanded string `json:"h,omitempty"`
 
 	// Anew says that who has signed in in another tab has not got what this
 	// sign-in is for.
@@ -156,7 +156,10 @@ func (f *Flow) authParams(r *http.Request, at *url.URL) (url.Values, asked, erro
 	}
 	replace(own)
 
-	d := asked{ByHandler: demanded != nil}
+	var d asked
+	if demanded != nil {
+		d.Demanded = stepup.Mark(demanded)
+	}
 	if seconds, err := strconv.ParseInt(q.Get("max_age"), 10, 64); err == nil {
 		d.MaxAge = &seconds
 	}

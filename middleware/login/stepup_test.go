@@ -154,6 +154,54 @@ func TestAPageThatNoSignInSatisfiesDoesNotGoRound(t *testing.T) {
 	})
 }
 
+// Of what a page demands, the sign-in that has just brought it is the measure,
+// whatever else it was to be. Each round is four redirects, and browsers follow
+// twenty.
+func TestPagesThatNoSignInSatisfiesDoNotGoRound(t *testing.T) {
+	challenge := func(param string) string { return `Bearer error="insufficient_user_authentication", ` + param }
+	for _, test := range []struct {
+		name   string
+		change func(f *login.Flow)
+		demand func(round int) string
+		rounds int
+	}{
+		{"sign-ins have a max_age by themselves", func(f *login.Flow) { f.AuthParams = url.Values{"max_age": {"3600"}} }, func(int) string { return `acr_values="gold"` }, 1},
+		{"sign-ins have acr_values by themselves", func(f *login.Flow) {
+			f.AuthParams, f.RequireACR = url.Values{"acr_values": {"gold"}}, true
+		}, func(int) string { return "max_age=60" }, 1},
+		{"the program adds both", func(f *login.Flow) {
+			f.RequireACR = true
+			f.AuthParamsFor = func(*http.Request) (url.Values, error) {
+				return url.Values{"max_age": {"60"}, "acr_values": {"gold"}}, nil
+			}
+		}, func(int) string { return `acr_values="gold tin"` }, 1},
+		{"each of two demands is met by turns", func(*login.Flow) {}, func(round int) string { return []string{`acr_values="gold"`, `acr_values="gold tin"`}[round%2] }, 2},
+		{"something else is demanded each time", func(*login.Flow) {}, func(round int) string { return fmt.Sprintf("max_age=%d", 1000+round) }, 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, b := newStepSite(t, test.change), newBrowser()
+				x.id = map[string]any{"acr": "gold", "auth_time": unix(0)}
+				b.signIn(t, x.site)
+				for round := range 6 {
+					x.challenge = challenge(test.demand(round))
+					resp := b.open(x.site, x.page, "/transfer")
+					if resp.StatusCode == http.StatusUnauthorized && round == test.rounds {
+						return
+					}
+					if round == test.rounds {
+						break
+					}
+					if resp = x.follow(t, b, resp); resp.StatusCode != http.StatusSeeOther {
+						t.Fatalf("round %d: the callback answers %d", round, resp.StatusCode)
+					}
+				}
+				t.Errorf("the browser goes round for more than %d times", test.rounds)
+			})
+		})
+	}
+}
+
 func TestAProviderThatDoesNotWhatIsDemanded(t *testing.T) {
 	for name, claims := range map[string]map[string]any{
 		"another acr":       {"acr": "bronze", "auth_time": float64(1)},
