@@ -66,6 +66,15 @@ func (j *rejections) get(refresh string) (r rejection, found bool) {
 	return r, found
 }
 
+// forget removes the rejection of a login, whose new token is good.
+func (j *rejections) forget(refresh string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.logins) > 0 {
+		delete(j.logins, sha256.Sum256([]byte(refresh)))
+	}
+}
+
 // update changes the rejection of a login by change, and returns it.
 func (j *rejections) update(refresh string, change func(*rejection)) rejection {
 	j.mu.Lock()
