@@ -39,22 +39,13 @@ var errAsked = errors.New("login: the sign-in was asked for with parameters that
 // errParams is the error of a program that returns such parameters.
 var errParams = errors.New("login: Flow.AuthParamsFor")
 
-// reservedIn returns the name of a reserved parameter in q; empty: there is
-// none.
-func reservedIn(q url.Values) string {
-	for _, name := range reserved {
-		if q.Has(name) {
-			return name
-		}
-	}
-	return ""
-}
-
 // checkParams returns what is wrong with parameters for an authorization
 // request.
 func checkParams(q url.Values) error {
-	if name := reservedIn(q); name != "" {
-		return fmt.Errorf("has %s, which Start sets", name)
+	for _, name := range reserved {
+		if q.Has(name) {
+			return fmt.Errorf("has %s, which Start sets", name)
+		}
 	}
 	for name, values := range q {
 		if len(values) > 1 && !slices.Contains(repeatable, name) {

@@ -46,8 +46,10 @@ func (f *Flow) setUpURLs() error {
 		if err != nil {
 			return fmt.Errorf("login: Flow.%s %w", field.name, err)
 		}
-		if name := reservedIn(u.Query()); field.name == "AuthURL" && name != "" {
-			return fmt.Errorf("login: Flow.AuthURL has the parameter %s, which Start sets", name)
+		if field.name == "AuthURL" {
+			if err := checkParams(u.Query()); err != nil {
+				return fmt.Errorf("login: Flow.AuthURL %w", err)
+			}
 		}
 		f.callback, f.origin = u, u.Scheme+"://"+u.Host // the last one is RedirectURL's
 	}
