@@ -202,6 +202,46 @@ func TestPagesThatNoSignInSatisfiesDoNotGoRound(t *testing.T) {
 	}
 }
 
+// The sign-in that a page has demanded is not known when the user comes back, to
+// whom another login is left: a browser that sends no cookie with a form, or a
+// replica with other keys.
+func TestSignInsThatGetLostDoNotGoRound(t *testing.T) {
+	for name, lose := range map[string]func(s *stepSite, b *browser, to string){
+		"its cookie is gone": func(s *stepSite, b *browser, _ string) {
+			for _, cookie := range b.attempts() {
+				if cookie != attempt+"done" {
+					delete(b.cookies, cookie)
+				}
+			}
+		},
+		"it has been answered": func(s *stepSite, b *browser, to string) {
+			b.copy().open(s.site, s.callback, to)
+		},
+		"it was begun too long ago": func(*stepSite, *browser, string) { time.Sleep(11 * time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, b := newStepSite(t), newBrowser()
+				x.id = map[string]any{"acr": "gold", "auth_time": unix(0)}
+				b.signIn(t, x.site)
+				for range 5 {
+					resp := b.open(x.site, x.page, "/")
+					if resp.StatusCode == http.StatusUnauthorized {
+						return
+					}
+					resp = b.open(x.site, x.start, resp.Header.Get("Location"))
+					to := serve(x.provider, b.request(t.Context(), resp.Header.Get("Location"))).Header().Get("Location")
+					lose(x, b, to)
+					if resp = b.open(x.site, x.callback, to); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/" {
+						t.Fatalf("the callback answers %d", resp.StatusCode)
+					}
+				}
+				t.Error("the browser goes round")
+			})
+		})
+	}
+}
+
 func TestAProviderThatDoesNotWhatIsDemanded(t *testing.T) {
 	for name, claims := range map[string]map[string]any{
 		"another acr":       {"acr": "bronze", "auth_time": float64(1)},
