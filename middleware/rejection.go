@@ -24,8 +24,8 @@ type issuedVerifier interface {
 var errRejected = errors.New("middleware: a refresh brought an access token that is not good, and will not be: " +
 	"the provider signs it with a key that it does not publish under its ID, or its claims are not what the Verifier wants")
 
-// errStillRejected is errRejected for those who find that somebody else has been
-// told.
+// errStillRejected is errRejected for the next requests of that login: the first
+// one has told the operator.
 var errStillRejected = fmt.Errorf("%w (as a moment ago)", errRejected)
 
 const (
