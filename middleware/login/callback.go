@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -52,7 +51,7 @@ func (f *Flow) Callback() http.Handler {
 			// Most often that of a user who has gone back in the history, or
 			// reopened a tab.
 			a = attempt{ReturnTo: "/"}
-			a.Demanded = stepup.Mark(url.Values{"state": {answer.State}}) // a handler may have: nobody knows
+			a.Demanded = stepup.UnknownMark() // a handler may have
 			f.failUnlessSignedIn(w, r, a, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
 			return
 		}

@@ -206,18 +206,28 @@ func TestPagesThatNoSignInSatisfiesDoNotGoRound(t *testing.T) {
 // whom another login is left: a browser that sends no cookie with a form, or a
 // replica with other keys.
 func TestSignInsThatGetLostDoNotGoRound(t *testing.T) {
-	for name, lose := range map[string]func(s *stepSite, b *browser, to string){
-		"its cookie is gone": func(s *stepSite, b *browser, _ string) {
-			for _, cookie := range b.attempts() {
-				if cookie != attempt+"done" {
-					delete(b.cookies, cookie)
-				}
+	gone := func(_ *stepSite, b *browser, to string) string {
+		for _, cookie := range b.attempts() {
+			if cookie != attempt+"done" {
+				delete(b.cookies, cookie)
 			}
+		}
+		return to
+	}
+	for name, lose := range map[string]func(s *stepSite, b *browser, to string) (callback string){
+		"its cookie is gone": gone,
+		"its cookie is not sent with the provider's form, which has led here": func(s *stepSite, b *browser, to string) string {
+			gone(s, b, to)
+			return "/callback"
 		},
-		"it has been answered": func(s *stepSite, b *browser, to string) {
+		"it has been answered": func(s *stepSite, b *browser, to string) string {
 			b.copy().open(s.site, s.callback, to)
+			return to
 		},
-		"it was begun too long ago": func(*stepSite, *browser, string) { time.Sleep(11 * time.Minute) },
+		"it was begun too long ago": func(_ *stepSite, _ *browser, to string) string {
+			time.Sleep(11 * time.Minute)
+			return to
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -231,8 +241,7 @@ func TestSignInsThatGetLostDoNotGoRound(t *testing.T) {
 					}
 					resp = b.open(x.site, x.start, resp.Header.Get("Location"))
 					to := serve(x.provider, b.request(t.Context(), resp.Header.Get("Location"))).Header().Get("Location")
-					lose(x, b, to)
-					if resp = b.open(x.site, x.callback, to); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/" {
+					if resp = b.open(x.site, x.callback, lose(x, b, to)); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/" {
 						t.Fatalf("the callback answers %d", resp.StatusCode)
 					}
 				}

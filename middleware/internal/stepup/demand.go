@@ -3,6 +3,7 @@
 package stepup
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -75,3 +76,7 @@ func Mark(params url.Values) string {
 	sum := sha256.Sum256([]byte(params.Encode()))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
+
+// UnknownMark returns a Mark for a Demand that is not known. It is another one
+// each time.
+func UnknownMark() string { return Mark(url.Values{"": {rand.Text()}}) }
