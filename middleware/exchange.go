@@ -81,6 +81,7 @@ func (a *Auth) exchangeAndCheck(d *decision, held refresh.Tokens, old *verify.To
 		if err != nil {
 			return err
 		}
+		a.rejections.forget(held.Refresh)
 		renewal.Tokens.Expiry = cmp.Or(t.Expiry, renewal.Tokens.Expiry)
 		d.token, d.renewal = t, renewal
 		return nil

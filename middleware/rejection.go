@@ -24,8 +24,8 @@ type issuedVerifier interface {
 var errRejected = errors.New("middleware: a refresh brought an access token that is not good, and will not be: " +
 	"the provider signs it with a key that it does not publish under its ID, or its claims are not what the Verifier wants")
 
-// errStillRejected is errRejected for those who find that somebody else has been
-// told.
+// errStillRejected is errRejected for the next requests of that login: the first
+// one has told the operator.
 var errStillRejected = fmt.Errorf("%w (as a moment ago)", errRejected)
 
 const (
@@ -64,6 +64,15 @@ func (j *rejections) get(refresh string) (r rejection, found bool) {
 	}
 	r, found = j.logins[sha256.Sum256([]byte(refresh))]
 	return r, found
+}
+
+// forget removes the rejection of a login, whose new token is good.
+func (j *rejections) forget(refresh string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.logins) > 0 {
+		delete(j.logins, sha256.Sum256([]byte(refresh)))
+	}
 }
 
 // update changes the rejection of a login by change, and returns it.

@@ -2,6 +2,8 @@ package middleware_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -147,6 +149,36 @@ func TestARefreshedTokenWhoseKeyIsNotKnownYet(t *testing.T) {
 			t.Errorf("the provider saw %+v", s)
 		}
 		if err := errors.Join(w.Close(), v.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A provider that keeps a refresh token gives many access tokens for it. What
+// was wrong with one of them, long ago, says nothing of the next one.
+func TestAGoodTokenMakesUpForABadOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var broken atomic.Bool
+		w := newWorld()
+		w.Refresher = refresh.Func(func(ctx context.Context, old refresh.Tokens) (refresh.Tokens, error) {
+			next := refresh.Tokens{Access: accessToken("ann", 1, time.Now()), Refresh: old.Refresh}
+			if broken.Load() {
+				next.Access = "of-a-key-that-is-not-known-" + rand.Text()
+			}
+			return next, nil
+		})
+		b, h := w.signIn(t, "ann"), w.Require(whoami)
+		for range 3 {
+			broken.Store(true)
+			<-time.After(life)
+			wantStatus(t, b.do(h, "GET", "/"), http.StatusServiceUnavailable)
+			broken.Store(false)
+			<-time.After(life)
+			wantStatus(t, b.do(h, "GET", "/"), http.StatusOK)
+			<-time.After(10 * time.Minute)
+			wantStatus(t, b.do(h, "GET", "/"), http.StatusOK)
+		}
+		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -100,5 +100,8 @@ func isLocalPath(p string) bool {
 			kept = kept[:len(kept)-1]
 		}
 	}
+	if strings.HasSuffix(p, "/.") || strings.HasSuffix(p, "/..") {
+		kept = append(kept, "") // of dots at the end, the slash stays
+	}
 	return len(kept) < 2 || kept[0] != ""
 }

@@ -33,6 +33,10 @@ func TestReturnToStaysOnThisOrigin(t *testing.T) {
 		{"a fragment with anything", "/a#//b", "/a#//b"},
 		{"nothing", "", "/"},
 		{"dots before two slashes", "/.//evil.test", "/"},
+		{"dots before two slashes and dots", "/..//.", "/"},
+		{"escaped dots before two slashes and more of them", "/%2e//a/%2E%2e?b", "/"},
+		{"dots at the end", "/a/b/..", "/a/b/.."},
+		{"dots alone", "/..", "/.."},
 		{"escaped dots before two slashes", "/%2e//evil.test", "/"},
 		{"dots after a segment, before two slashes", "/a/..//evil.test", "/"},
 		{"dots before a backslash", `/.\/evil.test`, "/"},
@@ -116,7 +120,7 @@ func vectorsDir(t *testing.T) string {
 func FuzzReturnTo(f *testing.F) {
 	for _, s := range []string{
 		"/", "/a?b#c", "//x", `/\x`, "/%2f%2fx", "https://x", "/..//x", "/\t/x", "/a%20b", "/search?q=two%20words", "/%09/x", "/%5cx",
-		"/.%2f/x", "/a/%2e%2e//x", "/?//x", "/#//x", "/%", "/a?%", "/\u00a0/x", "/%0a%2fx", "/a\\..\\\\x", "/%2e/%2fx", "/:80", "/@x",
+		"/.%2f/x", "/a/%2e%2e//x", "/?//x", "/#//x", "/%", "/a?%", "/\u00a0/x", "/%0a%2fx", "/a\\..\\\\x", "/%2e/%2fx", "/.//.", "/:80", "/@x",
 	} {
 		f.Add(s)
 	}
@@ -176,14 +180,19 @@ func dotsRemoved(location string) string {
 	s, _, _ := strings.Cut(strings.ReplaceAll(location, "#", "?"), "?")
 	s = strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(s)
 	var kept []string
+	var last string
 	for _, segment := range strings.Split(strings.TrimPrefix(s, "/"), "/") {
-		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
+		last = strings.ReplaceAll(strings.ToLower(segment), "%2e", ".")
+		switch last {
 		case ".":
 		case "..":
 			kept = kept[:max(0, len(kept)-1)]
 		default:
 			kept = append(kept, segment)
 		}
+	}
+	if last == "." || last == ".." {
+		kept = append(kept, "") // a slash stays
 	}
 	return "/" + strings.Join(kept, "/")
 }

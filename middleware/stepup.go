@@ -107,7 +107,7 @@ func (a *Auth) StepUp(r *http.Request) (url.Values, error) {
 
 // signInURL returns the URL at which the user of r can sign in as is demanded,
 // and come back. It returns "" if there is none, or if the user comes from such
-// a sign-in: another would fare no better.
+// a sign-in, or from several others: another would fare no better.
 func (a *Auth) signInURL(r *http.Request, demand stepup.Demand) string {
 	switch {
 	case a.LoginURL == "":
@@ -115,7 +115,7 @@ func (a *Auth) signInURL(r *http.Request, demand stepup.Demand) string {
 	case demand.IsZero():
 		return withReturnTo(a.LoginURL, r)
 	}
-	if c, err := r.Cookie(stepup.CookieName(a.policy)); err == nil && c.Value == demand.Mark() {
+	if c, err := r.Cookie(stepup.CookieName(a.policy)); err == nil && !stepup.MayDemand(demand, c.Value) {
 		return ""
 	}
 	plain, _ := json.Marshal(sealedDemand{demand, time.Now().Unix()}) // strings and numbers: it cannot fail

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/middleware/login"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/refreshtest"
 )
 
@@ -53,6 +54,22 @@ func TestALogoutWhoseMarkWasNotConfirmedMayBeTriedAgain(t *testing.T) {
 		store.LoseAnswers(1)
 		refusedLogout(t, s, deliver(logout, token), "temporarily_unavailable")
 		refusedLogout(t, s, deliver(logout, token), "invalid_request")
+	})
+}
+
+// The names of a login are for a logout that may come. The user does not wait
+// for a store that hangs.
+func TestASignInDoesNotWaitForAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(refreshtest.FaultyStore)
+		s, b := newSite(t, revoking, func(f *login.Flow) { f.Store = store }), newBrowser()
+		store.SetDelay(time.Minute, 0)
+		if waited := took(func() { b.signIn(t, s) }); waited > 3*time.Second {
+			t.Errorf("the sign-in took %v", waited)
+		}
+		if told := s.told(event.RevocationsFailed); len(told) != 1 {
+			t.Errorf("told %d times", len(told))
+		}
 	})
 }
 

@@ -50,7 +50,9 @@ func (f *Flow) Callback() http.Handler {
 		if !ok {
 			// Most often that of a user who has gone back in the history, or
 			// reopened a tab.
-			f.failUnlessSignedIn(w, r, "/", &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
+			a = attempt{ReturnTo: "/"}
+			a.Demanded = stepup.UnknownMark() // a handler may have
+			f.failUnlessSignedIn(w, r, a, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})
 			return
 		}
 		f.forget(w, f.cookieName(answer.State))
@@ -79,7 +81,7 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		f.fail(w, r, &Failure{Status: status, Again: again, Err: err})
 	}
 	used := func() {
-		f.failUnlessSignedIn(w, r, a.target(), &Failure{Status: http.StatusBadRequest, Again: again, Err: errNoState})
+		f.failUnlessSignedIn(w, r, a, &Failure{Status: http.StatusBadRequest, Again: again, Err: errNoState})
 	}
 	switch {
 	case f.redemptions.isUsed(a.State):
@@ -90,7 +92,7 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		return
 	case !a.live():
 		f.redemptions.markUsed(a.State)
-		f.failUnlessSignedIn(w, r, a.target(), &Failure{Status: http.StatusBadRequest, Again: again, Err: errTooOld})
+		f.failUnlessSignedIn(w, r, a, &Failure{Status: http.StatusBadRequest, Again: again, Err: errTooOld})
 		return
 	case answer.Error != "":
 		f.redemptions.markUsed(a.State)
@@ -131,8 +133,19 @@ func (f *Flow) finish(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		failed(statusOfRedemption(err), err)
 		return
 	}
-	if a.ByHandler {
-		http.SetCookie(w, f.cookie(stepup.CookieName(f.Auth.Cookies), a.Mark(), stepup.CookieLife))
+	f.sendOn(w, r, a)
+}
+
+// sendOn redirects the browser to where it goes after the attempt. If that is a
+// handler that has demanded the sign-in, it finds in a cookie that there has
+// been one.
+func (f *Flow) sendOn(w http.ResponseWriter, r *http.Request, a attempt) {
+	if a.Demanded != "" {
+		name, before := stepup.CookieName(f.Auth.Cookies), ""
+		if c, err := r.Cookie(name); err == nil {
+			before = c.Value
+		}
+		http.SetCookie(w, f.cookie(name, stepup.WithMark(before, a.Demanded), stepup.CookieLife))
 	}
 	redirect(w, a.target())
 }
@@ -151,12 +164,12 @@ func (f *Flow) refuse(w http.ResponseWriter, r *http.Request, a attempt, answer 
 		f.fail(w, r, e)
 		return
 	}
-	f.failUnlessSignedIn(w, r, a.target(), e)
+	f.failUnlessSignedIn(w, r, a, e)
 }
 
 // failUnlessSignedIn redirects a user who has signed in meanwhile, and fails
 // any other.
-func (f *Flow) failUnlessSignedIn(w http.ResponseWriter, r *http.Request, returnTo string, e *Failure) {
+func (f *Flow) failUnlessSignedIn(w http.ResponseWriter, r *http.Request, a attempt, e *Failure) {
 	f.Auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := middleware.FromContext(r.Context()); !ok {
 			f.fail(w, r, e)
@@ -165,7 +178,7 @@ func (f *Flow) failUnlessSignedIn(w http.ResponseWriter, r *http.Request, return
 		if e.Err == errRefused {
 			f.tell(r, e)
 		}
-		redirect(w, returnTo)
+		f.sendOn(w, r, a)
 	})).ServeHTTP(w, r)
 }
 

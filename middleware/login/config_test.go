@@ -48,7 +48,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"a relative RedirectURL", func(f *login.Flow) { f.RedirectURL = "/callback" }, "Flow.RedirectURL is not an absolute URL"},
 		{"an http AuthURL", func(f *login.Flow) { f.AuthURL = "http://provider.test/auth" }, "Flow.AuthURL must be https"},
 		{"an AuthURL that brings a prompt and an audience", func(f *login.Flow) { f.AuthURL = "https://provider.test/authorize?prompt=login&audience=api" }, ""},
-		{"an AuthURL that was copied with a client_id", func(f *login.Flow) { f.AuthURL = "https://provider.test/authorize?client_id=x" }, "Flow.AuthURL has the parameter client_id"},
+		{"an AuthURL that was copied with a client_id", func(f *login.Flow) { f.AuthURL = "https://provider.test/authorize?client_id=x" }, "Flow.AuthURL has client_id, which Start sets"},
 		{"an EndSessionURL of another kind", func(f *login.Flow) { f.EndSessionURL = "javascript:alert(1)" }, "Flow.EndSessionURL"},
 		{"a sign-out page of another kind", func(f *login.Flow) {
 			f.EndSessionURL = "https://provider.test/v2/logout?client_id={client_id}&returnTo={post_logout_redirect_uri}"

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -387,6 +388,47 @@ func TestOpenIDConformanceOfLogout(t *testing.T) {
 				page := b.copy().open(s, s.auth.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "/")
 				if good := w.Code == http.StatusOK && page.StatusCode != http.StatusOK; good != test.good || !test.good && w.Code != http.StatusBadRequest {
 					t.Errorf("the request is answered with %d, and then the page with %d", w.Code, page.StatusCode)
+				}
+			})
+		})
+	}
+}
+
+// The modules of a logout that begins here. The provider checks the hint and the
+// URL to return to, sends a logout token, and the browser back. A client that
+// sends no state, which is optional (OpenID Connect RP-Initiated Logout 1.0,
+// section 2), ends the last two modules as skipped. What they send back leads to
+// the same page.
+func TestOpenIDConformanceOfALogoutFromHere(t *testing.T) {
+	for module, back := range map[string]string{
+		"oidcc-client-test-rp-init-logout":             origin + "/bye",
+		"oidcc-client-test-rp-init-logout-other-state": origin + "/bye?state=another-state-of-the-suite",
+		"oidcc-client-test-rp-init-logout-no-state":    origin + "/bye",
+	} {
+		t.Run(module, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, b := newSite(t, revoking, keepingID), newBrowser()
+				b.signIn(t, s)
+				time.Sleep(2 * time.Second)
+				before, id := b.copy(), b.cookies["__Host-idToken"]
+				action, form := readForm(t, b.signOut(t, s, "/bye"))
+				want := url.Values{"id_token_hint": {id}, "client_id": {"client"}, "post_logout_redirect_uri": {origin + "/bye"}}
+				if action != "https://provider.test/logout" || id == "" || !reflect.DeepEqual(form, want) {
+					t.Errorf("%s is sent %v", action, form)
+				}
+				token := s.provider.LogoutToken(map[string]any{"sub": "alice", "sid": before.session(t)})
+				if resp := deliver(s.flow.BackChannel(), token); resp.StatusCode != http.StatusOK || resp.Header.Get("Cache-Control") != "no-store" {
+					t.Errorf("the logout token is answered with %d", resp.StatusCode)
+				}
+				bye := s.auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if _, ok := middleware.FromContext(r.Context()); ok {
+						t.Error("somebody is signed in")
+					}
+				}))
+				for name, b := range map[string]*browser{"the browser": b, "what has the old cookies": before} {
+					if resp := b.open(s, bye, back); resp.StatusCode != http.StatusOK {
+						t.Errorf("%s comes back to %d", name, resp.StatusCode)
+					}
 				}
 			})
 		})

@@ -37,6 +37,9 @@ const (
 	// whose access tokens have names of their own.
 	maxNames = 8
 
+	// namesTimeout bounds how long a sign-in waits for the Store.
+	namesTimeout = 2 * time.Second
+
 	// defaultRetainFor is how long a name is recorded: the default of
 	// [middleware.Revocations].RetainFor.
 	defaultRetainFor = 720 * time.Hour
@@ -88,7 +91,9 @@ func (f *Flow) noteNames(ctx context.Context, t refresh.Tokens, since time.Time)
 	if f.Auth.Revocations == nil && f.OnLogout == nil || t.ID == "" {
 		return
 	}
-	if err := f.storeNames(ctx, t, since); err != nil {
+	noting, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	if err := f.storeNames(noting, t, since); err != nil {
 		f.Auth.Observe.Tell(ctx, event.Event{
 			Kind: event.RevocationsFailed, Level: event.LevelOf(err), Err: fmt.Errorf("login: noting whose session it is: %w", err),
 		})

@@ -39,22 +39,13 @@ var errAsked = errors.New("login: the sign-in was asked for with parameters that
 // errParams is the error of a program that returns such parameters.
 var errParams = errors.New("login: Flow.AuthParamsFor")
 
-// reservedIn returns the name of a reserved parameter in q; empty: there is
-// none.
-func reservedIn(q url.Values) string {
-	for _, name := range reserved {
-		if q.Has(name) {
-			return name
-		}
-	}
-	return ""
-}
-
 // checkParams returns what is wrong with parameters for an authorization
 // request.
 func checkParams(q url.Values) error {
-	if name := reservedIn(q); name != "" {
-		return fmt.Errorf("has %s, which Start sets", name)
+	for _, name := range reserved {
+		if q.Has(name) {
+			return fmt.Errorf("has %s, which Start sets", name)
+		}
 	}
 	for name, values := range q {
 		if len(values) > 1 && !slices.Contains(repeatable, name) {
@@ -97,9 +88,9 @@ func (f *Flow) setUpParams() error {
 type asked struct {
 	stepup.Demand
 
-	// ByHandler says that a handler has demanded it, for a page that the
-	// browser comes back to.
-	ByHandler bool `json:"h,omitempty"`
+	// Demanded is the Mark of what a handler has demanded, for a page that the
+	// browser comes back to; empty: none has. The Demand may have more.
+	Demanded string `json:"h,omitempty"`
 
 	// Anew says that who has signed in in another tab has not got what this
 	// sign-in is for.
@@ -156,7 +147,10 @@ func (f *Flow) authParams(r *http.Request, at *url.URL) (url.Values, asked, erro
 	}
 	replace(own)
 
-	d := asked{ByHandler: demanded != nil}
+	var d asked
+	if demanded != nil {
+		d.Demanded = stepup.Mark(demanded)
+	}
 	if seconds, err := strconv.ParseInt(q.Get("max_age"), 10, 64); err == nil {
 		d.MaxAge = &seconds
 	}

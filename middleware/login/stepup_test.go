@@ -154,6 +154,103 @@ func TestAPageThatNoSignInSatisfiesDoesNotGoRound(t *testing.T) {
 	})
 }
 
+// Of what a page demands, the sign-in that has just brought it is the measure,
+// whatever else it was to be. Each round is four redirects, and browsers follow
+// twenty.
+func TestPagesThatNoSignInSatisfiesDoNotGoRound(t *testing.T) {
+	challenge := func(param string) string { return `Bearer error="insufficient_user_authentication", ` + param }
+	for _, test := range []struct {
+		name   string
+		change func(f *login.Flow)
+		demand func(round int) string
+		rounds int
+	}{
+		{"sign-ins have a max_age by themselves", func(f *login.Flow) { f.AuthParams = url.Values{"max_age": {"3600"}} }, func(int) string { return `acr_values="gold"` }, 1},
+		{"sign-ins have acr_values by themselves", func(f *login.Flow) {
+			f.AuthParams, f.RequireACR = url.Values{"acr_values": {"gold"}}, true
+		}, func(int) string { return "max_age=60" }, 1},
+		{"the program adds both", func(f *login.Flow) {
+			f.RequireACR = true
+			f.AuthParamsFor = func(*http.Request) (url.Values, error) {
+				return url.Values{"max_age": {"60"}, "acr_values": {"gold"}}, nil
+			}
+		}, func(int) string { return `acr_values="gold tin"` }, 1},
+		{"each of two demands is met by turns", func(*login.Flow) {}, func(round int) string { return []string{`acr_values="gold"`, `acr_values="gold tin"`}[round%2] }, 2},
+		{"something else is demanded each time", func(*login.Flow) {}, func(round int) string { return fmt.Sprintf("max_age=%d", 1000+round) }, 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, b := newStepSite(t, test.change), newBrowser()
+				x.id = map[string]any{"acr": "gold", "auth_time": unix(0)}
+				b.signIn(t, x.site)
+				for round := range 6 {
+					x.challenge = challenge(test.demand(round))
+					resp := b.open(x.site, x.page, "/transfer")
+					if resp.StatusCode == http.StatusUnauthorized && round == test.rounds {
+						return
+					}
+					if round == test.rounds {
+						break
+					}
+					if resp = x.follow(t, b, resp); resp.StatusCode != http.StatusSeeOther {
+						t.Fatalf("round %d: the callback answers %d", round, resp.StatusCode)
+					}
+				}
+				t.Errorf("the browser goes round for more than %d times", test.rounds)
+			})
+		})
+	}
+}
+
+// The sign-in that a page has demanded is not known when the user comes back, to
+// whom another login is left: a browser that sends no cookie with a form, or a
+// replica with other keys.
+func TestSignInsThatGetLostDoNotGoRound(t *testing.T) {
+	gone := func(_ *stepSite, b *browser, to string) string {
+		for _, cookie := range b.attempts() {
+			if cookie != attempt+"done" {
+				delete(b.cookies, cookie)
+			}
+		}
+		return to
+	}
+	for name, lose := range map[string]func(s *stepSite, b *browser, to string) (callback string){
+		"its cookie is gone": gone,
+		"its cookie is not sent with the provider's form, which has led here": func(s *stepSite, b *browser, to string) string {
+			gone(s, b, to)
+			return "/callback"
+		},
+		"it has been answered": func(s *stepSite, b *browser, to string) string {
+			b.copy().open(s.site, s.callback, to)
+			return to
+		},
+		"it was begun too long ago": func(_ *stepSite, _ *browser, to string) string {
+			time.Sleep(11 * time.Minute)
+			return to
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, b := newStepSite(t), newBrowser()
+				x.id = map[string]any{"acr": "gold", "auth_time": unix(0)}
+				b.signIn(t, x.site)
+				for range 5 {
+					resp := b.open(x.site, x.page, "/")
+					if resp.StatusCode == http.StatusUnauthorized {
+						return
+					}
+					resp = b.open(x.site, x.start, resp.Header.Get("Location"))
+					to := serve(x.provider, b.request(t.Context(), resp.Header.Get("Location"))).Header().Get("Location")
+					if resp = b.open(x.site, x.callback, lose(x, b, to)); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/" {
+						t.Fatalf("the callback answers %d", resp.StatusCode)
+					}
+				}
+				t.Error("the browser goes round")
+			})
+		})
+	}
+}
+
 func TestAProviderThatDoesNotWhatIsDemanded(t *testing.T) {
 	for name, claims := range map[string]map[string]any{
 		"another acr":       {"acr": "bronze", "auth_time": float64(1)},

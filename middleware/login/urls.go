@@ -27,30 +27,29 @@ func (f *Flow) setUpURLs() error {
 	case f.RedirectURL == "":
 		return errors.New("login: Flow.RedirectURL is empty")
 	}
+	if f.AuthURL != "" {
+		u, err := discovery.ParseURL(f.AuthURL)
+		if err == nil {
+			err = checkParams(u.Query())
+		}
+		if err != nil {
+			return fmt.Errorf("login: Flow.AuthURL %w", err)
+		}
+	}
+	if f.EndSessionURL != "" {
+		if _, err := discovery.ParseURL(f.EndSessionURL); err != nil {
+			return fmt.Errorf("login: Flow.EndSessionURL %w", err)
+		}
+	}
 	ownURL := discovery.ParseURL
 	if f.Auth.Cookies.InsecureHTTP {
 		ownURL = discovery.ParseInsecureURL
 	}
-	for _, field := range []struct {
-		name, url string
-		parse     func(string) (*url.URL, error)
-	}{
-		{"AuthURL", f.AuthURL, discovery.ParseURL},
-		{"EndSessionURL", f.EndSessionURL, discovery.ParseURL},
-		{"RedirectURL", f.RedirectURL, ownURL},
-	} {
-		if field.url == "" {
-			continue
-		}
-		u, err := field.parse(field.url)
-		if err != nil {
-			return fmt.Errorf("login: Flow.%s %w", field.name, err)
-		}
-		if name := reservedIn(u.Query()); field.name == "AuthURL" && name != "" {
-			return fmt.Errorf("login: Flow.AuthURL has the parameter %s, which Start sets", name)
-		}
-		f.callback, f.origin = u, u.Scheme+"://"+u.Host // the last one is RedirectURL's
+	var err error
+	if f.callback, err = ownURL(f.RedirectURL); err != nil {
+		return fmt.Errorf("login: Flow.RedirectURL %w", err)
 	}
+	f.origin = f.callback.Scheme + "://" + f.callback.Host
 	return nil
 }
 

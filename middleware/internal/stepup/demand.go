@@ -3,6 +3,7 @@
 package stepup
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -68,7 +69,14 @@ func (d Demand) Params() url.Values {
 }
 
 // Mark returns a short text by which two demands can be compared.
-func (d Demand) Mark() string {
-	sum := sha256.Sum256([]byte(d.Params().Encode()))
+func (d Demand) Mark() string { return Mark(d.Params()) }
+
+// Mark returns the Mark of the Demand that has these Params.
+func Mark(params url.Values) string {
+	sum := sha256.Sum256([]byte(params.Encode()))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
+
+// UnknownMark returns a Mark for a Demand that is not known. It is another one
+// each time.
+func UnknownMark() string { return Mark(url.Values{"": {rand.Text()}}) }
