@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenlife/tokenlife/internal/describe"
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
@@ -16,7 +17,6 @@ const (
 	maxOthers    = 16 << 10    // the same of others
 	maxFailures  = 5           // in a row, after which a pause begins
 	failurePause = time.Second // in which only strangers' tokens are asked about
-	silentPiece  = 12          // characters of a token that no error may hold
 )
 
 var (
@@ -118,9 +118,10 @@ func (a *answers) run(f *asking, id [sha256.Size]byte, raw string, s *standing, 
 }
 
 // count counts failures in a row of calls about tokens that no stranger has
-// made up, who could add to them. mu is held.
+// made up, who could add to them. Nor can a user add to them by an answer about
+// his own token that cannot be used. mu is held.
 func (a *answers) count(err error, now time.Time) {
-	if err == nil {
+	if u, ok := err.(*unavailable); err == nil || ok && u.answered {
 		a.failures = 0
 		return
 	}
@@ -232,7 +233,7 @@ func (a *answers) enter(from origin) (leave func(), err error) {
 func (a *answers) askAndRead(ctx context.Context, raw string) (t Token, err error) {
 	defer func() {
 		if recover() != nil {
-			t, err = Token{}, errAskPanic
+			t, err = Token{}, answeredError{errAskPanic}
 		}
 	}()
 	body, contentType, err := a.ask(ctx, raw)
@@ -240,41 +241,43 @@ func (a *answers) askAndRead(ctx context.Context, raw string) (t Token, err erro
 		return t, err
 	}
 	if len(body) > maxAnswer {
-		return t, errTooLarge
+		return t, answeredError{errTooLarge}
 	}
-	return a.read(ctx, body, contentType, time.Now())
+	t, err = a.read(ctx, body, contentType, time.Now())
+	if err == nil || errors.Is(err, ErrInvalid) || errors.Is(err, ErrExpired) {
+		return t, err
+	}
+	return t, answeredError{err}
 }
 
 // An unavailable is the error of a token that could not be asked about. It
 // wraps no error of Ask, which may itself wrap one that means something else of
 // a token here, or for the login: it shows the types in its chain alone.
 type unavailable struct {
-	text string
-	err  error
+	text     string
+	err      error
+	answered bool // the error is an answeredError
 }
+
+// An answeredError is a failure of one call that says nothing of those about
+// other tokens, as the provider has answered it.
+type answeredError struct{ error }
+
+func (e answeredError) Unwrap() error { return e.error }
 
 func (a *answers) unavailable(err error, raw string) error {
 	if u, ok := err.(*unavailable); ok {
 		return u
 	}
-	if holdsPiece(err.Error(), raw) {
+	_, answered := errors.AsType[answeredError](err)
+	if describe.Repeats(err.Error(), raw) {
 		err = errTelling
 	}
-	return &unavailable{"verify: " + a.what + ": " + err.Error(), err}
+	return &unavailable{"verify: " + a.what + ": " + err.Error(), err, answered}
 }
 
 func (e *unavailable) Error() string      { return e.text }
 func (e *unavailable) As(target any) bool { return errors.As(e.err, target) }
 func (e *unavailable) Is(target error) bool {
 	return (target == context.Canceled || target == context.DeadlineExceeded) && errors.Is(e.err, target)
-}
-
-// holdsPiece reports whether text has a piece of a token.
-func holdsPiece(text, token string) bool {
-	for i := range len(token) - silentPiece + 1 {
-		if strings.Contains(text, token[i:i+silentPiece]) {
-			return true
-		}
-	}
-	return false
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/clientauth"
 )
@@ -195,5 +196,29 @@ func TestTheIDIsWhatTheKeySays(t *testing.T) {
 	}
 	if id := idOf(t, &clientauth.Key{Signer: signer}); len(id) != 43 {
 		t.Errorf("the kid is %s, want a thumbprint", id)
+	}
+}
+
+// A file can change twice within the time that its file system can tell apart,
+// to one of the same size.
+func TestAKeyThatChangesTwiceInOneMomentIsReadAgain(t *testing.T) {
+	first, second := newKey(t), newKey(t)
+	name := file(t, pkcs8(t, first))
+	moment := time.Now()
+	write := func(key *ecdsa.PrivateKey) {
+		t.Helper()
+		if err := os.WriteFile(name, pkcs8(t, key), 0o600); err != nil { // in place, as an editor does
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, moment, moment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first)
+	k := &clientauth.Key{File: name}
+	before := idOf(t, k)
+	write(second)
+	if after := idOf(t, k); after == before {
+		t.Error("the key from before is still in use")
 	}
 }
