@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
 )
@@ -25,6 +27,7 @@ const maxFile = 1 << 20
 func (k *Key) load() (*pair, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := time.Now()
 	stamps, err := k.stampFiles()
 	if k.current != nil && (err != nil || areSame(k.stamps, stamps)) {
 		return k.current, nil
@@ -39,12 +42,18 @@ func (k *Key) load() (*pair, error) {
 		}
 		return nil, err
 	}
-	changed := k.current != nil
+	was := k.current
 	k.current, k.stamps = next, stamps
-	if changed {
+	if areNew(stamps, now) {
+		k.stamps = nil
+	}
+	if was != nil && !next.same(was) {
+		// Their connections have shown the old certificate. Those that are in
+		// use end after it, as no request comes to the transport again.
 		for _, t := range k.transports {
-			t.CloseIdleConnections() // they have shown the old certificate
+			t.CloseIdleConnections()
 		}
+		clear(k.transports)
 	}
 	return next, nil
 }
@@ -83,6 +92,13 @@ func areSame(a, b []os.FileInfo) bool {
 		}
 	}
 	return true
+}
+
+// areNew reports whether a file has changed so shortly before the time now that
+// the next change may leave it with the same time.
+func areNew(stamps []os.FileInfo, now time.Time) bool {
+	const moment = 2 * time.Second // the least that any file system tells apart
+	return slices.ContainsFunc(stamps, func(info os.FileInfo) bool { return now.Sub(info.ModTime()) < moment })
 }
 
 // read reads the files. Its errors show nothing of what is in them.

@@ -71,6 +71,12 @@ type pair struct {
 	chain   []*x509.Certificate // the key's own first; may be empty
 }
 
+// same reports whether two pairs are the same key with the same certificates.
+func (p *pair) same(other *pair) bool {
+	public, ok := p.private.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(other.private.Public()) && slices.EqualFunc(p.chain, other.chain, (*x509.Certificate).Equal)
+}
+
 // Validate reports a mistake in the configuration, naming the field. It reads
 // the files.
 func (k *Key) Validate() error {
