@@ -1,6 +1,7 @@
 package clientauth
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -10,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
 )
 
@@ -23,13 +26,31 @@ import (
 const maxFile = 1 << 20
 
 // load returns the pair that the files hold now, or the one that they held
-// before if they cannot be used now.
+// before if they cannot be used now. Then it tells so, once.
 func (k *Key) load() (*pair, error) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
+	p, err := k.loadLocked()
+	tell := p != nil && err != nil && !k.told
+	k.told = p != nil && err != nil
+	k.mu.Unlock()
+	if p == nil {
+		return nil, err
+	}
+	if tell {
+		k.fallback.For(k.Observe).Tell(context.Background(), event.Event{
+			Kind: event.Misconfigured, Level: slog.LevelWarn,
+			Err: fmt.Errorf("%w; the earlier key stays in use until the file can be used", err),
+		})
+	}
+	return p, nil
+}
+
+// loadLocked returns the pair to use. An error beside it says why it is not
+// that of the files. mu is held.
+func (k *Key) loadLocked() (*pair, error) {
 	now := time.Now()
 	stamps, err := k.stampFiles()
-	if k.current != nil && (err != nil || areSame(k.stamps, stamps)) {
+	if err == nil && k.current != nil && areSame(k.stamps, stamps) {
 		return k.current, nil
 	}
 	var next *pair
@@ -37,10 +58,7 @@ func (k *Key) load() (*pair, error) {
 		next, err = k.read()
 	}
 	if err != nil {
-		if k.current != nil {
-			return k.current, nil // and they are read again at the next use
-		}
-		return nil, err
+		return k.current, err // the files are read again at the next use
 	}
 	was := k.current
 	k.current, k.stamps = next, stamps

@@ -2,6 +2,7 @@ package clientauth_test
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/clientauth"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // idOf returns the kid of the key that a Key has now.
@@ -220,5 +222,34 @@ func TestAKeyThatChangesTwiceInOneMomentIsReadAgain(t *testing.T) {
 	write(second)
 	if after := idOf(t, k); after == before {
 		t.Error("the key from before is still in use")
+	}
+}
+
+func TestAFileThatCannotBeUsedAnyMoreIsTold(t *testing.T) {
+	name := file(t, pkcs8(t, newKey(t)))
+	var told []event.Event
+	k := &clientauth.Key{File: name}
+	k.ObserveDefault(func(_ context.Context, e event.Event) { told = append(told, e) })
+	idOf(t, k)
+	for n, broken := range [][]byte{[]byte("garbage"), pkcs8(t, newKey(t))[:60]} {
+		replace(t, name, broken)
+		for range 3 {
+			idOf(t, k)
+		}
+		if len(told) != n+1 || told[n].Kind != event.Misconfigured || !strings.Contains(told[n].Err.Error(), name) {
+			t.Fatalf("told %v, want one more event that names the file", told)
+		}
+		replace(t, name, pkcs8(t, newKey(t)))
+		idOf(t, k)
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if idOf(t, k); len(told) != 3 {
+		t.Errorf("told %v, and nothing of the file that is gone", told)
+	}
+	none := &clientauth.Key{File: name, Observe: func(context.Context, event.Event) { t.Error("told of a key that never was") }}
+	if err := none.Validate(); err == nil {
+		t.Error("no error")
 	}
 }
