@@ -92,6 +92,7 @@ func TestAnIntrospectionAcceptsActiveTokensForThisService(t *testing.T) {
 		{name: "an answer with no more than it must have", body: `{"active":true,"sub":"user-1","aud":"` + testAudience + `"}`, want: "accepted"},
 		{name: "null counts as absent", body: activeAnswer(map[string]any{"nbf": json.RawMessage("null"), "scope": json.RawMessage("null"), "iss": json.RawMessage("null")}), want: "accepted"},
 		{name: "a zero nbf counts as absent", body: activeAnswer(map[string]any{"nbf": 0, "iat": 0}), want: "accepted"},
+		{name: "an answer behind a byte order mark", body: "\ufeff" + activeAnswer(nil), want: "accepted"},
 		{name: "scopes in an array", body: activeAnswer(map[string]any{"scope": []string{"read"}}), want: "accepted"},
 		{name: "a token for this service's client", body: activeAnswer(map[string]any{"aud": nil}), change: ofShop, want: "accepted"},
 		{name: "the client in azp", body: activeAnswer(map[string]any{"aud": nil, "client_id": nil, "azp": "shop"}), change: ofShop, want: "accepted"},
