@@ -39,7 +39,8 @@ func Repeats(text string, secrets ...string) bool {
 				}
 			}
 		}
-		for _, form := range append(formsOf(secret), formsOf(url.QueryEscape(secret))...) {
+		escaped := formsOf(url.QueryEscape(secret))
+		for _, form := range append(formsOf(secret), escaped[:2]...) {
 			form = strings.ToLower(form)
 			for j := range len(form) - shown + 1 {
 				if pieces[form[j:j+shown]] {

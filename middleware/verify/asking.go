@@ -178,7 +178,7 @@ func (a *answers) call(raw string, from origin) (*finding, error) {
 	defer cancel()
 	begin := time.Now()
 	v := &finding{until: begin.Add(a.remember)}
-	v.token, v.err = a.askAndRead(ctx, raw)
+	v.token, v.err = a.try(ctx, raw)
 	e := event.Event{Kind: event.TokenAsked, Level: slog.LevelDebug, Issuer: a.issuer, Took: time.Since(begin)}
 	switch {
 	case v.err == nil:
@@ -186,10 +186,10 @@ func (a *answers) call(raw string, from origin) (*finding, error) {
 	case errors.Is(v.err, ErrInvalid):
 		v.token, v.until = Token{}, time.Now().Add(refusedFor)
 	case !errors.Is(v.err, ErrExpired):
-		e.Level, e.Err = slog.LevelWarn, a.unavailable(v.err, raw)
+		e.Level, e.Err = slog.LevelWarn, a.unavailable(v.err)
 	}
 	if a.ctx.Err() != nil {
-		return nil, a.unavailable(errClosed, raw) // Close has cut it short
+		return nil, a.unavailable(errClosed) // Close has cut it short
 	}
 	a.fallback.For(a.observe).Tell(ctx, e)
 	if e.Err != nil {
@@ -228,14 +228,23 @@ func (a *answers) enter(from origin) (leave func(), err error) {
 	return leave, nil
 }
 
-// askAndRead guards the program from a panic of Ask or Check, whose value may
-// hold anything.
-func (a *answers) askAndRead(ctx context.Context, raw string) (t Token, err error) {
+// try is askAndRead. It guards the program from a panic of Ask or Check, whose
+// value may hold anything, and the logs from an error that has a piece of the
+// token.
+func (a *answers) try(ctx context.Context, raw string) (t Token, err error) {
 	defer func() {
 		if recover() != nil {
 			t, err = Token{}, answeredError{errAskPanic}
 		}
 	}()
+	t, err = a.askAndRead(ctx, raw)
+	if err != nil && describe.Repeats(err.Error(), raw) && !errors.Is(err, ErrInvalid) {
+		return Token{}, errTelling
+	}
+	return t, err
+}
+
+func (a *answers) askAndRead(ctx context.Context, raw string) (t Token, err error) {
 	body, contentType, err := a.ask(ctx, raw)
 	if err != nil {
 		return t, err
@@ -265,14 +274,11 @@ type answeredError struct{ error }
 
 func (e answeredError) Unwrap() error { return e.error }
 
-func (a *answers) unavailable(err error, raw string) error {
+func (a *answers) unavailable(err error) error {
 	if u, ok := err.(*unavailable); ok {
 		return u
 	}
 	_, answered := errors.AsType[answeredError](err)
-	if describe.Repeats(err.Error(), raw) {
-		err = errTelling
-	}
 	return &unavailable{"verify: " + a.what + ": " + err.Error(), err, answered}
 }
 
