@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -154,16 +155,17 @@ func (k *Key) read() (*pair, error) {
 
 // readPEM returns the first private key and all certificates of a PEM file.
 func readPEM(name string) (key crypto.Signer, chain []*x509.Certificate, err error) {
-	info, err := os.Stat(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	if info.Size() > maxFile {
+	defer f.Close()
+	rest, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(rest) > maxFile {
 		return nil, nil, &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("longer than %d bytes", maxFile)}
-	}
-	rest, err := os.ReadFile(name)
-	if err != nil {
-		return nil, nil, err
 	}
 	for {
 		var block *pem.Block

@@ -102,6 +102,7 @@ func TestAKeyThatCannotBeUsedIsRefused(t *testing.T) {
 		{"an old password", &clientauth.Key{File: file(t, encrypted)}, "encrypted"},
 		{"too weak", &clientauth.Key{File: file(t, pkcs8(t, weak))}, "2048"},
 		{"too large", &clientauth.Key{File: file(t, bytes.Repeat([]byte("x"), 1<<20+1))}, "longer than"},
+		{"without an end", &clientauth.Key{File: "/dev/zero"}, "longer than"},
 		{"another algorithm", &clientauth.Key{File: file(t, whole), Algorithm: "RS256"}, "Key.Algorithm"},
 		{"no algorithm", &clientauth.Key{File: file(t, whole), Algorithm: "none"}, "Key.Algorithm"},
 		{"an algorithm with a secret", &clientauth.Key{File: file(t, whole), Algorithm: "HS256"}, "Key.Algorithm"},
