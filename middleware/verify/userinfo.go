@@ -157,8 +157,8 @@ func (u *UserInfo) Close() error {
 	return nil
 }
 
-// ask calls Ask. A 403 does not refuse the token: GitHub sends it for a user
-// who asks too often.
+// ask calls Ask. A 403 does not refuse the token: GitHub sends it, or a 429, for
+// a user whose token has been used too often.
 func (u *UserInfo) ask(ctx context.Context, token string) ([]byte, string, error) {
 	body, contentType, err := u.Ask(ctx, token)
 	var status interface{ StatusCode() int }
@@ -169,7 +169,7 @@ func (u *UserInfo) ask(ctx context.Context, token string) ([]byte, string, error
 	switch {
 	case errors.Is(err, ErrInvalid), code == http.StatusUnauthorized:
 		err = errInactive // its text may be anything
-	case 400 <= code && code < 500 && code != http.StatusRequestTimeout && code != http.StatusTooManyRequests:
+	case 400 <= code && code < 500 && code != http.StatusRequestTimeout:
 		err = answeredError{err}
 	}
 	return body, contentType, err

@@ -167,6 +167,7 @@ func TestAnAnswerAboutOneUserIsNoOutage(t *testing.T) {
 		"an answer that is no JSON":     func() ([]byte, string, error) { return []byte(`{"sub":"a","sub":"b"}`), asJSON, nil },
 		"a Check that panics":           func() ([]byte, string, error) { return []byte(`{"sub":"panic"}`), asJSON, nil },
 		"a user who asks too often":     func() ([]byte, string, error) { return nil, "", &httpError{status: 403} },
+		"a user's own limit":            func() ([]byte, string, error) { return nil, "", &httpError{status: 429} },
 		"a request that is refused":     func() ([]byte, string, error) { return nil, "", &httpError{status: 400} },
 		"an answer that is signed":      func() ([]byte, string, error) { return []byte("a.b.c"), "application/jwt", nil },
 		"a resource that is not there":  func() ([]byte, string, error) { return nil, "", &httpError{status: 404} },
