@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -377,6 +378,25 @@ func TestASignOutReachesTheProviderPastAStoreThatHangs(t *testing.T) {
 		}
 		if n := w.saw(event.SignedOut); n != 1 || w.events[len(w.events)-1].Err == nil {
 			t.Errorf("told %+v, want that the store was not reached", w.events)
+		}
+		closeWorld(t, w)
+	})
+}
+
+// A panickingStore is a Store that panics at a Swap.
+type panickingStore struct{ refreshtest.FaultyStore }
+
+func (*panickingStore) Swap(context.Context, string, []byte, []byte, time.Duration) (bool, error) {
+	panic("a mistake")
+}
+
+// Nor if it panics, in a goroutine of ours.
+func TestASignOutReachesTheProviderPastAStoreThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(func(a *middleware.Auth) { a.Revocations = &middleware.Revocations{Store: new(panickingStore)} })
+		wantStatus(t, w.signIn(t, "ann").do(w.Logout(nil), "POST", "/"), 204)
+		if len(w.provider.revoked) != 1 || w.saw(event.SignedOut) != 1 || w.events[len(w.events)-1].Err == nil {
+			t.Errorf("%d tokens were revoked at the provider, told %+v", len(w.provider.revoked), w.events)
 		}
 		closeWorld(t, w)
 	})

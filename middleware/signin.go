@@ -152,6 +152,10 @@ func (a *Auth) idToken(r *http.Request) string {
 	return id
 }
 
+// errRevocationPanic stands for a panic of the Verifier, or of the Store of the
+// Revocations.
+var errRevocationPanic = errors.New("middleware: the revocation of the access token panicked")
+
 // revoke ends the login of t, the access token of which is old, where that is
 // known. It goes on if the client goes.
 func (a *Auth) revoke(r *http.Request, t refresh.Tokens, old *verify.Token) error {
@@ -163,7 +167,14 @@ func (a *Auth) revoke(r *http.Request, t refresh.Tokens, old *verify.Token) erro
 	// Both at once: a Store that hangs must not use up the provider's time.
 	var err error
 	var access sync.WaitGroup
-	access.Go(func() { err = a.revokeAccess(ctx, t) })
+	access.Go(func() {
+		defer func() {
+			if recover() != nil { // it would end the whole program
+				err = errRevocationPanic
+			}
+		}()
+		err = a.revokeAccess(ctx, t)
+	})
 	failed := a.coordinator.Revoke(ctx, a.untilForgotten(t, old))
 	access.Wait()
 	_, revokes := a.coordinator.Refresher.(refresh.Revoker)

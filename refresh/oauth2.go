@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenlife/tokenlife/refresh/clientauth"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // OAuth2 is the [Refresher] and [Revoker] for any provider with an OAuth 2.0
@@ -102,6 +103,13 @@ var (
 	_ Refresher = (*OAuth2)(nil)
 	_ Revoker   = (*OAuth2)(nil)
 )
+
+// ObserveDefault implements [event.Observable]: h hears what the Key tells.
+func (o *OAuth2) ObserveDefault(h event.Hook) {
+	if o != nil && o.Key != nil {
+		o.Key.ObserveDefault(h)
+	}
+}
 
 // Refresh exchanges the refresh token of old for new tokens (RFC 6749, section
 // 6). The result holds the old refresh token where the provider returns no new

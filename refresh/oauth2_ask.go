@@ -10,6 +10,10 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/internal/endpoint"
 )
 
+// maxRequestURI bounds a request_uri, which becomes a part of a browser's
+// address.
+const maxRequestURI = 2048
+
 // Push sends the parameters of an authorization request to the provider in
 // advance (RFC 9126). The browser is then sent to the authorization endpoint
 // with client_id and the returned request_uri alone, which can be used once,
@@ -44,6 +48,9 @@ func (o *OAuth2) Push(ctx context.Context, params url.Values) (requestURI string
 	}
 	if requestURI = m.text("request_uri"); requestURI == "" {
 		return "", 0, errors.New("refresh: the provider's answer to a pushed authorization request has no request_uri")
+	}
+	if u, err := url.Parse(requestURI); err != nil || !u.IsAbs() || len(requestURI) > maxRequestURI {
+		return "", 0, errors.New("refresh: the provider's answer to a pushed authorization request has a request_uri that is no URI of at most 2048 bytes")
 	}
 	return requestURI, endpoint.Seconds(m["expires_in"]), nil
 }

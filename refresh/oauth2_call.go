@@ -52,8 +52,9 @@ func (o *OAuth2) find(ctx context.Context, at place) (target, error) {
 	if t.method == "" {
 		var ok bool
 		if t.method, ok = clientauth.Choose(m.TokenEndpointAuthMethods); !ok {
-			return t, fmt.Errorf("refresh: the provider's metadata offer no client authentication by a secret, but %.200q: "+
-				"set OAuth2.AuthMethod and what it needs", m.TokenEndpointAuthMethods)
+			offered := m.TokenEndpointAuthMethods[:min(len(m.TokenEndpointAuthMethods), 10)]
+			return t, fmt.Errorf("refresh: the provider's metadata offer no client authentication by a secret, but %.50q: "+
+				"set OAuth2.AuthMethod and what it needs", offered)
 		}
 	}
 	t.algorithms = m.TokenEndpointAuthSigningAlgs

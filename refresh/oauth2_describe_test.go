@@ -3,6 +3,7 @@ package refresh_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -55,6 +56,10 @@ func TestADescriptionIsForTheLog(t *testing.T) {
 		{"the token in capitals", "invalid_grant", "NO SUCH TOKEN: " + strings.ToUpper(opaque), ""},
 		{"the token, escaped", "invalid_grant", "No such token: " + strings.ReplaceAll(opaque, "-", "%2D"), ""},
 		{"the token behind an invisible sign", "invalid_grant", "No such token: " + opaque[:10] + "\u200b" + opaque[10:], ""},
+		{"the token in small pieces", "invalid_grant", "No such token: " + opaque[:9] + " " + opaque[9:18] + " " + opaque[18:27] + " " + opaque[27:], ""},
+		{"the token in pieces that are quoted", "invalid_grant", "No such token: '" + opaque[:9] + "', '" + opaque[9:18] + "'", ""},
+		{"the token in base64", "invalid_grant", "No such token: " + base64.StdEncoding.EncodeToString([]byte("r="+opaque)), ""},
+		{"the token in hexadecimal", "invalid_grant", "No such token: " + hex.EncodeToString([]byte(opaque)), ""},
 		{"the token as the code", opaque, "", ""},
 		{"the secret", "invalid_client", "Wrong: a secret that nobody may see", ""},
 		{"the secret, escaped", "invalid_client", "Wrong: " + url.QueryEscape("a secret that nobody may see"), ""},

@@ -3,7 +3,6 @@
 package describe
 
 import (
-	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -12,7 +11,6 @@ import (
 const (
 	maxDescription = 300 // characters
 	maxRead        = 4096
-	shown          = 12 // so many characters of a secret are too many
 )
 
 // Error returns what a provider says in its own words, for a log: printable and
@@ -28,17 +26,8 @@ func Error(text string, sent []string) string {
 		return c
 	}, text[:min(len(text), maxRead)])
 	text = strings.Join(strings.Fields(text), " ")
-	forms := []string{strings.ToLower(text)}
-	if plain, err := url.QueryUnescape(text); err == nil {
-		forms = append(forms, strings.ToLower(plain))
-	}
-	for _, secret := range sent {
-		secret = strings.ToLower(secret)
-		for _, form := range forms {
-			if repeats(form, secret) || repeats(form, strings.ToLower(url.QueryEscape(secret))) {
-				return ""
-			}
-		}
+	if Repeats(text, sent...) {
+		return ""
 	}
 	text = maybeSecret.ReplaceAllStringFunc(text, func(word string) string {
 		if isUUID.MatchString(word) || !strings.ContainsAny(word, "0123456789") {
@@ -50,19 +39,6 @@ func Error(text string, sent []string) string {
 		return string(all[:maxDescription-1]) + "…"
 	}
 	return text
-}
-
-// repeats reports whether text shows too much of a secret.
-func repeats(text, secret string) bool {
-	if secret == "" {
-		return false
-	}
-	for i := 0; i+shown <= len(secret); i++ {
-		if strings.Contains(text, secret[i:i+shown]) {
-			return true
-		}
-	}
-	return len(secret) < shown && len(secret) >= 4 && strings.Contains(text, secret)
 }
 
 var (

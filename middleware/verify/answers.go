@@ -148,7 +148,7 @@ func (a *answers) inquire(ctx context.Context, raw string, s *standing, now time
 		return refusal("has other characters than a token")
 	}
 	if ctx.Err() != nil {
-		return a.unavailable(ctx.Err(), raw)
+		return a.unavailable(ctx.Err())
 	}
 	f, v, err := a.join(raw, s, now)
 	if f != nil {
@@ -157,7 +157,7 @@ func (a *answers) inquire(ctx context.Context, raw string, s *standing, now time
 		}
 	}
 	if err != nil {
-		return a.unavailable(err, raw)
+		return a.unavailable(err)
 	}
 	return v.give(raw, t)
 }

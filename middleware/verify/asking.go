@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenlife/tokenlife/internal/describe"
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
@@ -16,7 +17,6 @@ const (
 	maxOthers    = 16 << 10    // the same of others
 	maxFailures  = 5           // in a row, after which a pause begins
 	failurePause = time.Second // in which only strangers' tokens are asked about
-	silentPiece  = 12          // characters of a token that no error may hold
 )
 
 var (
@@ -118,9 +118,10 @@ func (a *answers) run(f *asking, id [sha256.Size]byte, raw string, s *standing, 
 }
 
 // count counts failures in a row of calls about tokens that no stranger has
-// made up, who could add to them. mu is held.
+// made up, who could add to them. Nor can a user add to them by an answer about
+// his own token that cannot be used. mu is held.
 func (a *answers) count(err error, now time.Time) {
-	if err == nil {
+	if u, ok := err.(*unavailable); err == nil || ok && u.answered {
 		a.failures = 0
 		return
 	}
@@ -177,7 +178,7 @@ func (a *answers) call(raw string, from origin) (*finding, error) {
 	defer cancel()
 	begin := time.Now()
 	v := &finding{until: begin.Add(a.remember)}
-	v.token, v.err = a.askAndRead(ctx, raw)
+	v.token, v.err = a.try(ctx, raw)
 	e := event.Event{Kind: event.TokenAsked, Level: slog.LevelDebug, Issuer: a.issuer, Took: time.Since(begin)}
 	switch {
 	case v.err == nil:
@@ -185,10 +186,10 @@ func (a *answers) call(raw string, from origin) (*finding, error) {
 	case errors.Is(v.err, ErrInvalid):
 		v.token, v.until = Token{}, time.Now().Add(refusedFor)
 	case !errors.Is(v.err, ErrExpired):
-		e.Level, e.Err = slog.LevelWarn, a.unavailable(v.err, raw)
+		e.Level, e.Err = slog.LevelWarn, a.unavailable(v.err)
 	}
 	if a.ctx.Err() != nil {
-		return nil, a.unavailable(errClosed, raw) // Close has cut it short
+		return nil, a.unavailable(errClosed) // Close has cut it short
 	}
 	a.fallback.For(a.observe).Tell(ctx, e)
 	if e.Err != nil {
@@ -227,54 +228,62 @@ func (a *answers) enter(from origin) (leave func(), err error) {
 	return leave, nil
 }
 
-// askAndRead guards the program from a panic of Ask or Check, whose value may
-// hold anything.
-func (a *answers) askAndRead(ctx context.Context, raw string) (t Token, err error) {
+// try is askAndRead. It guards the program from a panic of Ask or Check, whose
+// value may hold anything, and the logs from an error that has a piece of the
+// token.
+func (a *answers) try(ctx context.Context, raw string) (t Token, err error) {
 	defer func() {
 		if recover() != nil {
-			t, err = Token{}, errAskPanic
+			t, err = Token{}, answeredError{errAskPanic}
 		}
 	}()
+	t, err = a.askAndRead(ctx, raw)
+	if err != nil && describe.Repeats(err.Error(), raw) && !errors.Is(err, ErrInvalid) {
+		return Token{}, errTelling
+	}
+	return t, err
+}
+
+func (a *answers) askAndRead(ctx context.Context, raw string) (t Token, err error) {
 	body, contentType, err := a.ask(ctx, raw)
 	if err != nil {
 		return t, err
 	}
 	if len(body) > maxAnswer {
-		return t, errTooLarge
+		return t, answeredError{errTooLarge}
 	}
-	return a.read(ctx, body, contentType, time.Now())
+	t, err = a.read(ctx, body, contentType, time.Now())
+	if err == nil || errors.Is(err, ErrInvalid) || errors.Is(err, ErrExpired) {
+		return t, err
+	}
+	return t, answeredError{err}
 }
 
 // An unavailable is the error of a token that could not be asked about. It
 // wraps no error of Ask, which may itself wrap one that means something else of
 // a token here, or for the login: it shows the types in its chain alone.
 type unavailable struct {
-	text string
-	err  error
+	text     string
+	err      error
+	answered bool // the error is an answeredError
 }
 
-func (a *answers) unavailable(err error, raw string) error {
+// An answeredError is a failure of one call that says nothing of those about
+// other tokens, as the provider has answered it.
+type answeredError struct{ error }
+
+func (e answeredError) Unwrap() error { return e.error }
+
+func (a *answers) unavailable(err error) error {
 	if u, ok := err.(*unavailable); ok {
 		return u
 	}
-	if holdsPiece(err.Error(), raw) {
-		err = errTelling
-	}
-	return &unavailable{"verify: " + a.what + ": " + err.Error(), err}
+	_, answered := errors.AsType[answeredError](err)
+	return &unavailable{"verify: " + a.what + ": " + err.Error(), err, answered}
 }
 
 func (e *unavailable) Error() string      { return e.text }
 func (e *unavailable) As(target any) bool { return errors.As(e.err, target) }
 func (e *unavailable) Is(target error) bool {
 	return (target == context.Canceled || target == context.DeadlineExceeded) && errors.Is(e.err, target)
-}
-
-// holdsPiece reports whether text has a piece of a token.
-func holdsPiece(text, token string) bool {
-	for i := range len(token) - silentPiece + 1 {
-		if strings.Contains(text, token[i:i+silentPiece]) {
-			return true
-		}
-	}
-	return false
 }

@@ -271,11 +271,11 @@ func (i *Introspection) judge(a *answer, t *Token, subject string) error {
 	ours := func(name string) bool { return slices.Contains(i.Audience, name) }
 	switch {
 	case len(a.iss) > 0 && string(a.iss) != i.Issuer:
-		return refused("of the issuer %q, and Introspection.Issuer is %q", a.iss, i.Issuer)
+		return &mismatch{"iss", some(a.iss), []string{printable(i.Issuer)}, "Introspection.Issuer"}
 	case len(i.Audience) > 0 && !slices.ContainsFunc(t.Audience, ours):
-		return refused("for the audience %q, which has none of Introspection.Audience", t.Audience)
+		return &mismatch{"aud", someOf(a.aud), i.Audience, "Introspection.Audience"}
 	case len(i.Clients) > 0 && !slices.Contains(i.Clients, t.ClientID):
-		return refused("for the client %q, which is none of Introspection.Clients", t.ClientID)
+		return &mismatch{"client_id", some([]byte(t.ClientID)), i.Clients, "Introspection.Clients"}
 	case t.Subject == "":
 		return refused("without %q, which names its subject (Introspection.SubjectClaim)", subject)
 	}

@@ -2,13 +2,18 @@ package verify
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tokenlife/tokenlife/internal/describe"
 )
 
 const (
@@ -56,7 +61,7 @@ type tokenVerifier interface {
 func outcome(t testing.TB, v tokenVerifier, raw string) (string, *Token, error) {
 	t.Helper()
 	token, err := v.Verify(context.Background(), raw)
-	if err != nil && holdsPiece(err.Error(), raw) {
+	if err != nil && describe.Repeats(err.Error(), raw) {
 		t.Errorf("%v: it has a piece of the token", err)
 	}
 	switch {
@@ -87,6 +92,7 @@ func TestAnIntrospectionAcceptsActiveTokensForThisService(t *testing.T) {
 		{name: "an answer with no more than it must have", body: `{"active":true,"sub":"user-1","aud":"` + testAudience + `"}`, want: "accepted"},
 		{name: "null counts as absent", body: activeAnswer(map[string]any{"nbf": json.RawMessage("null"), "scope": json.RawMessage("null"), "iss": json.RawMessage("null")}), want: "accepted"},
 		{name: "a zero nbf counts as absent", body: activeAnswer(map[string]any{"nbf": 0, "iat": 0}), want: "accepted"},
+		{name: "an answer behind a byte order mark", body: "\ufeff" + activeAnswer(nil), want: "accepted"},
 		{name: "scopes in an array", body: activeAnswer(map[string]any{"scope": []string{"read"}}), want: "accepted"},
 		{name: "a token for this service's client", body: activeAnswer(map[string]any{"aud": nil}), change: ofShop, want: "accepted"},
 		{name: "the client in azp", body: activeAnswer(map[string]any{"aud": nil, "client_id": nil, "azp": "shop"}), change: ofShop, want: "accepted"},
@@ -334,5 +340,44 @@ func TestOnlyWhatCanBeATokenIsAskedAbout(t *testing.T) {
 	}
 	if got, _, _ := outcome(t, i, "EAAB|app~token.1"); got != "refused" || !slices.Equal(asked, []string{"EAAB|app~token.1"}) {
 		t.Errorf("%s, after %q", got, asked)
+	}
+}
+
+// What came is bounded in an error, as it goes into logs.
+func TestAnErrorRepeatsABoundedPieceOfTheAnswer(t *testing.T) {
+	long := strings.Repeat("x", 20_000)
+	for _, changes := range []map[string]any{{"iss": long}, {"aud": []string{long, long, "a", "b", "c"}}, {"client_id": long}} {
+		i := newIntrospection(t, func(i *Introspection) {
+			i.Clients, i.Ask = []string{"shop"}, says(asJSON, activeAnswer(changes))
+		})
+		if got, _, err := outcome(t, i, opaqueToken); got != "refused" || len(err.Error()) > 600 {
+			t.Errorf("%s, with an error of %d bytes", got, len(err.Error()))
+		}
+	}
+}
+
+// Nor does it hold a piece of the token in another form.
+func TestAnErrorOfAskHoldsNoFormOfTheToken(t *testing.T) {
+	const raw = "a/b+c/d+e/f+g/h+i/j+k/l+m/n+o/p+q/r=="
+	for name, shown := range map[string]string{
+		"as it is":      raw,
+		"a piece":       raw[5:20],
+		"in a URL":      url.QueryEscape(raw),
+		"in a path":     url.PathEscape(raw),
+		"in capitals":   strings.ToUpper(raw),
+		"in base64":     base64.StdEncoding.EncodeToString([]byte("client:" + raw)),
+		"in base64url":  base64.RawURLEncoding.EncodeToString([]byte(raw)),
+		"in hex":        hex.EncodeToString([]byte(raw)),
+		"in two lines":  raw[:10] + "\n" + raw[10:20] + "\n" + raw[20:],
+		"in small bits": strings.Join(strings.Split(raw, "+"), " + "),
+	} {
+		i := newIntrospection(t, func(i *Introspection) {
+			i.Ask = func(context.Context, string) ([]byte, string, error) {
+				return nil, "", errors.New("test: failed for " + shown)
+			}
+		})
+		if got, _, err := outcome(t, i, raw); got != "unknown" || strings.Contains(err.Error(), shown) {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
 	}
 }

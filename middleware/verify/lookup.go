@@ -162,8 +162,13 @@ func (j *JWT) active(ctx context.Context, iss []byte) (*activeIssuer, error) {
 
 // lookUp calls Lookup. An answer for another issuer, or for one that is fetched
 // from this machine, is a mistake of the program, and an error that does not
-// refuse the token.
-func (j *JWT) lookUp(ctx context.Context, url string) (*rules, error) {
+// refuse the token. So is a panic, which would end the whole program.
+func (j *JWT) lookUp(ctx context.Context, url string) (_ *rules, err error) {
+	defer func() {
+		if recover() != nil { // its value may hold anything
+			err = errPanic
+		}
+	}()
 	issuer, err := j.Lookup(ctx, url)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,5 +50,20 @@ func TestAPanicOfKeysOrObserveIsNoMoreThanAFailure(t *testing.T) {
 				t.Errorf("told %d times of one fetch", told)
 			}
 		})
+	}
+}
+
+// Lookup is given what anybody can write.
+func TestAPanicOfLookupIsNoMoreThanAFailure(t *testing.T) {
+	issuer := &local.Issuer{URL: "https://issuer.example", Audience: []string{"api"}, Life: time.Minute}
+	login, err := issuer.Login(t.Context(), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := &verify.JWT{Lookup: func(context.Context, string) (verify.Issuer, error) { panic(login.Access) }}
+	defer tokens.Close()
+	_, err = tokens.Verify(t.Context(), login.Access)
+	if err == nil || errors.Is(err, verify.ErrInvalid) || strings.Contains(err.Error(), login.Access) {
+		t.Errorf("verified: %v", err)
 	}
 }

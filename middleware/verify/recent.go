@@ -47,8 +47,9 @@ func find[T any](slot *atomic.Pointer[recent[T]], raw string) *T {
 }
 
 // admit puts a cached token into its slot at every fourth time that it is
-// found, which seen counts, unless the token that is there has been used since admit last tried.
-// Tokens that come once therefore evict nothing and cost no copy.
+// found, which seen counts, unless the token that is there has been used since
+// admit last tried. Tokens that come once therefore evict nothing and cost no
+// copy.
 func admit[T any](slot *atomic.Pointer[recent[T]], raw string, r *T, seen *atomic.Uint32) {
 	if seen.Add(1)%4 != 0 {
 		return

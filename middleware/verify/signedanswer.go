@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func plainAnswer(ctx context.Context, signed *JWT, field, typ string, body []byt
 	case signed == nil && isSigned:
 		return nil, fmt.Errorf("the answer is a signed JWT: set %s to verify it", field)
 	case signed == nil:
-		return body, nil
+		return bytes.TrimPrefix(body, []byte("\ufeff")), nil // some servers put a byte order mark before it
 	case !isSigned:
 		return nil, fmt.Errorf("the answer is not signed, and %s is set", field)
 	}

@@ -157,13 +157,20 @@ func (u *UserInfo) Close() error {
 	return nil
 }
 
-// ask calls Ask. A 403 does not refuse the token: GitHub sends it to a client
-// that asks too often.
+// ask calls Ask. A 403 does not refuse the token: GitHub sends it, or a 429, for
+// a user whose token has been used too often.
 func (u *UserInfo) ask(ctx context.Context, token string) ([]byte, string, error) {
 	body, contentType, err := u.Ask(ctx, token)
 	var status interface{ StatusCode() int }
-	if errors.Is(err, ErrInvalid) || errors.As(err, &status) && status.StatusCode() == http.StatusUnauthorized {
+	code := 0
+	if errors.As(err, &status) {
+		code = status.StatusCode()
+	}
+	switch {
+	case errors.Is(err, ErrInvalid), code == http.StatusUnauthorized:
 		err = errInactive // its text may be anything
+	case 400 <= code && code < 500 && code != http.StatusRequestTimeout:
+		err = answeredError{err}
 	}
 	return body, contentType, err
 }

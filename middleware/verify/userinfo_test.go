@@ -158,3 +158,47 @@ func TestASignedUserInfoNamesTheClient(t *testing.T) {
 		})
 	}
 }
+
+// What a provider answers about the token of one user must not keep it from
+// being asked about those of others.
+func TestAnAnswerAboutOneUserIsNoOutage(t *testing.T) {
+	for name, of := range map[string]func() ([]byte, string, error){
+		"an answer that is too large":   func() ([]byte, string, error) { return make([]byte, maxAnswer+1), asJSON, nil },
+		"an answer that is no JSON":     func() ([]byte, string, error) { return []byte(`{"sub":"a","sub":"b"}`), asJSON, nil },
+		"a Check that panics":           func() ([]byte, string, error) { return []byte(`{"sub":"panic"}`), asJSON, nil },
+		"a user who asks too often":     func() ([]byte, string, error) { return nil, "", &httpError{status: 403} },
+		"a user's own limit":            func() ([]byte, string, error) { return nil, "", &httpError{status: 429} },
+		"a request that is refused":     func() ([]byte, string, error) { return nil, "", &httpError{status: 400} },
+		"an answer that is signed":      func() ([]byte, string, error) { return []byte("a.b.c"), "application/jwt", nil },
+		"a resource that is not there":  func() ([]byte, string, error) { return nil, "", &httpError{status: 404} },
+		"an answer that cannot be read": func() ([]byte, string, error) { return []byte("\xff"), "", nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUserInfo(t, func(u *UserInfo) {
+				u.Ask = func(_ context.Context, token string) ([]byte, string, error) {
+					if token == "of-another-user" {
+						return []byte(`{"sub":"ann"}`), asJSON, nil
+					}
+					return of()
+				}
+				u.Check = func(t *Token) error {
+					if t.Subject == "panic" {
+						panic("a mistake")
+					}
+					return nil
+				}
+			})
+			for n := range 3 * maxFailures {
+				raw := fmt.Sprintf("token-of-one-user-%d", n)
+				u.Expect(raw)
+				if got, _, err := outcome(t, u, raw); got != "unknown" {
+					t.Errorf("%s: %v", got, err)
+				}
+			}
+			u.Expect("of-another-user")
+			if got, _, err := outcome(t, u, "of-another-user"); got != "accepted" {
+				t.Errorf("another user is %s: %v", got, err)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package clientauth
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,10 +10,15 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
 )
 
@@ -21,12 +27,31 @@ import (
 const maxFile = 1 << 20
 
 // load returns the pair that the files hold now, or the one that they held
-// before if they cannot be used now.
+// before if they cannot be used now. Then it tells so, once.
 func (k *Key) load() (*pair, error) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
+	p, err := k.loadLocked()
+	tell := p != nil && err != nil && !k.told
+	k.told = p != nil && err != nil
+	k.mu.Unlock()
+	if p == nil {
+		return nil, err
+	}
+	if tell {
+		k.fallback.For(k.Observe).Tell(context.Background(), event.Event{
+			Kind: event.Misconfigured, Level: slog.LevelWarn,
+			Err: fmt.Errorf("%w; the earlier key stays in use until the file can be used", err),
+		})
+	}
+	return p, nil
+}
+
+// loadLocked returns the pair to use. An error beside it says why it is not
+// that of the files. mu is held.
+func (k *Key) loadLocked() (*pair, error) {
+	now := time.Now()
 	stamps, err := k.stampFiles()
-	if k.current != nil && (err != nil || areSame(k.stamps, stamps)) {
+	if err == nil && k.current != nil && areSame(k.stamps, stamps) {
 		return k.current, nil
 	}
 	var next *pair
@@ -34,17 +59,20 @@ func (k *Key) load() (*pair, error) {
 		next, err = k.read()
 	}
 	if err != nil {
-		if k.current != nil {
-			return k.current, nil // and they are read again at the next use
-		}
-		return nil, err
+		return k.current, err // the files are read again at the next use
 	}
-	changed := k.current != nil
+	was := k.current
 	k.current, k.stamps = next, stamps
-	if changed {
+	if areNew(stamps, now) {
+		k.stamps = nil
+	}
+	if was != nil && !next.same(was) {
+		// Their connections have shown the old certificate. Those that are in
+		// use end after it, as no request comes to the transport again.
 		for _, t := range k.transports {
-			t.CloseIdleConnections() // they have shown the old certificate
+			t.CloseIdleConnections()
 		}
+		clear(k.transports)
 	}
 	return next, nil
 }
@@ -85,6 +113,13 @@ func areSame(a, b []os.FileInfo) bool {
 	return true
 }
 
+// areNew reports whether a file has changed so shortly before the time now that
+// the next change may leave it with the same time.
+func areNew(stamps []os.FileInfo, now time.Time) bool {
+	const moment = 2 * time.Second // the least that any file system tells apart
+	return slices.ContainsFunc(stamps, func(info os.FileInfo) bool { return now.Sub(info.ModTime()) < moment })
+}
+
 // read reads the files. Its errors show nothing of what is in them.
 func (k *Key) read() (*pair, error) {
 	p := &pair{private: k.Signer}
@@ -120,16 +155,17 @@ func (k *Key) read() (*pair, error) {
 
 // readPEM returns the first private key and all certificates of a PEM file.
 func readPEM(name string) (key crypto.Signer, chain []*x509.Certificate, err error) {
-	info, err := os.Stat(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	if info.Size() > maxFile {
+	defer f.Close()
+	rest, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(rest) > maxFile {
 		return nil, nil, &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("longer than %d bytes", maxFile)}
-	}
-	rest, err := os.ReadFile(name)
-	if err != nil {
-		return nil, nil, err
 	}
 	for {
 		var block *pem.Block

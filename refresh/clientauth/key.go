@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/internal/signer"
 )
 
@@ -29,7 +30,7 @@ type Key struct {
 	// on P-256, P-384 or P-521, or Ed25519; PKCS #8, PKCS #1 or SEC 1, not
 	// encrypted. It may hold the certificate as well. It is read again when it
 	// changes. While what it holds then cannot be used, as in the middle of
-	// being written, the earlier key stays in use.
+	// being written, the earlier key stays in use, and Observe hears of it.
 	File string
 
 	// Signer is the key in place of File: one in memory, or in a device.
@@ -59,9 +60,18 @@ type Key struct {
 	// where the issuer is known, else AudienceEndpoint.
 	Audience string
 
+	// Observe hears when the files cannot be used any more while the earlier
+	// key stays in use: [event.Misconfigured], once until they can be used
+	// again. Default: the hook of the middleware.Auth whose Refresher's Key this
+	// is, or none.
+	Observe event.Hook
+
+	fallback event.Fallback // where Observe is nil
+
 	mu         sync.Mutex
 	stamps     []os.FileInfo // of the files, when they were read
 	current    *pair         // nil: none has been read
+	told       bool          // that the files cannot be used
 	transports map[*http.Transport]*http.Transport
 }
 
@@ -69,6 +79,16 @@ type Key struct {
 type pair struct {
 	private crypto.Signer
 	chain   []*x509.Certificate // the key's own first; may be empty
+}
+
+// ObserveDefault implements [event.Observable]: h hears what the Key tells where
+// Observe is nil.
+func (k *Key) ObserveDefault(h event.Hook) { k.fallback.Set(h) }
+
+// same reports whether two pairs are the same key with the same certificates.
+func (p *pair) same(other *pair) bool {
+	public, ok := p.private.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(other.private.Public()) && slices.EqualFunc(p.chain, other.chain, (*x509.Certificate).Equal)
 }
 
 // Validate reports a mistake in the configuration, naming the field. It reads

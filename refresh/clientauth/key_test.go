@@ -2,6 +2,7 @@ package clientauth_test
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -16,8 +17,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tokenlife/tokenlife/refresh/clientauth"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // idOf returns the kid of the key that a Key has now.
@@ -99,6 +102,7 @@ func TestAKeyThatCannotBeUsedIsRefused(t *testing.T) {
 		{"an old password", &clientauth.Key{File: file(t, encrypted)}, "encrypted"},
 		{"too weak", &clientauth.Key{File: file(t, pkcs8(t, weak))}, "2048"},
 		{"too large", &clientauth.Key{File: file(t, bytes.Repeat([]byte("x"), 1<<20+1))}, "longer than"},
+		{"without an end", &clientauth.Key{File: "/dev/zero"}, "longer than"},
 		{"another algorithm", &clientauth.Key{File: file(t, whole), Algorithm: "RS256"}, "Key.Algorithm"},
 		{"no algorithm", &clientauth.Key{File: file(t, whole), Algorithm: "none"}, "Key.Algorithm"},
 		{"an algorithm with a secret", &clientauth.Key{File: file(t, whole), Algorithm: "HS256"}, "Key.Algorithm"},
@@ -195,5 +199,58 @@ func TestTheIDIsWhatTheKeySays(t *testing.T) {
 	}
 	if id := idOf(t, &clientauth.Key{Signer: signer}); len(id) != 43 {
 		t.Errorf("the kid is %s, want a thumbprint", id)
+	}
+}
+
+// A file can change twice within the time that its file system can tell apart,
+// to one of the same size.
+func TestAKeyThatChangesTwiceInOneMomentIsReadAgain(t *testing.T) {
+	first, second := newKey(t), newKey(t)
+	name := file(t, pkcs8(t, first))
+	moment := time.Now()
+	write := func(key *ecdsa.PrivateKey) {
+		t.Helper()
+		if err := os.WriteFile(name, pkcs8(t, key), 0o600); err != nil { // in place, as an editor does
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, moment, moment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first)
+	k := &clientauth.Key{File: name}
+	before := idOf(t, k)
+	write(second)
+	if after := idOf(t, k); after == before {
+		t.Error("the key from before is still in use")
+	}
+}
+
+func TestAFileThatCannotBeUsedAnyMoreIsTold(t *testing.T) {
+	name := file(t, pkcs8(t, newKey(t)))
+	var told []event.Event
+	k := &clientauth.Key{File: name}
+	k.ObserveDefault(func(_ context.Context, e event.Event) { told = append(told, e) })
+	idOf(t, k)
+	for n, broken := range [][]byte{[]byte("garbage"), pkcs8(t, newKey(t))[:60]} {
+		replace(t, name, broken)
+		for range 3 {
+			idOf(t, k)
+		}
+		if len(told) != n+1 || told[n].Kind != event.Misconfigured || !strings.Contains(told[n].Err.Error(), name) {
+			t.Fatalf("told %v, want one more event that names the file", told)
+		}
+		replace(t, name, pkcs8(t, newKey(t)))
+		idOf(t, k)
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if idOf(t, k); len(told) != 3 {
+		t.Errorf("told %v, and nothing of the file that is gone", told)
+	}
+	none := &clientauth.Key{File: name, Observe: func(context.Context, event.Event) { t.Error("told of a key that never was") }}
+	if err := none.Validate(); err == nil {
+		t.Error("no error")
 	}
 }

@@ -1,19 +1,21 @@
 package clientauth
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 var errNoCertificate = errors.New("clientauth: Key.CertFile is empty, and Key.File has no certificate: mutual TLS needs one")
 
 // Transport returns base with the Key's certificate for mutual TLS (RFC 8705,
 // section 2). A nil base is [http.DefaultTransport]. It must be an
-// [http.Transport] without a certificate of its own. The same base always gives
-// the same transport, so that connections are shared. A new certificate is
-// shown on new connections.
+// [http.Transport] without a certificate of its own. The same base gives the
+// same transport, so that connections are shared, until the certificate is
+// renewed: ask for it at each request.
 func (k *Key) Transport(base http.RoundTripper) (http.RoundTripper, error) {
 	p, err := k.load()
 	if err != nil {
@@ -41,6 +43,7 @@ func (k *Key) Transport(base http.RoundTripper) (http.RoundTripper, error) {
 		return t, nil
 	}
 	t := from.Clone()
+	t.IdleConnTimeout = cmp.Or(t.IdleConnTimeout, 90*time.Second) // as of http.DefaultTransport
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = new(tls.Config)
 	}

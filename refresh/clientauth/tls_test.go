@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tokenlife/tokenlife/refresh/clientauth"
@@ -64,6 +65,62 @@ func TestACertificateIsShown(t *testing.T) {
 	greets("second")
 	replace(t, certFile, certificate(t, second, "third"))
 	greets("third")
+}
+
+// A connection that is in use while the certificate is renewed is not used for
+// later requests, although it cannot be closed yet.
+func TestARenewedCertificateIsShownAtOnce(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		hold, held := make(chan struct{}), make(chan struct{})
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/hold" {
+				close(held)
+				<-hold
+			}
+			io.WriteString(w, r.TLS.PeerCertificates[0].Subject.CommonName)
+		}))
+		srv.EnableHTTP2 = http2
+		srv.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+		srv.StartTLS()
+		defer srv.Close()
+		pool := x509.NewCertPool()
+		pool.AddCert(srv.Certificate())
+		base := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: http2}
+		key := newKey(t)
+		certFile := file(t, certificate(t, key, "first"))
+		k := &clientauth.Key{Signer: key, CertFile: certFile}
+		get := func(path string) string {
+			shown, err := k.Transport(base)
+			if err != nil {
+				t.Error(err)
+				return ""
+			}
+			resp, err := (&http.Client{Transport: shown}).Get(srv.URL + path)
+			if err != nil {
+				t.Error(err)
+				return ""
+			}
+			defer resp.Body.Close()
+			got, _ := io.ReadAll(resp.Body)
+			return string(got)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got := get("/hold"); got != "first" {
+				t.Errorf("the request under way ends with %q", got)
+			}
+		})
+		<-held
+		replace(t, certFile, certificate(t, key, "second"))
+		if got := get("/"); got != "second" {
+			t.Errorf("HTTP/2 %t: the server has seen %q, want the new certificate", http2, got)
+		}
+		close(hold)
+		wg.Wait()
+		if got := get("/"); got != "second" {
+			t.Errorf("HTTP/2 %t: the server has seen %q, want the new certificate", http2, got)
+		}
+	}
 }
 
 func TestATransportThatCannotShowACertificate(t *testing.T) {

@@ -130,7 +130,7 @@ func (p *Provider) start(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	go func() {
 		defer cancel()
-		f.meta, f.err = p.fetch(ctx)
+		f.meta, f.err = p.fetchGuarded(ctx)
 		if f.err != nil {
 			f.err = fmt.Errorf("discovery: %s: %w", p.Issuer, f.err)
 		}
@@ -153,6 +153,17 @@ func (p *Provider) apply(f *flight) {
 	default:
 		p.failure, p.due = f.err, now.Add(retryWithout)
 	}
+}
+
+// fetchGuarded is fetch, but a panic of the transport is a failure: in a
+// goroutine of ours it would end the whole program.
+func (p *Provider) fetchGuarded(ctx context.Context) (m *Metadata, err error) {
+	defer func() {
+		if recover() != nil { // its value may hold anything
+			m, err = nil, errors.New("the transport panicked")
+		}
+	}()
+	return p.fetch(ctx)
 }
 
 // A notThereError says that the provider has answered, and that what it has at

@@ -126,6 +126,18 @@ func TestAFetchOutlivesWhoeverWasFirst(t *testing.T) {
 	})
 }
 
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("a mistake") }
+
+// In a goroutine of ours it would end the program.
+func TestAPanicOfTheTransportIsNoMoreThanAFailure(t *testing.T) {
+	p := &discovery.Provider{Issuer: "https://provider.test", Client: &http.Client{Transport: panicking{}}}
+	if _, err := p.Metadata(t.Context()); err == nil || strings.Contains(err.Error(), "a mistake") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestAFailureIsKeptForASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{status: 503}

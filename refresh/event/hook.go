@@ -49,8 +49,8 @@ func LevelOf(err error) slog.Level {
 // An Observable tells events, to a hook of its own where it has one. It is an
 // optional interface of what is given to a middleware.Auth, a
 // refresh.Coordinator, or sessions.Sessions. verify.JWT, verify.Introspection,
-// verify.UserInfo, refresh.Coordinator, sessions.Sessions and local.Issuer are
-// Observables.
+// verify.UserInfo, refresh.Coordinator, refresh.OAuth2, clientauth.Key,
+// sessions.Sessions and local.Issuer are Observables.
 //
 // An Auth that is used or validated for the first time gives its hook to its
 // Verifier and its Refresher. What wraps another Verifier or Refresher forwards
