@@ -21,7 +21,8 @@ const maxWords = 4 << 10
 // client or the provider, or is no more than a status in words: those are the
 // errors of gateways and frameworks. So does invalid_request, which some say of
 // a refresh token that is no longer good, unless its description is about the
-// client. Likewise access_denied ends the login unless its description is that
+// client, and not about the token: Dex says that it "is invalid or has already
+// been claimed by another client". Likewise access_denied ends the login unless its description is that
 // of another refusal: Auth0 says "Unauthorized" of a wrong client secret, and
 // Keycloak "Realm not enabled".
 func isFinal(status int, code, description string) bool {
@@ -37,7 +38,7 @@ func isFinal(status int, code, description string) bool {
 	switch status {
 	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		if code == invalidRequest {
-			return !nameOthers(words)
+			return isOfRefreshToken(words) || !nameOthers(words)
 		}
 		return isCode(code) && !seemsAboutOthers(wordsOf(code))
 	}
@@ -70,6 +71,19 @@ func nameOthers(words []string) bool {
 			if word == begin || len(begin) > 3 && strings.HasPrefix(word, begin) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// isOfRefreshToken reports whether words say that the refresh token is no longer
+// good.
+func isOfRefreshToken(words []string) bool {
+	for i, word := range words {
+		if word == "refresh" && i+1 < len(words) && words[i+1] == "token" {
+			return slices.ContainsFunc(words[i+2:], func(word string) bool {
+				return slices.Contains([]string{"invalid", "expired", "revoked", "used", "reused", "claimed", "found", "unknown", "active"}, word)
+			})
 		}
 	}
 	return false

@@ -35,6 +35,8 @@ func TestPromise02OnlyAnOAuthErrorEndsALogin(t *testing.T) {
 		{"a code of their own with 200", 200, json, `{"error":"session_gone"}`, true},
 
 		{"LinkedIn", 400, json, `{"error":"invalid_request","error_description":"The provided authorization grant or refresh token is invalid, expired or revoked."}`, true},
+		{"Dex", 400, json, `{"error":"invalid_request","error_description":"Refresh token is invalid or has already been claimed by another client."}`, true},
+		{"a refresh token that is not there", 400, json, `{"error":"invalid_request","error_description":"The refresh_token was not found on this server"}`, true},
 		{"a request that is invalid", 400, json, `{"error":"invalid_request","error_description":"Invalid request"}`, true},
 
 		{"Okta", 400, json, `{"error":"invalid_grant","error_description":"The refresh token is invalid or expired."}`, true},
@@ -88,6 +90,7 @@ func TestPromise02OnlyAnOAuthErrorEndsALogin(t *testing.T) {
 		{"Okta: too often", 429, json, `{"errorCode":"E0000047","errorSummary":"API call exceeded rate limit due to too many requests."}`, false},
 		{"Entra ID: a wrong secret", 401, json, `{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}`, false},
 		{"Entra ID: no such application", 400, json, `{"error":"unauthorized_client","error_description":"AADSTS700016: Application with identifier 'x' was not found in the directory 'y'."}`, false},
+		{"no refresh token in the request", 400, json, `{"error":"invalid_request","error_description":"client_id or refresh_token parameter is missing"}`, false},
 		{"Entra ID: no such tenant", 400, json, `{"error":"invalid_request","error_description":"AADSTS90002: Tenant 'x' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."}`, false},
 		{"Entra ID: no tenant", 400, json, `{"error":"invalid_request","error_description":"AADSTS50059: No tenant-identifying information found in either the request or implied by any provided credentials."}`, false},
 		{"Entra ID: the kind of the client", 400, json, `{"error":"invalid_request","error_description":"AADSTS9002327: Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin requests."}`, false},
