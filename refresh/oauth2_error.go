@@ -75,8 +75,8 @@ var aboutTheLogin = []string{
 	"invalid_grant", "access_denied", "invalid_token", "expired_token",
 	// OpenID Connect Core 1.0, section 3.1.2.6: only a new sign-in helps.
 	"interaction_required", "login_required", "account_selection_required", "consent_required",
-	// Auth0; GitHub; Slack.
-	"mfa_required", "bad_refresh_token", "bad_verification_code",
+	// Auth0; Salesforce; GitHub; Slack.
+	"mfa_required", "invalid_app_access", "bad_refresh_token", "bad_verification_code",
 	"invalid_refresh_token", "token_expired", "token_revoked", "account_inactive", "invalid_code", "code_already_used",
 }
 
@@ -90,10 +90,12 @@ var aboutOthers = []string{
 	"server_error", "temporarily_unavailable", "unsupported_token_type", "insufficient_scope",
 	"authorization_pending", "slow_down", "invalid_target", "invalid_dpop_proof", "use_dpop_nonce",
 	"invalid_request_object", "invalid_request_uri",
-	// GitHub; Slack.
+	// Salesforce; GitHub; Slack.
+	"inactive_org",
 	"incorrect_client_credentials", "redirect_uri_mismatch",
 	"invalid_client_id", "bad_client_secret", "bad_redirect_uri", "ratelimited", "internal_error", "fatal_error",
 	"service_unavailable", "request_timeout", "accesslimited", "team_added_to_org", "org_login_required",
+	"invalid_form_data",
 }
 
 // invalidRequest says that the request is malformed (RFC 6749, section 5.2),

@@ -21,18 +21,23 @@ const maxWords = 4 << 10
 // client or the provider, or is no more than a status in words: those are the
 // errors of gateways and frameworks. So does invalid_request, which some say of
 // a refresh token that is no longer good, unless its description is about the
-// client.
+// client. Likewise access_denied ends the login unless its description is that
+// of another refusal: Auth0 says "Unauthorized" of a wrong client secret, and
+// Keycloak "Realm not enabled".
 func isFinal(status int, code, description string) bool {
+	words := wordsOf(description[:min(len(description), maxWords)])
 	switch {
 	case code == "", status == http.StatusTooManyRequests, status >= 500, slices.Contains(aboutOthers, code):
 		return false
+	case code == "access_denied":
+		return !isStatusText(words) && !slices.Contains(words, "client") && !slices.Contains(words, "realm")
 	case slices.Contains(aboutTheLogin, code):
 		return true
 	}
 	switch status {
 	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		if code == invalidRequest {
-			return !nameOthers(wordsOf(description[:min(len(description), maxWords)]))
+			return !nameOthers(words)
 		}
 		return isCode(code) && !seemsAboutOthers(wordsOf(code))
 	}
@@ -58,6 +63,7 @@ func nameOthers(words []string) bool {
 	for _, word := range words {
 		for _, begin := range []string{
 			"client", "app", "application", "scope", "redirect", "uri", "url", "resource", "audience", "type", "method", "signature", "dpop", "header",
+			"arg", "argument", "charset", "duplicat", "https", "endpoint", "deprecated", "tenant", "realm",
 			"server", "service", "internal", "unavailable", "timeout", "timed", "upstream", "gateway", "proxy", "backend", "network", "tls",
 			"rate", "limit", "quota", "too", "throttl", "busy", "overload", "slow", "retry", "later", "maintenance", "fatal", "unexpected",
 		} {

@@ -27,7 +27,9 @@ type members map[string]any
 func readAnswer(r reply) members {
 	var m members
 	// Some servers put a byte order mark before what they send.
-	if json.Unmarshal(bytes.TrimPrefix(r.body, []byte("\ufeff")), &m) == nil {
+	err := json.Unmarshal(bytes.TrimPrefix(r.body, []byte("\ufeff")), &m)
+	// A number beyond all bounds is an UnmarshalTypeError: the rest is there.
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err == nil || ok && m != nil {
 		return m
 	}
 	// Some answer with a form, as GitHub does where Accept gets lost.
