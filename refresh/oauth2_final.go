@@ -21,10 +21,10 @@ const maxWords = 4 << 10
 // client or the provider, or is no more than a status in words: those are the
 // errors of gateways and frameworks. So does invalid_request, which some say of
 // a refresh token that is no longer good, unless its description is about the
-// client, and not about the token: Dex says that it "is invalid or has already
-// been claimed by another client". Likewise access_denied ends the login unless its description is that
-// of another refusal: Auth0 says "Unauthorized" of a wrong client secret, and
-// Keycloak "Realm not enabled".
+// client. Dex says there that the "token is invalid or has already been claimed
+// by another client", which is about the token. Likewise access_denied ends the
+// login unless its description is that of another refusal: Auth0 says
+// "Unauthorized" of a wrong client secret, and Keycloak "Realm not enabled".
 func isFinal(status int, code, description string) bool {
 	words := wordsOf(description[:min(len(description), maxWords)])
 	switch {
@@ -38,7 +38,7 @@ func isFinal(status int, code, description string) bool {
 	switch status {
 	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		if code == invalidRequest {
-			return isOfRefreshToken(words) || !nameOthers(words)
+			return !nameOthers(words) || endsToken(words)
 		}
 		return isCode(code) && !seemsAboutOthers(wordsOf(code))
 	}
@@ -76,15 +76,18 @@ func nameOthers(words []string) bool {
 	return false
 }
 
-// isOfRefreshToken reports whether words say that the refresh token is no longer
-// good.
-func isOfRefreshToken(words []string) bool {
-	for i, word := range words {
-		if word == "refresh" && i+1 < len(words) && words[i+1] == "token" {
-			return slices.ContainsFunc(words[i+2:], func(word string) bool {
-				return slices.Contains([]string{"invalid", "expired", "revoked", "used", "reused", "claimed", "found", "unknown", "active"}, word)
-			})
+// endsToken reports whether words say that the refresh token is invalid, or has
+// expired, or the like. What else they name comes after that.
+func endsToken(words []string) bool {
+	for i := range len(words) - 1 {
+		if words[i] != "refresh" || words[i+1] != "token" || nameOthers(words[:i]) {
+			continue
 		}
+		rest := words[i+2:]
+		verb := slices.IndexFunc(rest, func(word string) bool {
+			return !slices.Contains([]string{"is", "was", "has", "been", "already", "not"}, word)
+		})
+		return verb > 0 && slices.Contains([]string{"invalid", "expired", "revoked", "claimed", "used", "unknown", "found", "active"}, rest[verb])
 	}
 	return false
 }

@@ -39,6 +39,11 @@ func TestPromise02OnlyAnOAuthErrorEndsALogin(t *testing.T) {
 		{"a refresh token that is not there", 400, json, `{"error":"invalid_request","error_description":"The refresh_token was not found on this server"}`, true},
 		{"a request that is invalid", 400, json, `{"error":"invalid_request","error_description":"Invalid request"}`, true},
 
+		{"Dex", 400, json, `{"error":"invalid_request","error_description":"Refresh token is invalid or has already been claimed by another client."}`, true},
+		{"the words of RFC 6749 with the other code", 400, json, `{"error":"invalid_request","error_description":"The authorization grant or refresh token is invalid, expired, revoked, does not match the redirection URI, or was issued to another client."}`, true},
+		{"a token whose client is named", 400, json, `{"error":"invalid_request","error_description":"refresh_token has expired for client shop"}`, true},
+		{"a token that was revoked by an application", 400, json, `{"error":"invalid_request","error_description":"The refresh token has been revoked by another application"}`, true},
+
 		{"Okta", 400, json, `{"error":"invalid_grant","error_description":"The refresh token is invalid or expired."}`, true},
 		{"Okta: a policy", 400, json, `{"error":"access_denied","error_description":"Policy evaluation failed for this request, please check the policy configurations."}`, true},
 		{"Auth0: a rule that names the application", 401, json, `{"error":"access_denied","error_description":"You may not use this application."}`, true},
@@ -129,6 +134,11 @@ func TestPromise02OnlyAnOAuthErrorEndsALogin(t *testing.T) {
 		{"too many", 400, json, `{"error":"too_many_requests"}`, false},
 		{"a request without its client", 400, json, `{"error":"invalid_request","error_description":"client_id and client_secret in the authorization header are not properly encoded"}`, false},
 		{"a request with a bad resource", 400, json, `{"error":"invalid_request","error_description":"The resource is not known."}`, false},
+		{"a grant that the client may not use", 400, json, `{"error":"invalid_request","error_description":"refresh_token grant type is invalid for this client"}`, false},
+		{"a client that gets no refresh tokens", 400, json, `{"error":"invalid_request","error_description":"Refresh token is not enabled for the client."}`, false},
+		{"a client, at a refresh", 400, json, `{"error":"invalid_request","error_description":"The client of the refresh token is invalid."}`, false},
+		{"a client's expired secret", 400, json, `{"error":"invalid_request","error_description":"Refresh token: client secret has expired"}`, false},
+		{"a header beside the token", 400, json, `{"error":"invalid_request","error_description":"refresh token used with an invalid Authorization header"}`, false},
 		{"a time-out", 400, json, `{"error":"upstream_timeout"}`, false},
 		{"busy", 400, json, `{"error":"server-busy"}`, false},
 		{"a scope", 400, json, `{"error":"scope_not_granted_to_app"}`, false},

@@ -42,7 +42,7 @@ type config struct {
 
 	insecureHTTP, keepCookies bool
 
-	leeway, ahead, grace, keep                 time.Duration // negative: none
+	leeway, ahead, grace, keep, remember       time.Duration // negative: none
 	refreshTimeout, jwksCooldown, jwksInterval time.Duration
 
 	logLevel      slog.Level
@@ -70,6 +70,8 @@ func readConfig(getenv func(string) string) (*config, error) {
 		ahead:  e.duration("AHEAD", 30*time.Second),
 		grace:  e.duration("GRACE", 30*time.Second),
 		keep:   e.duration("KEEP", 24*time.Hour),
+
+		remember: e.duration("REMEMBER", time.Minute),
 
 		refreshTimeout: e.positive("REFRESH_TIMEOUT", 5*time.Second),
 		jwksCooldown:   e.positive("JWKS_COOLDOWN", 10*time.Second),

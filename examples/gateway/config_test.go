@@ -238,14 +238,14 @@ func TestCognitoIsKnownByItsURL(t *testing.T) {
 
 func TestDurationsOfNothing(t *testing.T) {
 	env := least()
-	for _, name := range []string{"LEEWAY", "AHEAD", "GRACE", "KEEP"} {
+	for _, name := range []string{"LEEWAY", "AHEAD", "GRACE", "KEEP", "REMEMBER"} {
 		env[name] = "0s"
 	}
 	c, err := readConfig(func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []time.Duration{c.leeway, c.ahead, c.grace, c.keep} {
+	for _, d := range []time.Duration{c.leeway, c.ahead, c.grace, c.keep, c.remember} {
 		if d >= 0 {
 			t.Errorf("none is %v, want a negative duration, as zero is the default", d)
 		}
@@ -283,11 +283,41 @@ func TestDurationsComeWhereTheyBelong(t *testing.T) {
 	}
 }
 
+func TestHowLongAnAnswerAboutATokenIsUsed(t *testing.T) {
+	for _, test := range []struct {
+		credential, remember string
+		want                 time.Duration
+	}{
+		{"introspection", "", time.Minute},
+		{"introspection", "2s", 2 * time.Second},
+		{"userinfo", "3s", 3 * time.Second},
+		{"userinfo", "0s", -1},
+	} {
+		env := least()
+		env["CREDENTIAL"], env["REMEMBER"] = test.credential, test.remember
+		g, err := newGateway(read(t, env), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.close()
+		var got time.Duration
+		switch v := g.auth.Verifier.(type) {
+		case *verify.Introspection:
+			got = v.Remember
+		case *verify.UserInfo:
+			got = v.Remember
+		}
+		if got != test.want {
+			t.Errorf("%s with REMEMBER=%s: %v, want %v", test.credential, test.remember, got, test.want)
+		}
+	}
+}
+
 func TestStartsWithoutItsProvider(t *testing.T) {
 	down := httptest.NewServer(http.NotFoundHandler())
 	down.Close()
 	s := newSite(t, map[string]string{"ISSUER": down.URL})
-	eventually(t, "the log warns", func() bool { return s.lines.has("WARN", "the provider cannot be reached yet") })
+	eventually(t, "the log warns", func() bool { return s.lines.has("WARN", "the provider's metadata cannot be used yet") })
 	a := s.do(t, http.MethodGet, "/auth/login", "", "Sec-Fetch-Mode", "navigate")
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
 		t.Errorf("a login: status %d", a.status)

@@ -57,6 +57,12 @@ func newGateway(c *config, log *slog.Logger) (*gateway, error) {
 			j.Cooldown, j.KeysMaxAge = c.jwksCooldown, c.jwksInterval
 		}
 	}
+	switch v := g.parts.Verifier.(type) {
+	case *verify.Introspection:
+		v.Remember = c.remember
+	case *verify.UserInfo:
+		v.Remember = c.remember
+	}
 	if g.store, err = openStore(c.store, log); err != nil {
 		return nil, err
 	}
@@ -116,6 +122,6 @@ func (g *gateway) tryDiscovery(ctx context.Context) {
 		return
 	}
 	if _, err := g.discovery.Metadata(ctx); err != nil && ctx.Err() == nil {
-		g.log.Warn("the provider cannot be reached yet", "error", err.Error())
+		g.log.Warn("the provider's metadata cannot be used yet", "error", err.Error())
 	}
 }

@@ -114,7 +114,7 @@ func (c *config) readCredential(e *environment) {
 		return
 	}
 	if p.Name != "" {
-		e.wrong("AUDIENCE", "is required by PROVIDER="+p.Name)
+		e.wrong("AUDIENCE", "is required by PROVIDER="+p.Name+" with CREDENTIAL=jwt: what its access tokens have as aud")
 		return
 	}
 	e.wrong("AUDIENCE", "is empty, which only the issuer of a Cognito user pool allows, or another CREDENTIAL than jwt")
@@ -144,10 +144,15 @@ func (c *config) readClientAuth(e *environment) {
 	if _, err := os.Stat(file); err != nil {
 		e.wrong("CLIENT_KEY", "cannot be read: "+err.Error())
 	}
-	c.clientKey = &clientauth.Key{File: file}
+	c.clientKey = &clientauth.Key{File: file, Audience: e.text("CLIENT_KEY_AUDIENCE", "")}
 	// Apple names the file of a key by its ID.
 	if id, ok := strings.CutPrefix(filepath.Base(file), "AuthKey_"); ok {
 		c.clientKey.ID = strings.TrimSuffix(id, ".p8")
+	}
+	switch u, err := url.Parse(c.clientKey.Audience); {
+	case slices.Contains([]string{"", clientauth.AudienceIssuer, clientauth.AudienceEndpoint}, c.clientKey.Audience):
+	case err != nil || !u.IsAbs() || u.User != nil:
+		e.wrong("CLIENT_KEY_AUDIENCE", "must be issuer, endpoint or a URL")
 	}
 }
 

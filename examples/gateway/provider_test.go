@@ -139,6 +139,32 @@ func TestAVariableWinsOverThePreset(t *testing.T) {
 	}
 }
 
+// Assertions are for whom the provider wants them to be, or for whom the
+// variable says.
+func TestWhomAKeyAssertsTo(t *testing.T) {
+	for _, test := range []struct{ preset, variable, want string }{
+		{"keycloak", "", ""},
+		{"keycloak", "endpoint", "endpoint"},
+		{"hydra", "", "endpoint"},
+		{"okta", "", "endpoint"},
+		{"entra", "", "endpoint"},
+		{"hydra", "issuer", "issuer"},
+		{"hydra", "https://hydra.shop.example/oauth2/token", "https://hydra.shop.example/oauth2/token"},
+	} {
+		env := withPreset(t, test.preset)
+		env["CLIENT_AUTH"], env["CLIENT_KEY"], env["CLIENT_SECRET"] = "private_key_jwt", appleKey(t), ""
+		env["CLIENT_KEY_AUDIENCE"] = test.variable
+		g, err := newGateway(read(t, env), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.close()
+		if got := g.parts.Client.Key.Audience; got != test.want {
+			t.Errorf("%s with CLIENT_KEY_AUDIENCE=%s: %q, want %q", test.preset, test.variable, got, test.want)
+		}
+	}
+}
+
 func TestAWrongPresetIsOneLine(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -152,11 +178,13 @@ func TestAWrongPresetIsOneLine(t *testing.T) {
 		{"a pool that is none", "cognito", []string{"ISSUER", "https://shop.example"}, "ISSUER is not one of PROVIDER=cognito"},
 		{"no audience", "keycloak", []string{"ISSUER", tenants["keycloak"], "AUDIENCE", ""}, "AUDIENCE is required by PROVIDER=keycloak"},
 		{"an http tenant", "okta", []string{"ISSUER", "http://shop.okta.com"}, "ISSUER must be https"},
+		{"no audience, with JWTs", "hydra", []string{"CREDENTIAL", "jwt"}, "AUDIENCE is required by PROVIDER=hydra with CREDENTIAL=jwt"},
 		{"no secret where one tells clients apart", "github", []string{"CLIENT_SECRET", ""}, "PROVIDER, "},
 		{"a tenant by its name", "entra", []string{"ISSUER", "https://login.microsoftonline.com/common/v2.0"}, "PROVIDER, "},
 		{"Apple without a team", "apple", []string{"APPLE_TEAM_ID", ""}, "APPLE_TEAM_ID is required"},
 		{"Apple without a key", "apple", []string{"CLIENT_KEY", ""}, "CLIENT_KEY is required by PROVIDER=apple"},
 		{"a key in no file", "google", []string{"CLIENT_KEY", "/nowhere/key.pem"}, "CLIENT_KEY cannot be read"},
+		{"an audience of the key that is none", "hydra", []string{"CLIENT_KEY", appleKey(t), "CLIENT_KEY_AUDIENCE", "token"}, "CLIENT_KEY_AUDIENCE must be"},
 		{"a credential of nobody", "google", []string{"CREDENTIAL", "password"}, "CREDENTIAL must be"},
 		{"a way to authenticate of nobody", "google", []string{"CLIENT_AUTH", "jwt"}, "CLIENT_AUTH must be"},
 		{"parameters that are no query", "google", []string{"AUTH_PARAMS", "%zz"}, "AUTH_PARAMS is not"},

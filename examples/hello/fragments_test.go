@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/tokenlife/tokenlife/middleware/verify"
 	"github.com/tokenlife/tokenlife/refresh"
 	"github.com/tokenlife/tokenlife/refresh/discovery"
+	"github.com/tokenlife/tokenlife/refresh/event"
 	"github.com/tokenlife/tokenlife/refresh/redisstore"
 )
 
@@ -34,6 +36,7 @@ func TestTheReadmesRoutesLeadToALogin(t *testing.T) {
 	auth := &middleware.Auth{
 		Verifier: tokens, Refresher: client, LoginURL: "/auth/login",
 		Cookies: cookies.Policy{KeepID: true}, // the provider wants the ID token at a sign-out
+		Observe: event.Log(slog.Default()),    // it says why a sign-in fails
 	}
 	flow := &login.Flow{
 		Auth: auth, Client: client, RedirectURL: "https://app.example/auth/callback",

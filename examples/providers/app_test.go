@@ -29,9 +29,9 @@ import (
 	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
-// serve starts a program of a user of the packages, in place of the gateway,
-// with what set changes of it.
-func (s *site) serve(t *testing.T, set func(*middleware.Auth, *login.Flow)) {
+// serve starts a program of a user of the packages in place of the gateway: one
+// that pushes its authorization requests.
+func (s *site) serve(t *testing.T) {
 	t.Helper()
 	key, err := hex.DecodeString(cookieKey)
 	if err != nil {
@@ -60,12 +60,12 @@ func (s *site) serve(t *testing.T, set func(*middleware.Auth, *login.Flow)) {
 		Observe:      told.observe,
 	}
 	flow := &login.Flow{
-		Auth:        auth,
-		Client:      client,
-		RedirectURL: s.url + "/auth/callback",
-		Scopes:      []string{"openid", "offline_access"},
+		Auth:         auth,
+		Client:       client,
+		RedirectURL:  s.url + "/auth/callback",
+		Scopes:       []string{"openid", "offline_access"},
+		PushRequests: true,
 	}
-	set(auth, flow)
 	if err := flow.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -148,8 +148,7 @@ func withOwnKey(t *testing.T, c *client) {
 
 // signsAssertions: each call of the token endpoint has an assertion of its own.
 func signsAssertions(t *testing.T, s *site) string {
-	s.client.key.Audience = s.provider.quirks.assertsTo
-	s.serve(t, func(_ *middleware.Auth, f *login.Flow) { f.Client.Key = s.client.key })
+	s.start(t, "CLIENT_AUTH=private_key_jwt", "CLIENT_KEY="+s.client.key.File, "CLIENT_KEY_AUDIENCE="+s.provider.quirks.assertsTo)
 	l := s.livesOnce(t, accessToken, 0)
 	code, again := l.code.sent.assertion, l.calls()[0].sent.assertion
 	if code == "" || again == "" || code == again {

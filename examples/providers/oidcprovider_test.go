@@ -12,6 +12,7 @@ var oidcProvider = provider{
 	id:     "oidc-provider",
 	name:   "oidc-provider 9.13.3",
 	start:  startOIDCProvider,
+	lacks:  map[string]string{byPreset: "it has none"},
 	quirks: quirks{audience: ofTheAPI, confirms: true},
 }
 

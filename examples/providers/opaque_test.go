@@ -5,10 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tokenlife/tokenlife/middleware"
-	"github.com/tokenlife/tokenlife/middleware/login"
-	"github.com/tokenlife/tokenlife/middleware/verify"
 )
 
 // withOpaqueTokens has the provider issue access tokens that say nothing.
@@ -22,22 +18,21 @@ func isOpaque(t *testing.T, g *grant) {
 	}
 }
 
-// remembered is how long an answer of the provider's is used. Some say nothing
-// of the token's expiry in it.
-const remembered = time.Second
-
 // introspects: the provider is asked whether a token is good, and once for all
 // that ask at the same time.
 func introspects(t *testing.T, s *site) string {
-	s.serve(t, func(a *middleware.Auth, f *login.Flow) {
-		if at, ok := s.server.(interface{ introspection() string }); ok {
-			f.Client.IntrospectURL = at.introspection()
-		}
-		a.Verifier = &verify.Introspection{Ask: f.Client.Introspect, Issuer: s.front.issuer, Clients: []string{s.client.ID}, Leeway: -1, Remember: remembered}
-	})
+	env := []string{"CREDENTIAL=introspection", "AUDIENCE=", "REMEMBER=" + remembered.String()}
+	if at, ok := s.server.(interface{ introspection() string }); ok {
+		env = append(env, "INTROSPECT_URL="+at.introspection())
+	}
+	s.start(t, env...)
 	isOpaque(t, s.livesOnce(t, accessToken, remembered+later))
 	return pass
 }
+
+// remembered is how long an answer of the provider's is used. Some say nothing
+// of the token's expiry in it.
+const remembered = time.Second
 
 // later is how much before its expiry a token is due, and some more: until then
 // it is good to who asks the provider.
@@ -45,9 +40,7 @@ const later = 2 * time.Second
 
 // asksWhose: the provider is asked whose a token is, each time anew.
 func asksWhose(t *testing.T, s *site) string {
-	s.serve(t, func(a *middleware.Auth, f *login.Flow) {
-		a.Verifier = &verify.UserInfo{Ask: f.Client.UserInfo, Issuer: s.front.issuer, AnyClient: true, Remember: -1}
-	})
+	s.start(t, "CREDENTIAL=userinfo", "AUDIENCE=", "REMEMBER=0s")
 	if !s.provider.quirks.forbids {
 		isOpaque(t, s.livesOnce(t, accessToken, later))
 		return pass
@@ -62,14 +55,7 @@ func asksWhose(t *testing.T, s *site) string {
 
 // takesIDTokens: the ID token is what requests are let in by.
 func takesIDTokens(t *testing.T, s *site) string {
-	s.serve(t, func(a *middleware.Auth, f *login.Flow) {
-		ids, err := verify.New(verify.Issuer{URL: s.front.issuer, Audience: []string{s.client.ID}, Leeway: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = ids.Close() })
-		f.Client.IDTokenAsAccess, a.Verifier = true, ids
-	})
+	s.start(t, "CREDENTIAL=id_token", "AUDIENCE=")
 	s.livesOnce(t, idToken, 0)
 	return pass
 }
@@ -82,7 +68,7 @@ func withPushes(_ *testing.T, c *client) { c.RequirePAR = true }
 
 // pushes: what the browser carries to the provider is no more than a reference.
 func pushes(t *testing.T, s *site) string {
-	s.serve(t, func(_ *middleware.Auth, f *login.Flow) { f.PushRequests = true })
+	s.serve(t)
 	resp, err := (&http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}).Get(s.url + "/auth/login")

@@ -16,6 +16,7 @@ import (
 // The names of those rows that not all providers offer.
 const (
 	signOutThere = "signing out at the provider ends the login here, by the back channel"
+	byPreset     = "sign-in and a refresh, by its preset"
 	introspected = "opaque access tokens, by introspection"
 	whose        = "opaque access tokens, by userinfo"
 	kept         = "the same, with the logins on the server"
@@ -27,6 +28,7 @@ const (
 func scenarios() []scenario {
 	return []scenario{
 		{name: "sign-in", id: "signin", gateways: 1, run: signsIn},
+		{name: byPreset, id: "preset", gateways: 1, settings: withOpaqueTokens, run: signsInByPreset},
 		{name: "three expiries, 30 requests at once at each: one token call each", id: "expiries", gateways: 1, run: livesOn},
 		{name: "the browser hangs up during a refresh", id: "hangup", gateways: 1, run: hangsUp},
 		{name: "two gateways on one Redis, 30 requests at once: one token call", id: "redis", gateways: 2, run: sharesRedis},
@@ -66,6 +68,14 @@ func signsIn(t *testing.T, s *site) string {
 	if n := len(l.calls()); n != 0 {
 		t.Errorf("%d refreshes, want none", n)
 	}
+	return pass
+}
+
+// signsInByPreset: who is asked what a token is, and for which scopes, comes
+// from the provider's preset.
+func signsInByPreset(t *testing.T, s *site) string {
+	s.start(t, "PROVIDER="+s.provider.id, "AUDIENCE=", "SCOPES=", "REMEMBER="+remembered.String())
+	s.livesOnce(t, accessToken, remembered+later)
 	return pass
 }
 

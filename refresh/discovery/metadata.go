@@ -95,7 +95,7 @@ func parse(issuer string, body []byte) (*Metadata, error) {
 	// Exactly equal, or one provider could speak for another: OpenID Connect
 	// Discovery 1.0, section 4.3, and RFC 8414, section 3.3.
 	if m.Issuer != issuer {
-		return nil, fmt.Errorf("the document is for another issuer, %.200q", m.Issuer)
+		return nil, fmt.Errorf("the document is for another issuer: set Issuer to exactly what it says, %.200q, if that is the provider's", m.Issuer)
 	}
 	for name, field := range map[string]*string{
 		"authorization_endpoint":                &m.AuthorizationEndpoint,

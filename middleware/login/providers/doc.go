@@ -8,11 +8,13 @@
 //	import (
 //		"fmt"
 //		"log"
+//		"log/slog"
 //		"net/http"
 //		"os"
 //
 //		"github.com/tokenlife/tokenlife/middleware"
 //		"github.com/tokenlife/tokenlife/middleware/login/providers"
+//		"github.com/tokenlife/tokenlife/refresh/event"
 //	)
 //
 //	func main() {
@@ -25,6 +27,7 @@
 //			log.Fatal(err)
 //		}
 //		google.Auth.LoginURL = "/auth/login"
+//		google.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 //		if err := google.Flow.Validate(); err != nil {
 //			log.Fatal(err)
 //		}

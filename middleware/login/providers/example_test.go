@@ -2,11 +2,13 @@ package providers_test
 
 import (
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 
 	"github.com/tokenlife/tokenlife/middleware/login/providers"
 	"github.com/tokenlife/tokenlife/refresh/clientauth"
+	"github.com/tokenlife/tokenlife/refresh/event"
 )
 
 // The pages in examples/providers show what is in these functions.
@@ -25,6 +27,7 @@ func ExampleGoogle() {
 		log.Fatal(err)
 	}
 	google.Auth.LoginURL = "/auth/login"
+	google.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", google.Flow.Start())
 	mux.Handle("/auth/callback", google.Flow.Callback())
 	mux.Handle("/auth/logout", google.Auth.Logout(google.Flow.EndSession))
@@ -41,6 +44,7 @@ func ExampleApple() {
 		log.Fatal(err)
 	}
 	apple.Auth.LoginURL = "/auth/login"
+	apple.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", apple.Flow.Start())
 	mux.Handle("/auth/callback", apple.Flow.Callback())
 	mux.Handle("/auth/logout", apple.Auth.Logout(apple.Flow.EndSession))
@@ -57,6 +61,7 @@ func ExampleGitHub() {
 		log.Fatal(err)
 	}
 	github.Auth.LoginURL = "/auth/login"
+	github.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", github.Flow.Start())
 	mux.Handle("/auth/callback", github.Flow.Callback())
 	mux.Handle("/auth/logout", github.Auth.Logout(github.Flow.EndSession))
@@ -73,6 +78,7 @@ func ExampleGitLab() {
 		log.Fatal(err)
 	}
 	gitlab.Auth.LoginURL = "/auth/login"
+	gitlab.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", gitlab.Flow.Start())
 	mux.Handle("/auth/callback", gitlab.Flow.Callback())
 	mux.Handle("/auth/logout", gitlab.Auth.Logout(gitlab.Flow.EndSession))
@@ -89,6 +95,7 @@ func ExampleLinkedIn() {
 		log.Fatal(err)
 	}
 	linkedin.Auth.LoginURL = "/auth/login"
+	linkedin.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", linkedin.Flow.Start())
 	mux.Handle("/auth/callback", linkedin.Flow.Callback())
 	mux.Handle("/auth/logout", linkedin.Auth.Logout(linkedin.Flow.EndSession))
@@ -105,6 +112,7 @@ func ExampleDiscord() {
 		log.Fatal(err)
 	}
 	discord.Auth.LoginURL = "/auth/login"
+	discord.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", discord.Flow.Start())
 	mux.Handle("/auth/callback", discord.Flow.Callback())
 	mux.Handle("/auth/logout", discord.Auth.Logout(discord.Flow.EndSession))
@@ -121,6 +129,7 @@ func ExampleSlack() {
 		log.Fatal(err)
 	}
 	slack.Auth.LoginURL = "/auth/login"
+	slack.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", slack.Flow.Start())
 	mux.Handle("/auth/callback", slack.Flow.Callback())
 	mux.Handle("/auth/logout", slack.Auth.Logout(slack.Flow.EndSession))
@@ -137,6 +146,7 @@ func ExampleSalesforce() {
 		log.Fatal(err)
 	}
 	salesforce.Auth.LoginURL = "/auth/login"
+	salesforce.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", salesforce.Flow.Start())
 	mux.Handle("/auth/callback", salesforce.Flow.Callback())
 	mux.Handle("/auth/logout", salesforce.Auth.Logout(salesforce.Flow.EndSession))
@@ -153,6 +163,7 @@ func ExampleOkta() {
 		log.Fatal(err)
 	}
 	okta.Auth.LoginURL = "/auth/login"
+	okta.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", okta.Flow.Start())
 	mux.Handle("/auth/callback", okta.Flow.Callback())
 	mux.Handle("/auth/logout", okta.Auth.Logout(okta.Flow.EndSession))
@@ -169,6 +180,7 @@ func ExampleAuth0() {
 		log.Fatal(err)
 	}
 	auth0.Auth.LoginURL = "/auth/login"
+	auth0.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", auth0.Flow.Start())
 	mux.Handle("/auth/callback", auth0.Flow.Callback())
 	mux.Handle("/auth/logout", auth0.Auth.Logout(auth0.Flow.EndSession))
@@ -185,6 +197,7 @@ func ExampleEntra() {
 		log.Fatal(err)
 	}
 	entra.Auth.LoginURL = "/auth/login"
+	entra.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", entra.Flow.Start())
 	mux.Handle("/auth/callback", entra.Flow.Callback())
 	mux.Handle("/auth/logout", entra.Auth.Logout(entra.Flow.EndSession))
@@ -201,6 +214,7 @@ func ExampleADFS() {
 		log.Fatal(err)
 	}
 	adfs.Auth.LoginURL = "/auth/login"
+	adfs.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", adfs.Flow.Start())
 	mux.Handle("/auth/callback", adfs.Flow.Callback())
 	mux.Handle("/auth/logout", adfs.Auth.Logout(adfs.Flow.EndSession))
@@ -217,6 +231,7 @@ func ExampleKeycloak() {
 		log.Fatal(err)
 	}
 	keycloak.Auth.LoginURL = "/auth/login"
+	keycloak.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", keycloak.Flow.Start())
 	mux.Handle("/auth/callback", keycloak.Flow.Callback())
 	mux.Handle("/auth/logout", keycloak.Auth.Logout(keycloak.Flow.EndSession))
@@ -233,6 +248,7 @@ func ExampleCognito() {
 		log.Fatal(err)
 	}
 	cognito.Auth.LoginURL = "/auth/login"
+	cognito.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", cognito.Flow.Start())
 	mux.Handle("/auth/callback", cognito.Flow.Callback())
 	mux.Handle("/auth/logout", cognito.Auth.Logout(cognito.Flow.EndSession))
@@ -249,6 +265,7 @@ func ExampleZitadel() {
 		log.Fatal(err)
 	}
 	zitadel.Auth.LoginURL = "/auth/login"
+	zitadel.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", zitadel.Flow.Start())
 	mux.Handle("/auth/callback", zitadel.Flow.Callback())
 	mux.Handle("/auth/logout", zitadel.Auth.Logout(zitadel.Flow.EndSession))
@@ -265,6 +282,7 @@ func ExampleHydra() {
 		log.Fatal(err)
 	}
 	hydra.Auth.LoginURL = "/auth/login"
+	hydra.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", hydra.Flow.Start())
 	mux.Handle("/auth/callback", hydra.Flow.Callback())
 	mux.Handle("/auth/logout", hydra.Auth.Logout(hydra.Flow.EndSession))
@@ -281,6 +299,7 @@ func ExampleDex() {
 		log.Fatal(err)
 	}
 	dex.Auth.LoginURL = "/auth/login"
+	dex.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", dex.Flow.Start())
 	mux.Handle("/auth/callback", dex.Flow.Callback())
 	mux.Handle("/auth/logout", dex.Auth.Logout(dex.Flow.EndSession))
@@ -297,6 +316,7 @@ func ExampleLogto() {
 		log.Fatal(err)
 	}
 	logto.Auth.LoginURL = "/auth/login"
+	logto.Auth.Observe = event.Log(slog.Default()) // it says why a sign-in fails
 	mux.Handle("/auth/login", logto.Flow.Start())
 	mux.Handle("/auth/callback", logto.Flow.Callback())
 	mux.Handle("/auth/logout", logto.Auth.Logout(logto.Flow.EndSession))

@@ -102,6 +102,8 @@ type Provider struct {
 	// accessIss is the iss of access tokens, where it is another than that of ID
 	// tokens.
 	accessIss string
+	// assertsTo is the Audience of the client's Key.
+	assertsTo string
 	// forClient is set where access tokens are for the client itself.
 	forClient bool
 	// needsSecret is set where a public client cannot be told from others.

@@ -22,7 +22,8 @@ type Client struct {
 
 	// Secret is the client's secret, and Key the key in its place where the
 	// provider has the public half, or where it has given the key, as Apple
-	// does. A client with neither is a public one.
+	// does. A client with neither is a public one. SetUp sets Key.Audience where
+	// it is empty and the provider wants another than most.
 	Secret string
 	Key    *clientauth.Key
 
@@ -79,6 +80,9 @@ func (p Provider) SetUp(c Client) (*Parts, error) {
 		return nil, p.wrong("Client.Secret is empty, and without it tokens of other clients cannot be told apart")
 	case p.NoDiscovery && (p.AuthURL == "" || p.TokenURL == ""):
 		return nil, p.wrong("AuthURL or TokenURL is empty, and NoDiscovery is set")
+	}
+	if c.Key != nil && c.Key.Audience == "" {
+		c.Key.Audience = p.assertsTo
 	}
 	client := &refresh.OAuth2{
 		ClientID:        c.ID,

@@ -25,6 +25,7 @@ func Okta(issuer, audience string) Provider {
 		AuthParams:  withoutPrompt("", ""),
 		Algorithms:  []string{"RS256"},
 		GroupsClaim: "groups",
+		assertsTo:   clientauth.AudienceEndpoint,
 	}
 }
 
@@ -65,6 +66,7 @@ func Entra(tenant string) Provider {
 		Algorithms:  []string{"RS256"},
 		AuthParams:  withoutPrompt("", ""),
 		GroupsClaim: "groups",
+		assertsTo:   clientauth.AudienceEndpoint,
 	}
 }
 
@@ -144,6 +146,7 @@ func Hydra(issuer string) Provider {
 		Scopes:     []string{"openid", "offline_access"},
 		AuthParams: withoutPrompt("", ""),
 		check:      ofHydraClient,
+		assertsTo:  clientauth.AudienceEndpoint,
 	}
 }
 
