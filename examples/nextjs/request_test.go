@@ -83,7 +83,7 @@ func (v *way) check(t *testing.T, path string, a answer) {
 		set = append(set, name)
 	}
 	slices.Sort(set)
-	if want := []string{"__Host-accessToken", "__Host-refreshToken", "tokenLife"}; !slices.Equal(set, want) {
+	if want := []string{"__Host-accessToken", "__Host-idToken", "__Host-refreshToken", "tokenLife"}; !slices.Equal(set, want) {
 		t.Errorf("%s sets %v, want %v", path, set, want)
 	}
 	if got := a.header.Get("Cache-Control"); !strings.Contains(got, "private") || !strings.Contains(got, "no-store") || strings.Contains(got, "s-maxage") {

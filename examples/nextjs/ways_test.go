@@ -63,7 +63,7 @@ func (v *way) test(t *testing.T) {
 
 func (v *way) testAttributes(t *testing.T) {
 	cookies := v.user.Cookies(t)
-	for name, script := range map[string]bool{"__Host-accessToken": false, "__Host-refreshToken": false, "tokenLife": true} {
+	for name, script := range map[string]bool{"__Host-accessToken": false, "__Host-refreshToken": false, "__Host-idToken": false, "tokenLife": true} {
 		c := cookies[name]
 		if c == nil {
 			t.Errorf("there is no cookie %s", name)
