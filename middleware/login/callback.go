@@ -48,8 +48,8 @@ func (f *Flow) Callback() http.Handler {
 		}
 		a, ok := f.recall(r, answer.State)
 		if !ok {
-			// Most often that of a user who has gone back in the history, or
-			// reopened a tab.
+			// Most often the user has gone back in the history, or reopened a
+			// tab.
 			a = attempt{ReturnTo: "/"}
 			a.Demanded = stepup.UnknownMark() // a handler may have
 			f.failUnlessSignedIn(w, r, a, &Failure{Status: http.StatusBadRequest, Again: f.again("/"), Err: errNoState})

@@ -92,8 +92,7 @@ type asked struct {
 	// browser comes back to; empty: none has. The Demand may have more.
 	Demanded string `json:"h,omitempty"`
 
-	// Anew says that who has signed in in another tab has not got what this
-	// sign-in is for.
+	// Anew reports whether a sign-in in another tab does not do for this one.
 	Anew bool `json:"w,omitempty"`
 }
 

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,7 +139,7 @@ func TestARevokedTokenIsAcceptedForRememberAtMost(t *testing.T) {
 		answering(t, func(i *Introspection) { i.Remember = remember }, func(t *testing.T, i *Introspection, a *authority) {
 			expect(t, i, opaqueToken, "accepted")
 			a.set(func(a *authority) { delete(a.ends, opaqueToken) })
-			if left := max(0, rememberFor(remember)); left > 0 {
+			if left := max(0, cmp.Or(remember, defaultRemember)); left > 0 {
 				<-time.After(left - time.Millisecond)
 				expect(t, i, opaqueToken, "accepted")
 				a.expect(t, opaqueToken, 1)

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,26 +132,12 @@ func (i *Introspection) setUp() error {
 	i.answers = answers{
 		what: "introspection at " + printable(i.Issuer), issuer: printable(i.Issuer),
 		ask: i.ask, read: i.read,
-		remember: rememberFor(i.Remember), stale: i.StaleFor,
+		remember: cmp.Or(i.Remember, defaultRemember), stale: i.StaleFor,
 		timeout: orDefault(i.Timeout, defaultTimeout), leeway: leewayOf(i.Leeway),
 		observe: i.Observe, fallback: &i.fallback,
 	}
 	i.answers.open(i.CacheTokens, i.MaxCalls)
 	return nil
-}
-
-func rememberFor(d time.Duration) time.Duration {
-	if d == 0 {
-		return defaultRemember
-	}
-	return d
-}
-
-func leewayOf(d time.Duration) time.Duration {
-	if d == 0 {
-		return defaultLeeway
-	}
-	return max(d, 0)
 }
 
 // Verify verifies a token, as [JWT.Verify] does. Its error wraps [ErrExpired],
@@ -206,15 +193,6 @@ func (i *Introspection) Close() error {
 	return nil
 }
 
-func verified(ctx context.Context, raw string, verifyTo func(context.Context, string, *Token) error) (*Token, error) {
-	t := new(Token)
-	err := verifyTo(ctx, raw, t)
-	if err != nil && !errors.Is(err, ErrExpired) {
-		return nil, err
-	}
-	return t, err
-}
-
 // ask calls Ask.
 func (i *Introspection) ask(ctx context.Context, token string) ([]byte, string, error) {
 	body, contentType, err := i.Ask(ctx, token)
@@ -241,10 +219,7 @@ func (i *Introspection) read(ctx context.Context, body []byte, contentType strin
 			return true
 		})
 	}
-	subject := i.SubjectClaim
-	if subject == "" {
-		subject = "sub"
-	}
+	subject := cmp.Or(i.SubjectClaim, "sub")
 	var a answer
 	switch {
 	case !a.parse(body, subject, i.GroupsClaim):

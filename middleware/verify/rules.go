@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -59,12 +60,7 @@ func (i Issuer) rules() (*rules, error) {
 
 	// The caller may change its slices afterwards.
 	i.Audience, i.Aliases, i.Algorithms = slices.Clone(i.Audience), slices.Clone(i.Aliases), slices.Clone(i.Algorithms)
-	r := &rules{Issuer: i, leeway: i.Leeway, skipAudience: i.SkipAudienceCheck}
-	if r.leeway == 0 {
-		r.leeway = defaultLeeway
-	}
-	r.leeway = max(r.leeway, 0)
-
+	r := &rules{Issuer: i, leeway: leewayOf(i.Leeway), skipAudience: i.SkipAudienceCheck}
 	if len(i.Algorithms) == 0 {
 		r.Algorithms = defaultAlgorithms
 	}
@@ -164,4 +160,9 @@ func printable(issuer string) string {
 	}
 	u.User = nil
 	return u.String()
+}
+
+// leewayOf returns the leeway that a field Leeway stands for.
+func leewayOf(field time.Duration) time.Duration {
+	return max(0, cmp.Or(field, defaultLeeway))
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -103,7 +104,7 @@ func (u *UserInfo) setUp() error {
 	u.answers = answers{
 		what: "userinfo at " + printable(u.Issuer), issuer: printable(u.Issuer),
 		ask: u.ask, read: u.read,
-		remember: rememberFor(u.Remember), stale: u.StaleFor,
+		remember: cmp.Or(u.Remember, defaultRemember), stale: u.StaleFor,
 		timeout: orDefault(u.Timeout, defaultTimeout),
 		observe: u.Observe, fallback: &u.fallback,
 	}
@@ -181,10 +182,7 @@ func (u *UserInfo) read(ctx context.Context, body []byte, contentType string, _ 
 	if err != nil {
 		return Token{}, err
 	}
-	subject := u.SubjectClaim
-	if subject == "" {
-		subject = "sub"
-	}
+	subject := cmp.Or(u.SubjectClaim, "sub")
 	var a answer
 	switch {
 	case !a.parse(body, subject, u.GroupsClaim):

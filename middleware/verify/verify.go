@@ -148,8 +148,13 @@ func New(issuers ...Issuer) (*JWT, error) {
 // Timeout, and not after ctx has ended. For keys that are as old as KeysMaxAge
 // it waits a second at most, and once.
 func (j *JWT) Verify(ctx context.Context, raw string) (*Token, error) {
+	return verified(ctx, raw, j.VerifyTo)
+}
+
+// verified is the Verify of a VerifyTo.
+func verified(ctx context.Context, raw string, verifyTo func(context.Context, string, *Token) error) (*Token, error) {
 	t := new(Token)
-	err := j.VerifyTo(ctx, raw, t)
+	err := verifyTo(ctx, raw, t)
 	if err != nil && !errors.Is(err, ErrExpired) {
 		return nil, err
 	}
